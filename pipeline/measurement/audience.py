@@ -21,7 +21,7 @@ from pipeline.definitions.fields import IDENTIFIER
 from pipeline.errors import ConfigError
 from pipeline.features import features_as_declared, with_stored_attributes
 from pipeline.lake.lake import Lake, reading
-from pipeline.lake.tables import CAMPAIGN_ASSIGNMENTS, CUSTOMER_FEATURES, CUSTOMER_ID, CUSTOMER_SEGMENTS
+from pipeline.lake.tables import CAMPAIGN_ASSIGNMENTS, CUSTOMER_FEATURES, CUSTOMER_ID, CUSTOMER_SEGMENTS, Table
 from pipeline.measurement.measuring_session import MeasuringSession, concatenated_ids
 from pipeline.measurement.staged_tables import CANDIDATES, HELD_OUT, MEMBERS_BY_RULE, STRATA_SEGMENTS, TAKEN
 from pipeline.measurement.started_campaigns import StartedCampaign, started_campaigns
@@ -127,8 +127,14 @@ def _register_taken(session: MeasuringSession, campaign: CampaignDefinition) -> 
     others = overlapping_campaigns(session.lake, campaign)
     held = [] if campaign.is_holdout else [_ids(each, control_alone=True) for each in others if each.definition.is_holdout]
     exclusive: Sequence[StartedCampaign] = [each for each in others if each.definition.is_exclusive] if campaign.is_exclusive else []
-    session.stage_ids(HELD_OUT, concatenated_ids(held))
-    session.stage_ids(TAKEN, concatenated_ids([_ids(each, control_alone=False) for each in exclusive]))
+    _stage_people(session, HELD_OUT, held)
+    _stage_people(session, TAKEN, [_ids(each, control_alone=False) for each in exclusive])
+
+
+def _stage_people(session: MeasuringSession, table: Table, ids: Sequence[pa.ChunkedArray]) -> None:
+    """Make readable who the customers are by now that campaigns were assigned under `ids`."""
+    assigned = concatenated_ids(ids)
+    session.stage_ids(table, None if assigned is None else session.survivors.ids_of(assigned))
 
 
 def _ids(started: StartedCampaign, *, control_alone: bool) -> pa.ChunkedArray:

@@ -24,9 +24,9 @@ from pipeline.measurement.audience import overlapping_campaigns, register_candid
 from pipeline.measurement.buyers import buyers_needed
 from pipeline.measurement.measuring_session import MeasuringSession, measuring_session
 from pipeline.measurement.sample_size import smallest_visible_mean_difference, smallest_visible_rate
-from pipeline.measurement.staged_tables import MEMBERS_BY_RULE, PEOPLE, STRATA
+from pipeline.measurement.staged_tables import MEMBERS_BY_RULE, STRATA
 from pipeline.measurement.started_campaigns import is_started, store_campaign
-from pipeline.measurement.sums import campaign_sums, register_spend_before
+from pipeline.measurement.sums import campaign_sums, define_people_with_spend, register_spend_before
 from pipeline.publication.current import current_publication
 
 MOST_DAYS_OLDER = 31
@@ -234,10 +234,8 @@ def _window_sums(session: MeasuringSession, customers: exp.Select, first: date, 
     register_spend_before(session, first, session.company.window_days)
     all_of_them = exp.alias_(exp.Literal.string("all"), "arm")
     no_segment = exp.alias_(exp.cast(exp.null(), "text"), "segment")
-    before = exp.alias_(exp.func("COALESCE", exp.column("spend_amount", "b"), exp.Literal.number(0)), "spend_amount")
-    people = exp.select(exp.column("customer_id", "s"), all_of_them, no_segment, before).from_(customers.subquery("s"))
-    on = exp.column("customer_id", "b").eq(exp.column("customer_id", "s"))
-    session.engine.define(PEOPLE, people.join(exp.to_table("spend_before").as_("b"), on=on, join_type="left"))
+    no_spend = exp.alias_(exp.cast(exp.null(), "DECIMAL(18, 4)"), "spend_amount")
+    define_people_with_spend(session, exp.select("customer_id", all_of_them, no_segment, no_spend).from_(customers.subquery("s")))
     return campaign_sums(session, first, first + timedelta(days=day_count - 1)).of_arm("all")
 
 

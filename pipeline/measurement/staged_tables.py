@@ -33,6 +33,8 @@ OUTCOMES = _table("campaign_outcomes", CUSTOMER_ID, Column("order_count", Kind.I
 SPEND_BEFORE = _table("spend_before", CUSTOMER_ID, _SPEND)
 PEOPLE = _table("campaign_people", CUSTOMER_ID, _ARM, _SEGMENT, _SPEND)
 PEOPLE_BY_SOURCE_ID = replace(PEOPLE, name="people_by_source_id")
+PEOPLE_WITHOUT_SPEND = replace(PEOPLE, name="people_without_spend")
 LISTED_MEMBERS = replace(CAMPAIGN_MEMBERS, name="listed_members")
 ASSIGNED = replace(CAMPAIGN_ASSIGNMENTS, name="assigned_people")
 LIVE_ASSIGNMENTS = replace(CAMPAIGN_ARMS, name="live_assignments")
+ASSIGNMENTS_BY_SOURCE_ID = replace(CAMPAIGN_ARMS, name="assignments_by_source_id")

@@ -9,13 +9,21 @@ from sqlglot import exp
 
 from pipeline.calendar import ONE_DAY
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_SEGMENTS
+from pipeline.lake.tables import CUSTOMER_SEGMENTS, Table
 from pipeline.measurement.arm_sums import CampaignSums
 from pipeline.measurement.audience import register_segments
 from pipeline.measurement.campaign import OWN, Campaign
 from pipeline.measurement.measuring_session import MeasuringSession
 from pipeline.measurement.moments import Moments
-from pipeline.measurement.staged_tables import ASSIGNED, LISTED_MEMBERS, OUTCOMES, PEOPLE, PEOPLE_BY_SOURCE_ID, SPEND_BEFORE
+from pipeline.measurement.staged_tables import (
+    ASSIGNED,
+    LISTED_MEMBERS,
+    OUTCOMES,
+    PEOPLE,
+    PEOPLE_BY_SOURCE_ID,
+    PEOPLE_WITHOUT_SPEND,
+    SPEND_BEFORE,
+)
 from pipeline.measurement.started_campaigns import StartedCampaign
 
 DAYS_BEFORE = 90
@@ -33,7 +41,7 @@ def register_assigned_people(session: MeasuringSession, started: StartedCampaign
     """Make the customers of a campaign of the company's own readable."""
     session.engine.register(ASSIGNED, [started.file])
     columns = [exp.column(name) for name in PEOPLE.column_names]
-    _define_people(session, exp.select(*columns).from_(ASSIGNED.name))
+    _define_people(session, PEOPLE, exp.select(*columns).from_(ASSIGNED.name))
 
 
 def register_listed_people(session: MeasuringSession, campaign: Campaign) -> None:
@@ -44,7 +52,7 @@ def register_listed_people(session: MeasuringSession, campaign: Campaign) -> Non
     register_segments(session, campaign.scheme, max(nights, default=None))
     days = session.company.window_days if campaign.is_comparable else DAYS_BEFORE
     register_spend_before(session, campaign.start_day, days)
-    _define_people(session, statement("listed_people"))
+    define_people_with_spend(session, statement("listed_people"))
 
 
 def register_spend_before(session: MeasuringSession, start_day: date, days: int) -> None:
@@ -65,9 +73,16 @@ def outsiders_before(session: MeasuringSession) -> Moments:
     return Moments.of_sums(row["customer_count"], 0, 0, x=row["x"], xx=row["xx"])
 
 
-def _define_people(session: MeasuringSession, people: exp.Query) -> None:
+def define_people_with_spend(session: MeasuringSession, people: exp.Query) -> None:
+    """Make `people`, whose spend is not known yet, readable with what `register_spend_before` found."""
+    # That is known by survivor, and would be lost if it were looked up by the ids that were merged into them.
+    _define_people(session, PEOPLE_WITHOUT_SPEND, people)
+    session.engine.define(PEOPLE, statement("people_with_spend"))
+
+
+def _define_people(session: MeasuringSession, table: Table, people: exp.Query) -> None:
     if not session.survivors:
-        session.engine.define(PEOPLE, people)
+        session.engine.define(table, people)
         return
     session.engine.define(PEOPLE_BY_SOURCE_ID, people)
-    session.engine.define(PEOPLE, statement("merged_people"))
+    session.engine.define(table, statement("merged_people"))

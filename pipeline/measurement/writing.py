@@ -38,7 +38,7 @@ from pipeline.measurement.measuring_session import MeasuringSession, measuring_s
 from pipeline.measurement.moments import Moments
 from pipeline.measurement.night_tables import lists_campaigns, remove_campaign_tables
 from pipeline.measurement.results import CampaignRows, Observations, reported_rows, unreported_rows
-from pipeline.measurement.staged_tables import LIVE_ASSIGNMENTS
+from pipeline.measurement.staged_tables import ASSIGNMENTS_BY_SOURCE_ID, LIVE_ASSIGNMENTS
 from pipeline.measurement.started_campaigns import StartedCampaign, started_campaigns
 from pipeline.measurement.sums import (
     campaign_sums,
@@ -163,7 +163,11 @@ def _write_arms(session: MeasuringSession, live: Sequence[StartedCampaign]) -> N
     if not live:
         lake.remove(CAMPAIGN_ARMS, day=day)
         return
-    engine.define(LIVE_ASSIGNMENTS, union_all([_live_assignments(session, each) for each in live]))
+    assignments = union_all([_live_assignments(session, each) for each in live])
+    if session.survivors:
+        engine.define(ASSIGNMENTS_BY_SOURCE_ID, assignments)
+        assignments = statement("merged_assignments")
+    engine.define(LIVE_ASSIGNMENTS, assignments)
     lake.write(CAMPAIGN_ARMS, engine.run(statement(CAMPAIGN_ARMS.name), {}), day=day)
 
 

@@ -1,4 +1,4 @@
--- The members of a campaign of the CRM, with what they had spent before; who is unknown tonight is not measured.
+-- The members of a campaign of the CRM, by the ids it lists; who is unknown tonight is not measured.
 SELECT
   m.customer_id,
   CASE
@@ -7,8 +7,7 @@ SELECT
     ELSE TRIM(m.arm)
   END AS arm,
   s.segment,
-  COALESCE(b.spend_amount, 0) AS spend_amount
+  CAST(NULL AS DECIMAL(18, 4)) AS spend_amount
 FROM listed_members AS m
 JOIN known_ids AS k ON k.customer_id = m.customer_id
 LEFT JOIN strata_segments AS s ON s.customer_id = m.customer_id
-LEFT JOIN spend_before AS b ON b.customer_id = m.customer_id

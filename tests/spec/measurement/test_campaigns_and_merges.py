@@ -1,0 +1,125 @@
+"""Customers who are merged while a campaign runs: their arm goes with them, and whoever was in two is left alone and in none."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from support.campaigns import CAMPAIGN, CUSTOMERS, DUE, END, EVE, START, add_orders, arms_of, command, shown, start, write_campaign_shop
+from support.nights import run_night
+
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CAMPAIGN_ARMS, CAMPAIGN_CHECKS
+
+MERGES_SQL = """
+SELECT old AS customer_id, new AS merged_into, CAST(done AS TIMESTAMP) AT TIME ZONE 'Europe/Berlin' AS merged_at FROM merges
+"""
+LISTED_SQL = f"SELECT 'listed' AS campaign_id, DATE '{START}' AS start_day, DATE '{END}' AS end_day, 'rfm' AS scheme, TRUE AS is_random"
+MEMBERS_SQL = "SELECT 'listed' AS campaign_id, customer AS customer_id, arm FROM members"
+AUDIENCE = 'title = "Twice"\npurpose = "P."\nowner = "O"\nrule = "lifetime_order_count >= 2"\n'
+TWICE = [name for place, name in enumerate(CUSTOMERS) if place % 3 == 0]
+ONCE = [name for name in CUSTOMERS if name not in set(TWICE)]
+SPENDS = {name: 10 + place + (5 if place % 3 == 0 else 0) for place, name in enumerate(CUSTOMERS)}
+LATE = list(zip(ONCE[100:140], ONCE[140:180], strict=True))
+BUYERS = ONCE[180:210]
+
+
+def other_campaign(first: Any) -> str:
+    """Return a campaign for everybody that lasts a week."""
+    return f'audience = "lifetime_order_count >= 1"\nstart_day = {first}\nend_day = {first + timedelta(days=6)}\n'
+
+
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, Any]]:
+    """Six customers of a campaign merged on its first day, and forty others later; of each stage what a plan says, and all lists."""
+    folder = tmp_path_factory.mktemp("merges")
+    campaign = CAMPAIGN.replace('"lifetime_order_count >= 1"', '"twice"')
+    shop, lake = write_campaign_shop(folder / "shop", campaign, settings="[crm]\n"), Lake(folder / "lake")
+    for name, text in {
+        "sources/customer_merges.sql": MERGES_SQL,
+        "audiences/twice.toml": AUDIENCE,
+        "data/merges.csv": "old,new,done\n",
+    }.items():
+        (shop / name).parent.mkdir(exist_ok=True)
+        (shop / name).write_text(text)
+    run_night(shop, lake, EVE)
+    start(shop, lake)
+    arms = arms_of(lake)
+    treated, control = ([name for name in TWICE if arms[name] == arm] for arm in ("treated", "control"))
+    pairs = {
+        "control": (control[0], ONCE[0]),
+        "treated": (treated[0], ONCE[1]),
+        "treated into control": (treated[1], control[1]),
+        "control into treated": (control[2], treated[2]),
+        "treated into treated": (treated[3], treated[4]),
+    }
+    rows = [f"{old},{new},{START} 10:00" for old, new in pairs.values()]
+    rows += [f"{old},{new},{START + timedelta(days=2)} 10:00" for old, new in LATE]
+    (shop / "data" / "merges.csv").write_text("\n".join(["old,new,done", *rows]) + "\n")
+    mailed = [old for old, _ in pairs.values()] + ONCE[10:50]
+    (shop / "sources" / "campaigns.sql").write_text(LISTED_SQL)
+    (shop / "sources" / "campaign_members.sql").write_text(MEMBERS_SQL)
+    members = [f"{name},mail" for name in mailed] + [f"{name},control" for name in ONCE[50:95]]
+    (shop / "data" / "members.csv").write_text("\n".join(["customer,arm", *members]) + "\n")
+    add_orders(shop, [f"q{place},1,{name},{START + timedelta(days=3)} 10:00,1,9,tea" for place, name in enumerate(BUYERS)])
+    seen: dict[str, Any] = {"pairs": pairs, "mailed": mailed}
+    for name, day in (("running", START), ("over", DUE)):
+        run_night(shop, lake, day)
+        file = shop / "campaigns" / "other.toml"
+        file.write_text(other_campaign(day + timedelta(days=1)))
+        seen[name] = shown(command(shop, lake, "plan", str(file), "--json"))
+        if name == "running":
+            seen["lists"] = pq.read_table(lake.root / "current" / "crm_members.parquet").to_pylist()
+    return lake, seen
+
+
+def test_who_is_left_keeps_the_arm_of_whom_was_merged_and_who_was_in_two_is_left_alone(merged: tuple[Lake, dict[str, Any]]) -> None:
+    lake, seen = merged
+    pairs = seen["pairs"]
+    rows = {row["customer_id"]: (row["arm"], row["is_control"]) for row in lake.read(CAMPAIGN_ARMS, day=START).to_pylist()}
+    assert not {old for old, _ in pairs.values()} & rows.keys()
+    assert {name: rows[new] for name, (_, new) in pairs.items()} == {
+        "control": ("control", True),
+        "treated": ("treated", False),
+        "treated into control": ("control", True),
+        "control into treated": ("control", True),
+        "treated into treated": ("treated", False),
+    }
+    assert len(rows) == len(TWICE) - 5 + 2, "five are somebody else, two others stand for one"
+
+
+def test_the_survivor_of_a_control_is_on_no_list_of_the_campaign(merged: tuple[Lake, dict[str, Any]]) -> None:
+    _, seen = merged
+    lists = {name: {row["list_name"] for row in seen["lists"] if row["customer_id"] == new} for name, (_, new) in seen["pairs"].items()}
+    of_campaign = {name: sorted(found & {"twice", "campaign.spring.treated", "campaign.spring.control"}) for name, found in lists.items()}
+    both, none = ["campaign.spring.treated", "twice"], list[str]()
+    assert of_campaign == {
+        "control": none,
+        "treated": both,
+        "treated into control": none,
+        "control into treated": none,
+        "treated into treated": both,
+    }
+    assert not {old for old, _ in seen["pairs"].values()} & {row["customer_id"] for row in seen["lists"]}
+
+
+def test_the_survivor_of_a_customer_of_one_campaign_is_not_drawn_for_another(merged: tuple[Lake, dict[str, Any]]) -> None:
+    _, seen = merged
+    assert seen["running"]["excluded"] == {"other_campaign": len(TWICE) - 5 + 2}
+
+
+def test_what_a_member_listed_by_a_merged_id_had_spent_before_is_that_of_the_survivor(merged: tuple[Lake, dict[str, Any]]) -> None:
+    lake, seen = merged
+    checks = lake.read(CAMPAIGN_CHECKS, day=DUE).to_pylist()
+    [before] = [row for row in checks if (row["campaign_id"], row["check"]) == ("listed", "spend_before")]
+    survivors = dict(seen["pairs"].values())
+    spends = [SPENDS[name] + SPENDS.get(survivors.get(name, ""), 0) for name in seen["mailed"]]
+    assert before["arm_value"] == pytest.approx(sum(spends) / len(spends))
+
+
+def test_merged_customers_are_one_where_a_plan_reckons_from_an_older_night(merged: tuple[Lake, dict[str, Any]]) -> None:
+    _, seen = merged
+    assert seen["over"]["reckoned_from"] == str(START)
+    assert seen["over"]["metric_value"] == pytest.approx(len(BUYERS) / (len(CUSTOMERS) - 5 - len(LATE)))
