@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 
 from pipeline.calendar import ONE_DAY
@@ -23,6 +24,8 @@ EVERYBODY = "everybody"
 CONTROL, TREATED = "control", "treated"
 CONTROL_SHARE = 0.1
 METRICS = ("ordered", "visited", "spend")
+FEWEST_IN_ARM = 2
+"""Of a single customer there is no variance, so no effect."""
 LOOK_COUNT = 4
 FEWEST_DAYS_WITH_LOOKS = 28
 MOST_DAYS = 366
@@ -30,6 +33,17 @@ SHARE_PARTS = 1_000_000
 """Shares are whole numbers of so many parts, so that they add up exactly."""
 _MOST_ARMS = 10
 _SMALLEST_SHARE = 0.001
+
+
+class CampaignState(StrEnum):
+    """How far a campaign is on a night, or why nothing may be told of it."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    FINAL = "final"
+    TOO_FEW = "too few"
+    NOT_COMPARABLE = "not comparable"
+    SAMPLE_RATIO = "sample ratio"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.definitions.campaigns import CampaignState
 from pipeline.measurement.arm_sums import CampaignSums
 from pipeline.measurement.campaign import OWN, Campaign
 from pipeline.measurement.intervals import Mean, welch_difference
@@ -54,12 +55,12 @@ def comparability_checks(
     return checks
 
 
-def state_by_checks(campaign: Campaign, checks: Sequence[Check]) -> str:
-    """Return `not comparable` or `sample ratio` where a check says so, else `final`."""
+def state_by_checks(campaign: Campaign, checks: Sequence[Check]) -> CampaignState:
+    """Return that the arms are not comparable, or their sample ratio broken, where a check says so, else that results are final."""
     if not campaign.is_comparable or any(not check.is_passed for check in checks if check.name == SPEND_BEFORE):
-        return "not comparable"
+        return CampaignState.NOT_COMPARABLE
     is_broken = any(not check.is_passed for check in checks if check.name in (RATIO_ASSIGNED, RATIO_MEASURED, RATIO_LOST))
-    return "sample ratio" if is_broken else "final"
+    return CampaignState.SAMPLE_RATIO if is_broken else CampaignState.FINAL
 
 
 def standardised_difference(arm: Moments, control: Moments) -> float:

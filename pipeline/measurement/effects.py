@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
+from pipeline.definitions.campaigns import CampaignState
 from pipeline.measurement.arm_sums import NOBODY, ArmSums, CampaignSums
 from pipeline.measurement.buyers import buyers_needed
 from pipeline.measurement.cuped import CupedDifference, cuped_difference
@@ -48,9 +49,9 @@ class Effect:
     segments_differ_p_value: float | None = None
 
     @property
-    def state(self) -> str:
-        """`final`, or `too few` (buyers)."""
-        return "final" if self.difference else "too few"
+    def state(self) -> CampaignState:
+        """Final, or too few (buyers)."""
+        return CampaignState.FINAL if self.difference else CampaignState.TOO_FEW
 
 
 def arm_effects(sums: CampaignSums, arm: str, control: str, *, confidence: float, has_visits: bool) -> list[Effect]:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlglot import exp
 
 from pipeline.calendar import ONE_DAY
-from pipeline.definitions.campaigns import CampaignDefinition
+from pipeline.definitions.campaigns import FEWEST_IN_ARM, CampaignDefinition
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake.engines import Engine
@@ -129,8 +129,9 @@ def _require_room(campaign: CampaignDefinition, plan: CampaignPlan) -> None:
         what = f"`start_day` is {campaign.start_day}, but the night of {plan.night} knows of that day already"
         raise ConfigError(what, where=campaign.where, todo="Choose a later day: what was done before the start would count.")
     for arm in plan.arms:
-        if not arm.customer_count:
-            what = f"the arm `{arm.name}` would be empty: {sum(each.customer_count for each in plan.arms)} customers can take part"
+        if arm.customer_count < FEWEST_IN_ARM:
+            would = "have no customer" if not arm.customer_count else "have 1 customer"
+            what = f"the arm `{arm.name}` would {would}: {sum(each.customer_count for each in plan.arms)} can take part"
             raise ConfigError(what, where=campaign.where, todo="Widen the audience, or give the arm a larger share.")
 
 

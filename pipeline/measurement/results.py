@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from pipeline.definitions.campaigns import FEWEST_IN_ARM, CampaignState
 from pipeline.lake.rounding import rounded
 from pipeline.lake.tables import MONEY_DECIMALS
 from pipeline.measurement.arm_sums import CampaignSums
@@ -20,7 +21,6 @@ from pipeline.measurement.multiple_testing import holm_adjusted
 from pipeline.measurement.profit import profit_of
 
 Row = dict[str, Any]
-FINAL, TOO_FEW = "final", "too few"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Observations:
 
 def unreported_rows(campaign: Campaign, night: date, lookback_days: int) -> CampaignRows:
     """Return the rows of a campaign of which nothing may be told yet: that there is one."""
-    state = "planned" if night < campaign.start_day else "running"
+    state = CampaignState.PLANNED if night < campaign.start_day else CampaignState.RUNNING
     count = sum(arm.assigned_count for arm in campaign.arms)
     return CampaignRows(_summary(campaign, state, campaign.due_date(lookback_days), customers=count))
 
@@ -59,36 +59,36 @@ def reported_rows(campaign: Campaign, look: Look, seen: Observations, lookback_d
     checks = comparability_checks(campaign, seen.sums, outsiders=seen.outsiders, overlap_share=seen.overlap_share)
     verdict = state_by_checks(campaign, checks)
     measured = sum(seen.sums.of_arm(arm.name).customer_count for arm in campaign.arms)
-    effects = _effects(campaign, look, seen) if verdict == FINAL else {}
-    results = list(_result_rows(campaign, look, effects)) if verdict == FINAL else list(_withheld_rows(campaign, seen.sums, verdict))
+    effects = _effects(campaign, look, seen) if verdict is CampaignState.FINAL else {}
+    unmeasured = [arm.name for arm in campaign.treated if arm.name not in effects]
+    withheld = _withheld_rows(campaign, seen.sums, unmeasured, CampaignState.TOO_FEW if verdict is CampaignState.FINAL else verdict)
     state = _state(campaign, look, verdict, effects)
     number = look.number if campaign.look_count > 1 else None
     return CampaignRows(
         {**_summary(campaign, state, campaign.due_date(lookback_days), customers=measured), "look": number, **seen.reached},
         [_check_row(campaign, check) for check in checks],
-        results,
+        [*_result_rows(campaign, look, effects), *withheld],
         _value_rows(campaign, effects),
     )
 
 
-def _state(campaign: Campaign, look: Look, verdict: str, effects: Mapping[str, Sequence[Effect]]) -> str:
-    if verdict != FINAL:
+def _state(campaign: Campaign, look: Look, verdict: CampaignState, effects: Mapping[str, Sequence[Effect]]) -> CampaignState:
+    if verdict is not CampaignState.FINAL:
         return verdict
     if not look.is_final:
-        return "running"
-    if campaign.primary_metric == "spend" and not all(headline_spend(found) for found in effects.values()):
-        return TOO_FEW
-    return FINAL
+        return CampaignState.RUNNING
+    is_spend_lacking = campaign.primary_metric == "spend" and not all(headline_spend(found) for found in effects.values())
+    return CampaignState.TOO_FEW if is_spend_lacking or len(effects) < len(campaign.treated) else CampaignState.FINAL
 
 
 def _effects(campaign: Campaign, look: Look, seen: Observations) -> dict[str, list[Effect]]:
-    """Return the effects by arm; none of an arm that has lost all but one of its customers."""
+    """Return the effects by arm; none of an arm that has a single customer left, or whose control has."""
     control = campaign.control
     if control is None:
         return {}
     found = {}
     for arm in campaign.treated:
-        if min(seen.sums.of_arm(name).customer_count for name in (arm.name, control.name)) > 1:
+        if min(seen.sums.of_arm(name).customer_count for name in (arm.name, control.name)) >= FEWEST_IN_ARM:
             found[arm.name] = arm_effects(seen.sums, arm.name, control.name, confidence=look.confidence, has_visits=seen.has_visits)
     return found
 
@@ -142,13 +142,13 @@ def _effect_row(campaign: Campaign, arm: str, effect: Effect) -> Row:
     return row
 
 
-def _withheld_rows(campaign: Campaign, sums: CampaignSums, state: str) -> Iterator[Row]:
+def _withheld_rows(campaign: Campaign, sums: CampaignSums, arms: Iterable[str], state: CampaignState) -> Iterator[Row]:
     control = sums.of_arm(campaign.control.name) if campaign.control else None
-    for arm in campaign.treated:
-        treated = sums.of_arm(arm.name)
+    for arm in arms:
+        treated = sums.of_arm(arm)
         yield {
             "campaign_id": campaign.campaign_id,
-            "arm": arm.name,
+            "arm": arm,
             "metric": campaign.primary_metric,
             "method": "welch" if campaign.primary_metric == "spend" else "newcombe",
             "scheme": ALL,
@@ -216,7 +216,7 @@ def arm_costs(campaign: Campaign) -> dict[str, Decimal]:
     return costs
 
 
-def _summary(campaign: Campaign, state: str, due_date: date, *, customers: int) -> Row:
+def _summary(campaign: Campaign, state: CampaignState, due_date: date, *, customers: int) -> Row:
     assigned = sum(arm.assigned_count for arm in campaign.arms)
     return {
         "campaign_id": campaign.campaign_id,

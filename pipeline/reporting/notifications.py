@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from typing import Any
 
+from pipeline.definitions.campaigns import CampaignState
 from pipeline.definitions.company import Company
 from pipeline.definitions.notify import DAY_IN_URL, Occasion
 from pipeline.errors import DataError, GateClosed, PipelineError
@@ -26,10 +27,10 @@ from pipeline.reporting.summary import headline_lines
 from pipeline.spelling import printable_line
 
 CAMPAIGN_WORDS = {
-    "final": "its final result",
-    "too few": "too few customers bought to tell what they spent more",
-    "not comparable": "no random control, so no effect is told",
-    "sample ratio": "its arms are not as large as planned, so no effect is told",
+    CampaignState.FINAL: "its final result",
+    CampaignState.TOO_FEW: "too few customers bought to tell what they spent more",
+    CampaignState.NOT_COMPARABLE: "no random control, so no effect is told",
+    CampaignState.SAMPLE_RATIO: "its arms are not as large as planned, so no effect is told",
 }
 MOST_LINES = 10
 LONGEST_LINE = 500

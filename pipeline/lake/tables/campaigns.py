@@ -103,7 +103,7 @@ CAMPAIGN_SUMMARIES = Table(
         Column(
             "state",
             Kind.TEXT,
-            "`planned`, `running` (nothing is told yet, unless there are looks), `final`, `too few` (buyers, to tell the spend), "
+            "`planned`, `running` (nothing is told yet, unless there are looks), `final`, `too few` (customers, or buyers), "
             "`not comparable` (no random control) or `sample ratio` (the arms are not as large as planned: nothing is told).",
             required=True,
         ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pipeline.definitions.campaigns import load_campaigns
+from pipeline.definitions.campaigns import CampaignState, load_campaigns
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
@@ -19,7 +19,13 @@ from pipeline.spelling import did_you_mean
 
 NOT_STARTED = "not started"
 NOT_DUE, WITHHELD = 2, 6
-_EXIT_CODES = {"planned": NOT_DUE, "running": NOT_DUE, NOT_STARTED: NOT_DUE, "sample ratio": WITHHELD, "not comparable": WITHHELD}
+_EXIT_CODES = {
+    NOT_STARTED: NOT_DUE,
+    CampaignState.PLANNED: NOT_DUE,
+    CampaignState.RUNNING: NOT_DUE,
+    CampaignState.SAMPLE_RATIO: WITHHELD,
+    CampaignState.NOT_COMPARABLE: WITHHELD,
+}
 
 Row = Mapping[str, Any]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
+from pipeline.definitions.campaigns import CampaignState
 from pipeline.reporting.campaigns.reports import NOT_STARTED, CampaignReport, Row
 from pipeline.reporting.terminal import print_parts
 
@@ -36,14 +37,14 @@ def state_sentence(report: CampaignReport) -> str:
     state, due = summary["state"], summary["due_date"]
     if state == NOT_STARTED:
         return f"not started; it is to begin on {summary['start_day']}"
-    if state == "planned":
+    if state == CampaignState.PLANNED:
         return f"begins on {summary['start_day']}; results with the night of {due}"
-    if state == "running":
+    if state == CampaignState.RUNNING:
         look = f"; look {summary['look']} of 4, with wider limits" if summary["look"] else ""
         return f"running until {summary['end_day']}; results with the night of {due}{look}"
-    if state == "sample ratio":
+    if state == CampaignState.SAMPLE_RATIO:
         return "nothing is told: the arms are not as large as they should be, so they may differ in more than chance"
-    if state == "not comparable":
+    if state == CampaignState.NOT_COMPARABLE:
         is_unlike = any(check["check"] == "random_control" and check["is_passed"] for check in report.checks)
         why = "its arms had spent unlike amounts before, so they were not" if is_unlike else "there is no control that was"
         return f"what it achieved cannot be told: {why} drawn at random"
@@ -80,7 +81,9 @@ def _check_sentences(check: Row, currency: str) -> Iterator[str]:
 
 def _result_sentence(row: Row, currency: str) -> str:
     arm, noun = row["arm"], _NOUNS[row["metric"]]
-    if row["state"] == "too few":
+    if row["state"] == CampaignState.TOO_FEW:
+        if row["needed_count"] is None:
+            return f"{arm}: nothing can be told; the arm or its control has a single customer."
         return f"{arm}: spend cannot be told; it needs {row['needed_count']} more buyers in the smaller arm."
     if row["difference"] is None:
         against = f" against {row['control_count']:,}" if row["control_count"] else ", and no control"

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import Any
 
+from pipeline.definitions.campaigns import CampaignState
 from pipeline.segmentation.insights.proposals import Proposal
 from pipeline.segmentation.insights.risk_ratios import Z_95
 
 UNLIKELY, LIKELY = 0.1, 0.9
-FINAL = "final"
 Row = Mapping[str, Any]
 
 
@@ -20,7 +20,7 @@ def campaign_proposals(summaries: Sequence[Row], values: Sequence[Row]) -> Itera
 
     Only campaigns that are final count, which had as many customers as planned; the company-wide holdout is none.
     """
-    final = {row["campaign_id"] for row in summaries if row["state"] == FINAL and not row["is_holdout"]}
+    final = {row["campaign_id"] for row in summaries if row["state"] == CampaignState.FINAL and not row["is_holdout"]}
     measured = [row for row in values if row["campaign_id"] in final and row["probability_paid"] is not None]
     failed = [row for row in measured if row["probability_paid"] < UNLIKELY]
     yield from (_stop(row) for row in failed)

@@ -211,7 +211,8 @@ def test_an_audience_a_segment_and_a_rule_each_take_their_customers(tmp_path: Pa
         (("lifetime_order_count >= 1", "twise"), "`audience` is `twise`, which is no audience of this company"),
         (("lifetime_order_count >= 1", "rfm.champs"), "`audience`: "),
         (("lifetime_order_count >= 1", "lifetime_order_coun >= 1"), "`audience`: "),
-        (("lifetime_order_count >= 1", "lifetime_order_count > 99"), "the arm `treated` would be empty"),
+        (("lifetime_order_count >= 1", "lifetime_order_count > 99"), "the arm `treated` would have no customer"),
+        (("share = 0.5", "share = 0.003"), "the arm `control` would have 1 customer"),
         (
             ('title = "Spring mail"', 'scheme = "rfmm"'),
             "does not have (did you mean `rfm`?)",

@@ -29,6 +29,13 @@ def test_the_campaign_of_the_guide_runs_as_written(tmp_path: Path, lake: Lake) -
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(found["text"], "utf-8")
     shop = tmp_path / "my_shop"
+    # Two of its customers have ordered, one for each arm; it takes two.
+    for name, lines in {
+        "customers": "4,Bonn\n5,Kiel\n",
+        "orders": "A-5,1,4,2024-03-01 10:00,1,5,0,tea\nA-6,1,5,2024-03-02 10:00,1,5,0,tea\n",
+    }.items():
+        with (shop / "data" / f"{name}.csv").open("a") as file:
+            file.write(lines)
     settings = shop / "company.toml"
     settings.write_text(settings.read_text("utf-8") + NO_GATES, "utf-8")  # nobody orders in the guide's April
     plan, start, results = COMMANDS.findall(GUIDE.read_text("utf-8"))
@@ -42,7 +49,7 @@ def test_the_campaign_of_the_guide_runs_as_written(tmp_path: Path, lake: Lake) -
     assert (said.exit_code, "Nothing was written" in said.stdout) == (0, True), said.exception
     assert not lake.list_addresses("tables/campaign_assignments/")
     assert run(start).exit_code == 0
-    assert sorted(arms_of(lake, "tea_letter").values()) == ["control", "treated"], "two customers ordered"
+    assert sorted(arms_of(lake, "tea_letter").values()) == ["control", "control", "treated", "treated"], "four customers ordered"
     assert "was started already" in str(run(start).exception)
     for night, code in ((None, 2), (EARLY, 2), (DUE, 0)):
         if night:

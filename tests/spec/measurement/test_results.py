@@ -190,6 +190,31 @@ def test_an_arm_without_anybody_left_is_told_of_as_nothing() -> None:
     assert rows.summary["state"] == "sample ratio", "an arm is gone"
 
 
+@pytest.mark.parametrize("state", ["final", "running"])
+def test_an_arm_of_one_customer_is_too_few_to_tell_anything_and_says_so(state: str) -> None:
+    """Both arms lost nobody: there is no variance of one customer, so no effect, whatever the metric."""
+    parts = (replace(ARMS[0], assigned_count=19, planned_share=0.95), replace(ARMS[2], assigned_count=1, planned_share=0.05))
+    arms = CampaignSums({("mail", ""): sums(19, 4), ("control", ""): sums(1, 0)})
+    campaign = replace(CAMPAIGN, arms=parts, look_count=1 if state == "final" else 4)
+    night = END + timedelta(days=LOOKBACK) if state == "final" else START + timedelta(days=6 + LOOKBACK)
+    rows = told(campaign, replace(SEEN, sums=arms), night=night)
+    assert rows.summary["state"] == ("too few" if state == "final" else "running")
+    [withheld] = rows.results
+    assert (withheld["arm"], withheld["metric"], withheld["state"]) == ("mail", "ordered", "too few")
+    assert (withheld["customer_count"], withheld["control_count"], withheld.get("difference")) == (19, 1, None)
+    assert rows.values == []
+
+
+def test_one_arm_too_small_leaves_the_others_told() -> None:
+    parts = (replace(ARMS[0], planned_share=1000 / 1501), replace(ARMS[1], assigned_count=1, planned_share=1 / 1501), ARMS[2])
+    parts = (*parts[:2], replace(parts[2], planned_share=500 / 1501))
+    arms = {("mail", ""): sums(1_000, 180), ("call", ""): sums(1, 0), ("control", ""): sums(500, 60)}
+    rows = told(replace(CAMPAIGN, arms=parts), replace(SEEN, sums=CampaignSums(arms)))
+    assert rows.summary["state"] == "too few"
+    assert row(rows, arm="call")["state"] == "too few"
+    assert row(rows, arm="mail", metric="ordered")["difference"] is not None
+
+
 def test_as_many_days_are_read_as_any_campaign_looks_back() -> None:
     listed = replace(CAMPAIGN, origin=SOURCE)
     assert first_day_read(365, [CAMPAIGN]) == START
