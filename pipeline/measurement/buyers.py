@@ -7,6 +7,8 @@ Shares of intervals that lie wholly above the truth (2.5 % wanted), measured on 
 from __future__ import annotations
 
 
-def buyers_needed(smallest_share: float) -> int:
+def buyers_needed(treated_count: int, control_count: int) -> int:
     """Return how many buyers the smaller arm needs, by its share of both: 30, or 50 below a fifth, or 100 below a tenth."""
-    return 100 if smallest_share < 0.1 else 50 if smallest_share < 0.2 else 30  # noqa: PLR2004 - the rule itself
+    # To whole percents: a control of a tenth that is a customer short of it is one of a tenth.
+    share = round(min(treated_count, control_count) / (treated_count + control_count), 2)
+    return 100 if share < 0.1 else 50 if share < 0.2 else 30  # noqa: PLR2004 - the rule itself

@@ -187,6 +187,4 @@ def _counted(metric: Metric, method: Method, treated: ArmSums, held: ArmSums, se
 def _buyers_lacking(treated: ArmSums, held: ArmSums) -> int:
     """Return how many buyers the smaller arm lacks before the spend can be told; 0 where it has enough."""
     smaller = min((treated, held), key=lambda each: (each.customer_count, each.ordered_count))
-    share = smaller.customer_count / (treated.customer_count + held.customer_count)
-    # To whole percents: a control of a tenth that is a customer short of it is one of a tenth.
-    return max(0, buyers_needed(round(share, 2)) - smaller.ordered_count)
+    return max(0, buyers_needed(treated.customer_count, held.customer_count) - smaller.ordered_count)

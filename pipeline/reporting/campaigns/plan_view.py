@@ -49,8 +49,8 @@ def render(plan: CampaignPlan, *, started_by: tuple[Path, Path, Path] | None) ->
     if started_by is None:
         yield Text("Started: who is in which arm is stored, and stays so.")
         return
-    if plan.start_day <= plan.night:
-        yield Text(f"It cannot be started any more, as the night of {plan.night} knows of its first day. Choose a later start_day.")
+    if plan.refusal:
+        yield Text(f"It cannot be started: {plan.refusal.what}. {plan.refusal.todo}")
         return
     file, company, lake = map(str, started_by)
     yield Text("Nothing was written. To draw the arms once and for all:")
@@ -80,8 +80,8 @@ def effect_sentences(plan: CampaignPlan) -> Iterator[str]:
         )
     if not plan.can_tell_spend:
         yield (
-            f"Spend could not be told: of the control about {plan.expected_control_buyers:,.0f} would buy, "
-            f"and it takes {plan.needed_control_buyers}. Let it have 20 % or more of a larger audience, or run longer."
+            f"Spend could not be told: of the smaller arm about {plan.expected_buyers:,.0f} would buy, "
+            f"and it takes {plan.needed_buyers}. Let it have 20 % or more of a larger audience, or run longer."
         )
     elif plan.primary_metric != "spend" and plan.visible_spend_lift is not None:
         yield f"Of spend per customer it can show a lift of {plan.visible_spend_lift:.0%} or more, from {plan.spend_value:,.2f} on."

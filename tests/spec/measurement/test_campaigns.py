@@ -28,6 +28,7 @@ from support.killing import copied
 from support.nights import run_night, tree_bytes
 
 from pipeline.definitions.company import load_company
+from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CAMPAIGN_ARMS, CAMPAIGN_CHECKS, CAMPAIGN_RESULTS, CAMPAIGN_SUMMARIES, CAMPAIGN_VALUES, CUSTOMER_FEATURES
 from pipeline.operations.deployment import Deployment
@@ -246,13 +247,45 @@ def test_a_plan_ends_with_the_command_that_starts_it(began: tuple[Path, Lake]) -
     assert ".." not in said.replace("../", "")
 
 
-def test_a_plan_that_comes_too_late_says_so_and_leads_nowhere(began: tuple[Path, Lake]) -> None:
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ((f"start_day = {START}", f"start_day = {EVE}"), f"`start_day` is {EVE}, but the night of {EVE} knows of that day already"),
+        (("lifetime_order_count >= 1", "lifetime_order_count > 99"), "the arm `treated` would have no customer"),
+        (("share = 0.5", "share = 0.003"), "the arm `control` would have 1 customer"),
+    ],
+)
+def test_a_plan_that_start_would_refuse_says_why_and_leads_nowhere(began: tuple[Path, Lake], change: tuple[str, str], words: str) -> None:
     shop, lake = began
     file = shop / "campaigns" / "spring.toml"
-    file.write_text(CAMPAIGN.replace(f"start_day = {START}", f"start_day = {EVE}"))
-    said = " ".join(command(shop, lake, "plan", str(file)).stdout.split())
-    assert f"It cannot be started any more, as the night of {EVE} knows of its first day. Choose a later start_day." in said
+    file.write_text(CAMPAIGN.replace(*change))
+    planned = command(shop, lake, "plan", str(file))
+    assert planned.exit_code == 0, "it says what would be"
+    said = " ".join(planned.stdout.split())
+    refused = command(shop, lake, "start", str(file)).exception
+    assert isinstance(refused, ConfigError)
+    assert words in refused.what
+    assert f"It cannot be started: {refused.what}. {refused.todo}" in said
     assert "campaign start" not in said
+    assert shown(command(shop, lake, "plan", str(file), "--json"))["refusal"] == {"what": refused.what, "todo": refused.todo}
+
+
+def test_a_campaign_that_was_started_is_not_offered_again(measured: tuple[Path, Lake]) -> None:
+    shop, lake = measured
+    said = " ".join(command(shop, lake, "plan", str(shop / "campaigns" / "spring.toml")).stdout.split())
+    assert "It cannot be started: the campaign `spring` was started already. A campaign is assigned once." in said
+    assert "campaign start" not in said
+
+
+@pytest.mark.parametrize("control_share", [0.9, 0.5, 0.2])
+def test_a_plan_counts_the_buyers_of_the_smaller_arm_as_results_do(began: tuple[Path, Lake], control_share: float) -> None:
+    shop, lake = began
+    file = shop / "campaigns" / "spring.toml"
+    file.write_text(CAMPAIGN.replace("share = 0.5", f"share = {control_share}"))
+    plan = shown(command(shop, lake, "plan", str(file), "--json"))
+    smaller = min(control_share, 1 - control_share)
+    assert plan["expected_buyers"] == pytest.approx(plan["metric_value"] * 400 * smaller)
+    assert plan["needed_buyers"] == {0.9: 50, 0.5: 30, 0.2: 30}[control_share]
 
 
 def test_what_nobody_did_lately_is_not_called_impossible(began: tuple[Path, Lake]) -> None:
