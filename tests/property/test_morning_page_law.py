@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -46,9 +47,10 @@ def nights(draw: st.DrawFn) -> NightTables:
     few = draw(st.integers(1, 9))
     insights = [a_taste(SECRET_NAME, 2.0, customer_count=few), a_taste("bread", 2.0)]
     concentration = _concentration(draw(st.lists(st.integers(1, 500), max_size=40)))
+    sales = [row for start in (0, 28, 364) for row in _sales(start, draw(counts))]
     surveys = [an_answer(SECRET_NAME, 0.3, count=few), an_answer("price", 0.6)]
     tables = NightTables("Shop", "EUR", 365, DAY, schemes=schemes, profiles=profiles, flows=flows, grid=grid, insights=insights)
-    return replace(tables, surveys=surveys, concentration=concentration, compared_night=WEEK_AGO)
+    return replace(tables, surveys=surveys, concentration=concentration, sales=sales, compared_night=WEEK_AGO)
 
 
 def _concentration(spends: list[int]) -> list[dict[str, Any]]:
@@ -59,6 +61,14 @@ def _concentration(spends: list[int]) -> list[dict[str, Any]]:
         {"customer_percent": percent, "customer_count": count, "spend_share": sum(best_first[:count]) / sum(spends)}
         for percent, count in counts_of.items()
     ]
+
+
+def _sales(start: int, customers: int) -> list[dict[str, Any]]:
+    """Return 28 days of sales up to `start` days ago, all of them on one day to so many customers."""
+    spend = SECRET if 0 < customers < 10 else 12
+    day = {"order_count": customers, "customer_count": customers, "new_customer_count": customers, "spend_amount": Decimal(spend)}
+    nothing = dict.fromkeys(day, 0)
+    return [{"order_day": DAY - timedelta(days=start + back), **(day if back == 9 and customers else nothing)} for back in range(28)]
 
 
 def _grid_row(r: int, fm: int, count: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -34,12 +35,21 @@ def a_flow(start: str | None, end: str | None, reason: str, customers: int, spen
     return {"scheme": "rfm", **ends, "reason": reason, "customer_count": customers, "lifetime_spend_amount": Decimal(spend)}
 
 
-def sales_of(before: int, now: int, *, a_year_ago: int = 0) -> list[dict[str, Any]]:
-    """Return days of sales: so much a day in the 28 days before, in the last 28, and in the same weeks of last year."""
+def sales_of(before: int, now: int, *, a_year_ago: int = 0, customers: Mapping[int, int] | None = None) -> list[dict[str, Any]]:
+    """Return days of sales: so much a day in the 28 days before, in the last 28, and in the same weeks of last year.
+
+    `customers` says of a day so many days back how many ordered, 5 else.
+    """
     spends = {DAY - timedelta(days=back): now if back < 28 else before for back in range(56)}
     spends |= {DAY - timedelta(days=364 + back): a_year_ago for back in range(28)} if a_year_ago else {}
     return [
-        {"order_day": day, "order_count": 5, "customer_count": 5, "new_customer_count": 1, "spend_amount": Decimal(spend)}
+        {
+            "order_day": day,
+            "order_count": 5,
+            "customer_count": (customers or {}).get((DAY - day).days, 5),
+            "new_customer_count": 1,
+            "spend_amount": Decimal(spend),
+        }
         for day, spend in sorted(spends.items())
     ]
 
@@ -57,6 +67,7 @@ CAMPAIGN = {
     "start_day": date(2024, 3, 1),
     "due_date": date(2024, 3, 30),
     "primary_metric": "spend",
+    "customer_count": 42_613,
 }
 RESULT = {
     "campaign_id": "spring",
@@ -126,7 +137,11 @@ def a_night_of_everything() -> NightTables:
         ],
         cards={("rfm", "champions"): {"priority": 1, **CARD}},
         campaigns=campaigns,
-        campaign_results=[{**RESULT, "campaign_id": "final"}, {**RESULT, **ordered, "campaign_id": "too few"}],
+        campaign_results=[
+            {**RESULT, "campaign_id": "final"},
+            {**RESULT, **ordered, "campaign_id": "too few"},
+            {**RESULT, "campaign_id": "not comparable"},
+        ],
         campaign_values=[{**VALUE, "campaign_id": "final"}],
         campaign_checks=[{**BEFORE, "campaign_id": "not comparable"}],
         insights=[a_taste("toys", 1.5), a_taste("P-1", 9.0, subject_kind="product", lift=30.0)],

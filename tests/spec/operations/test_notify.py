@@ -55,8 +55,8 @@ class Post:
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("night")
-    orders = [f"o{n},1,c{n},2024-03-01 10:00:00,1,5,a" for n in range(3)]
-    shop = write_shop(folder / "shop", orders, customers=["c0", "c1", "c2"], settings=SETTINGS)
+    orders = [f"o{n},1,c{n},2024-03-01 10:00:00,1,5,a" for n in range(12)]
+    shop = write_shop(folder / "shop", orders, customers=[f"c{n}" for n in range(12)], settings=SETTINGS)
     run_night(shop, Lake(folder / "lake"), NIGHT)
     return folder
 

@@ -19,14 +19,15 @@ from pipeline.publication.gates import GateResult, GateState
 from pipeline.publication.rollback_log import Rollback
 from pipeline.reporting.next_actions import NextActionCount
 from pipeline.reporting.pages.morning.cards import actions_of
-from pipeline.reporting.pages.morning.figures import sales_trend, scheme_figures, score_grid
+from pipeline.reporting.pages.morning.figures import scheme_figures, score_grid
 from pipeline.reporting.pages.morning.flow_diagram import SEVERAL, drawn_flows, flow_diagram
 from pipeline.reporting.pages.morning.in_short import sentences_of
 from pipeline.reporting.pages.morning.language import PageLanguage
 from pipeline.reporting.pages.morning.movement import Cause, Flow, changes_of, flows_of
 from pipeline.reporting.pages.morning.night_tables import NightTables, SchemeSummary
 from pipeline.reporting.pages.morning.page import morning_page
-from pipeline.reporting.pages.morning.rendering import csv_link, render_page
+from pipeline.reporting.pages.morning.rendering import csv_link, csv_segments, render_page
+from pipeline.reporting.pages.morning.sales import sales_trend
 from pipeline.reporting.pages.morning.verdict import NightOutcome, outcome_of, verdict_of
 
 
@@ -178,6 +179,78 @@ def test_a_handful_of_new_customers_is_not_counted() -> None:
     tile = html_of(a_night(sales=sales)).partition("<span>New customers, 28 days")[2].partition("</div>")[0]
     assert "<strong>&lt;\xa010</strong>" in tile
     assert "a year ago: &lt;\xa010" in tile
+
+
+NOBODY = dict.fromkeys(range(56), 0)
+
+
+def test_sales_of_a_few_customers_are_withheld_on_tile_and_in_sentence() -> None:
+    tables = a_night(sales=sales_of(0, 77, customers={**NOBODY, 3: 9}))
+    assert said(tables)[0] == "Fewer than 10 customers ordered in the last 28 days, so their sales are not shown."
+    page = html_of(tables)
+    assert not re.findall(r"2,156|>77|140<", page)
+    tile = page.partition("<span>Sales, 28 days")[2].partition("</div>")[0]
+    assert "<strong>–</strong><small>fewer than 10 customers</small>" in tile
+    assert "<svg" not in tile
+    assert "2,156" in html_of(a_night(sales=sales_of(0, 77, customers={**NOBODY, 3: 10})))
+
+
+def test_sales_that_fell_to_those_of_a_few_are_an_alarm_all_the_same() -> None:
+    tables = a_night(sales=sales_of(1000, 77, customers={**dict.fromkeys(range(28), 0), 3: 9}))
+    [first, *_] = sentences_of(tables, verdict_of(tables, figures_day=DAY), ENGLISH)
+    assert first.is_alarm
+    assert first.text.startswith("Fewer than 10 customers ordered in the last 28 days, after sales of €28,000 in the 28 days before. Check")
+
+
+def test_sales_are_not_compared_with_those_of_a_few() -> None:
+    few_before = {**dict.fromkeys(range(28, 56), 0), 30: 9, **dict.fromkeys(range(364, 392), 0), 370: 9}
+    tables = a_night(sales=sales_of(20, 100, a_year_ago=50, customers=few_before))
+    assert said(tables)[0] == "Sales in the last 28 days: €2,800."
+    tile = html_of(tables).partition("<span>Sales, 28 days")[2].partition("</div>")[0]
+    assert "28 days before" not in tile
+    assert "a year ago: fewer than 10 customers" in tile
+    assert "1,400" not in tile
+
+
+def test_refunds_on_days_without_a_customer_are_withheld() -> None:
+    sales = [{**row, "customer_count": 0, "spend_amount": Decimal(-33 if row["order_day"] == DAY else 0)} for row in sales_of(0, 0)]
+    assert "33" not in html_of(a_night(sales=sales)).partition("<span>Sales, 28 days")[2].partition("</div>")[0]
+
+
+@pytest.mark.parametrize(("customers", "points"), [(10, 28), (9, 4), (1, 0)])
+def test_a_trend_is_drawn_by_day_or_by_week_or_not_at_all(customers: int, points: int) -> None:
+    trend = sales_trend(a_night(sales=sales_of(10, 10, customers=dict.fromkeys(range(56), customers))), "spend_amount")
+    assert trend is not None
+    assert len(trend.points) == points
+    assert sum(trend.points) == (280 if points else 0)
+
+
+def test_a_handful_of_people_has_no_sales_however_often_they_order() -> None:
+    assert "€280" not in html_of(a_night(profiles=[a_profile("lost", 9)], sales=sales_of(10, 10)))
+
+
+def test_a_change_of_a_few_is_withheld_in_table_and_download() -> None:
+    flows = [
+        a_flow("lost", "champions", "own_purchase", 12),
+        a_flow("champions", "lost", "ageing", 4),
+        a_flow("champions", "lost", "population_shift", 23),
+    ]
+    profiles = [a_profile("champions", 30), a_profile("lost", 50, position=2), a_profile("new", 20, position=3)]
+    champions, lost, new = (each.change for each in scheme_figures(a_night(flows=flows, profiles=profiles), "rfm").segments)
+    assert champions
+    assert lost
+    assert (champions.by_themselves, champions.by_others, champions.came, champions.left) == (None, -23, 12, 27)
+    assert (lost.by_themselves, lost.by_others) == (None, 23)
+    assert new
+    assert (new.by_themselves, new.by_others) == (0, 0)
+    figures = scheme_figures(a_night(flows=flows, profiles=profiles), "rfm")
+    assert [row[3:5] for row in csv_segments(figures)] == [(None, -23), (None, 23), (0, 0)]
+    assert "8" not in re.findall(r'data-label="In 7 nights[^"]*">([^<]*)', html_of(a_night(flows=flows, profiles=profiles)))
+
+
+def test_moves_of_a_few_do_not_follow_from_all_and_those_of_others() -> None:
+    flows = [a_flow("champions", "lost", "population_shift", 40), a_flow("lost", "champions", "own_purchase", 3)]
+    assert not [text for text in said(a_night(flows=flows)) if "43" in text]
 
 
 def test_grid_withholds_small_cells_and_colours_at_most_to_its_largest() -> None:

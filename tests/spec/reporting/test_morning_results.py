@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from support.morning_tables import DAY, RESULT, VALUE, a_campaign_night, a_night, a_proposal, a_taste, an_answer, html_of
+from support.morning_tables import DAY, RESULT, VALUE, a_campaign_night, a_night, a_profile, a_proposal, a_taste, an_answer, html_of
 
 from pipeline.reporting.pages.morning.campaigns import campaign_cards
 from pipeline.reporting.pages.morning.insights import next_categories, segment_tastes, telling_schemes
@@ -83,6 +83,23 @@ def test_an_arm_of_a_few_customers_is_withheld(small: dict[str, int]) -> None:
     tables = replace(a_campaign_night(), campaign_results=[{**RESULT, **small}])
     [card] = campaign_cards(tables)
     assert card.arms == []
+
+
+@pytest.mark.parametrize(
+    ("sizes", "people", "is_told"),
+    [
+        ({}, 80, True),
+        ({"customer_count": 9}, 80, False),
+        ({"control_count": 9}, 80, False),
+        # Compared with all customers outside the campaign.
+        ({"control_count": 0}, 42_623, True),
+        ({"control_count": 0}, 42_622, False),
+    ],
+)
+def test_what_a_few_had_spent_before_is_withheld(sizes: dict[str, int], people: int, is_told: bool) -> None:
+    tables = replace(a_campaign_night(state="not comparable"), campaign_results=[{**RESULT, **sizes}], profiles=[a_profile("lost", people)])
+    [card] = campaign_cards(tables)
+    assert (card.spend_before is not None) is is_told
 
 
 def test_tastes_are_the_surest_categories_then_products_and_never_chance_or_a_few_customers() -> None:

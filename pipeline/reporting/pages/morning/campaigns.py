@@ -45,7 +45,9 @@ def _card(tables: NightTables, campaign: Row) -> CampaignCard:
     shown = [row for row in rows if not is_withheld(row["customer_count"]) and not is_withheld(row["control_count"])]
     values = {row["arm"]: row for row in tables.campaign_values if row["campaign_id"] == key and not is_withheld(row["customer_count"])}
     arms = sorted({row["arm"] for row in shown})
-    before = [row for row in tables.campaign_checks if row["campaign_id"] == key and row["check"] == "spend_before"]
+    large = {row["arm"] for row in shown if row["control_count"] or not is_withheld(tables.people_count - campaign["customer_count"])}
+    checks = [row for row in tables.campaign_checks if row["campaign_id"] == key and row["check"] == "spend_before"]
+    before = [row for row in checks if row["arm"] in large]
     return CampaignCard(
         campaign,
         [ArmResult(arm, _primary(shown, arm, campaign["primary_metric"]), values.get(arm)) for arm in arms],

@@ -1,4 +1,4 @@
-"""Figures of the page as pure functions of the night's tables: sales, segments, scores, clusters, places. Templates only write them out.
+"""Figures of the page as pure functions of the night's tables: segments, scores, clusters, places. Templates only write them out.
 
 Cells of fewer than FEWEST_CUSTOMERS customers are withheld, so that no figure is one person's.
 """
@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 
 from pipeline.reporting.pages.morning.movement import SizeChange, changes_of, flows_of
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row
 
 FEWEST_CUSTOMERS = 10
-PERIOD = timedelta(days=28)
-YEAR = timedelta(days=364)  # whole weeks: a weekday stands beside the same weekday
 SHOWN_PLACES, SHOWN_FEATURES, SHOWN_SEGMENTS = 8, 5, 15
 SCORES = (1, 2, 3, 4, 5)
 SHARES_TOLD = (1, 10, 50)  # percent of the buyers
@@ -27,18 +24,13 @@ def is_withheld(customer_count: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Trend:
-    """A figure of the last days beside the same number of days before them, and a year ago where that is known; and its days."""
+class ShownChange:
+    """By how many customers a segment grew, by themselves and by others: None where of those who came or left only a few did so."""
 
-    total: Decimal
-    before: Decimal | None
-    year_before: Decimal | None
-    days: Sequence[Decimal]
-
-    @property
-    def change_share(self) -> float | None:
-        """The change as a share of what was before; None where there was nothing."""
-        return float((self.total - self.before) / self.before) if self.before and self.before > 0 else None
+    by_themselves: int | None
+    by_others: int | None
+    came: int
+    left: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +43,7 @@ class SegmentFigures:
     spend_share: float | None = None
     mean_spend_amount: float | None = None
     mean_recency_days: float | None = None
-    change: SizeChange | None = None
+    change: ShownChange | None = None
     count_year_before: int | None = None
 
     @property
@@ -84,7 +76,7 @@ class SchemeFigures:
     @property
     def is_moved_by_others(self) -> bool:
         """Whether any of them changed because others did."""
-        return any(each.change and each.change.by_others for each in self.segments)
+        return any(each.change and each.change.by_others != 0 for each in self.segments)
 
     @property
     def largest_share(self) -> float:
@@ -130,22 +122,6 @@ class ClusterFigures:
     differences: Sequence[FeatureDifference]
 
 
-def sales_trend(tables: NightTables, column: str) -> Trend | None:
-    """Return a column of the days of sales over 28 days; None where the night stored no days."""
-    days = {row["order_day"]: Decimal(row[column]) for row in tables.sales}
-    if not days:
-        return None
-    dates = [tables.day - PERIOD + timedelta(days=place + 1) for place in range(PERIOD.days)]
-    first_day = min(days)
-    recent = [days.get(each, Decimal(0)) for each in dates]
-
-    def sum_of(back: timedelta) -> Decimal | None:
-        return sum((days.get(each - back, Decimal(0)) for each in dates), Decimal(0)) if first_day <= dates[0] - back else None
-
-    year_before = sum_of(YEAR) if any(each - YEAR in days for each in dates) else None
-    return Trend(sum(recent, Decimal(0)), sum_of(PERIOD), year_before, recent)
-
-
 def scheme_figures(tables: NightTables, scheme: str, *, most: int | None = None, is_ranked: bool = False) -> SchemeFigures:
     """Return the segments of a scheme in the order of its definition; the `most` largest by customers, where it has more or `is_ranked`.
 
@@ -169,7 +145,7 @@ def _segment_figures(tables: NightTables, row: Row, changes: Mapping[str, SizeCh
     title, count = tables.title_of(row["scheme"], row["segment"]), row["customer_count"]
     if is_withheld(count):
         return SegmentFigures(title, count)
-    change = changes.get(row["segment"], SizeChange()) if tables.compared_night else None
+    change = _shown_change(changes.get(row["segment"], SizeChange())) if tables.compared_night else None
     old_count = before.get(row["segment"])
     return SegmentFigures(
         title,
@@ -181,6 +157,14 @@ def _segment_figures(tables: NightTables, row: Row, changes: Mapping[str, SizeCh
         change,
         None if old_count is None or is_withheld(old_count) else old_count,
     )
+
+
+def _shown_change(change: SizeChange) -> ShownChange:
+    def net(came: int, left: int) -> int | None:
+        return None if is_withheld(came) or is_withheld(left) else came - left
+
+    by_others = net(change.came_by_others, change.left_by_others)
+    return ShownChange(net(change.came_by_themselves, change.left_by_themselves), by_others, change.came, change.left)
 
 
 def score_grid(tables: NightTables) -> list[list[GridCell]]:

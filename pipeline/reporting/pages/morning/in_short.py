@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS, concentration_rows, sales_trend
+from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS, concentration_rows, is_withheld
 from pipeline.reporting.pages.morning.language import PageLanguage
 from pipeline.reporting.pages.morning.movement import Cause, counts_by_cause, flows_of
 from pipeline.reporting.pages.morning.night_tables import NightTables
+from pipeline.reporting.pages.morning.sales import Trend, sales_trend
 from pipeline.reporting.pages.morning.verdict import Verdict
 
 MOST_SENTENCES = 4
@@ -49,6 +50,8 @@ def _sales(tables: NightTables, language: PageLanguage) -> Sentence | None:
     sales, orders = sales_trend(tables, "spend_amount"), sales_trend(tables, "order_count")
     if sales is None or orders is None:
         return None
+    if sales.total is None:
+        return _sales_of_few(sales, orders, tables, language)
     now = language.money(sales.total, tables.currency)
     if sales.before is None or sales.change_share is None or orders.before is None:
         return Sentence(language.gettext("Sales in the last 28 days: %(now)s.", now=now))
@@ -57,14 +60,32 @@ def _sales(tables: NightTables, language: PageLanguage) -> Sentence | None:
         text = language.gettext("Sales fell by %(share)s: %(now)s in the last 28 days, after %(before)s in the 28 days before.", **values)
     else:
         text = language.gettext("Sales rose by %(share)s: %(now)s in the last 28 days, after %(before)s in the 28 days before.", **values)
-    if abs(sales.change_share) <= ALARMING_CHANGE or max(orders.total, orders.before) < FEWEST_ORDERS:
+    if abs(sales.change_share) <= ALARMING_CHANGE or max(orders.total or 0, orders.before) < FEWEST_ORDERS:
         return Sentence(text)
     if sales.year_before is not None:
         year_before = language.money(sales.year_before, tables.currency)
         text += " " + language.gettext("In the same weeks a year ago it was %(amount)s.", amount=year_before)
     if sales.change_share < 0:
-        text += " " + language.gettext("Check that all orders have arrived here; if they have, this comes first today.")
+        text += f" {_advice_on_a_fall(language)}"
     return Sentence(text, is_alarm=True)
+
+
+def _sales_of_few(sales: Trend, orders: Trend, tables: NightTables, language: PageLanguage) -> Sentence:
+    """Say that a few customers ordered, and not for how much: an alarm where there were orders enough before."""
+    limit = language.number(FEWEST_CUSTOMERS)
+    if sales.before is None or orders.before is None or orders.before < FEWEST_ORDERS:
+        text = language.gettext("Fewer than %(limit)s customers ordered in the last 28 days, so their sales are not shown.", limit=limit)
+        return Sentence(text)
+    text = language.gettext(
+        "Fewer than %(limit)s customers ordered in the last 28 days, after sales of %(before)s in the 28 days before.",
+        limit=limit,
+        before=language.money(sales.before, tables.currency),
+    )
+    return Sentence(f"{text} {_advice_on_a_fall(language)}", is_alarm=True)
+
+
+def _advice_on_a_fall(language: PageLanguage) -> str:
+    return language.gettext("Check that all orders have arrived here; if they have, this comes first today.")
 
 
 def _rejected_alarm(verdict: Verdict, language: PageLanguage) -> Iterator[Sentence]:
@@ -108,7 +129,8 @@ def _moves(tables: NightTables, language: PageLanguage) -> Iterator[Sentence]:
                 **counted,
             )
         )
-    if others >= FEWEST_CUSTOMERS:
+    # The rest of all moves must not be a few customers either.
+    if others >= FEWEST_CUSTOMERS and not is_withheld(moved - others):
         values = {"others": language.number(others), "moved": language.number(moved)}
         text = language.gettext(
             "%(others)s of %(moved)s moves happened to customers who did nothing: others bought more or less, and the ranking shifted.",

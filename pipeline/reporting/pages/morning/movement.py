@@ -55,12 +55,32 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class SizeChange:
-    """By how many customers a segment grew: by themselves, and because of others; and how many came and left in all."""
+    """How many customers came to a segment and left it by themselves, and because of others."""
 
-    by_themselves: int = 0
-    by_others: int = 0
-    came: int = 0
-    left: int = 0
+    came_by_themselves: int = 0
+    left_by_themselves: int = 0
+    came_by_others: int = 0
+    left_by_others: int = 0
+
+    @property
+    def by_themselves(self) -> int:
+        """By how many it grew by what customers did."""
+        return self.came_by_themselves - self.left_by_themselves
+
+    @property
+    def by_others(self) -> int:
+        """By how many it grew because others did something."""
+        return self.came_by_others - self.left_by_others
+
+    @property
+    def came(self) -> int:
+        """How many came in all."""
+        return self.came_by_themselves + self.came_by_others
+
+    @property
+    def left(self) -> int:
+        """How many left in all."""
+        return self.left_by_themselves + self.left_by_others
 
     @property
     def total(self) -> int:
@@ -85,17 +105,14 @@ def flows_of(rows: Iterable[Row], scheme: str) -> list[Flow]:
 
 def changes_of(flows: Iterable[Flow]) -> dict[str, SizeChange]:
     """Return the change of each segment that somebody entered or left."""
-    own: dict[str, int] = defaultdict(int)
-    others: dict[str, int] = defaultdict(int)
-    came: dict[str, int] = defaultdict(int)
-    left: dict[str, int] = defaultdict(int)
+    came: dict[tuple[str, bool], int] = defaultdict(int)
+    left: dict[tuple[str, bool], int] = defaultdict(int)
     for flow in flows:
-        sums = others if flow.cause is Cause.OTHERS else own
-        sums[flow.to_segment] += flow.customer_count
-        sums[flow.from_segment] -= flow.customer_count
-        came[flow.to_segment] += flow.customer_count
-        left[flow.from_segment] += flow.customer_count
-    return {name: SizeChange(own[name], others[name], came[name], left[name]) for name in sorted({*came, *left} - {""})}
+        is_own = flow.cause is not Cause.OTHERS
+        came[flow.to_segment, is_own] += flow.customer_count
+        left[flow.from_segment, is_own] += flow.customer_count
+    names = sorted({name for name, _ in (*came, *left)} - {""})
+    return {name: SizeChange(*(counts[name, is_own] for is_own in (True, False) for counts in (came, left))) for name in names}
 
 
 def entries_of(rows: Iterable[Row], scheme: str) -> dict[str, Entries]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -43,7 +44,8 @@ from pipeline.segmentation import not_computed_on
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
 WEEK_NIGHTS = 7
-YEAR, NEAR = timedelta(days=364), timedelta(days=7)
+YEAR = timedelta(days=364)  # whole weeks: a weekday stands beside the same weekday
+NEAR = timedelta(days=7)
 MAIN_SCHEME = "rfm"
 MANY_MEMBERSHIPS = 100_000
 KINDS = ("rules", "value_tiers", "clusters", "values")
@@ -111,6 +113,14 @@ class NightTables:
         """The scheme that the page tells most of: the chosen one, else the first of those about behaviour that rules decide."""
         names = [scheme.name for scheme in self.schemes]
         return self.chosen_scheme if self.chosen_scheme in names else next(iter(names), "")
+
+    @property
+    def people_count(self) -> int:
+        """Customers and prospects: a scheme applies to all or to some, so the largest sum is that of one that applies to all."""
+        sums: Counter[str] = Counter()
+        for row in self.profiles:
+            sums[row["scheme"]] += row["customer_count"]
+        return max(sums.values(), default=0)
 
     def profiles_of(self, scheme: str) -> list[Row]:
         """Return the profiles of a scheme in the order of its definition."""

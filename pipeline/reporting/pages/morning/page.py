@@ -14,11 +14,9 @@ from pipeline.reporting.pages.morning.figures import (
     ClusterFigures,
     GridCell,
     SchemeFigures,
-    Trend,
     cluster_figures,
     concentration_curve,
     concentration_rows,
-    sales_trend,
     scheme_figures,
     score_grid,
 )
@@ -29,6 +27,7 @@ from pipeline.reporting.pages.morning.language import PageLanguage
 from pipeline.reporting.pages.morning.movement import Cause, counts_by_cause, flows_of
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row, SchemeSummary
 from pipeline.reporting.pages.morning.proposals import proposals
+from pipeline.reporting.pages.morning.sales import Trend, sales_trend
 from pipeline.reporting.pages.morning.surveys import SurveyQuestion, survey_questions
 from pipeline.reporting.pages.morning.verdict import Verdict, verdict_of
 
@@ -148,9 +147,7 @@ def _refusal_sentence(language: PageLanguage) -> list[Sentence]:
 def _tiles(tables: NightTables) -> Tiles:
     columns = ("spend_amount", "order_count", "new_customer_count")
     sales, orders, new_customers = (sales_trend(tables, column) for column in columns)
-    # A scheme applies to all or to some; the largest sum is that of one that applies to all.
-    sums = [sum(row["customer_count"] for row in tables.profiles_of(scheme.name)) for scheme in tables.schemes]
-    return Tiles(sales, orders, new_customers, max(sums, default=0))
+    return Tiles(sales, orders, new_customers, tables.people_count)
 
 
 def _cluster_groups(tables: NightTables) -> list[ClusterGroups]:

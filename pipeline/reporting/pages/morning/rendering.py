@@ -77,7 +77,6 @@ def render_page(page: MorningPage, language: PageLanguage, links: PageLinks = NO
         verdict=page.verdict,
         judged=page.judged,
         links=links,
-        in_customers=lambda total: language.cell(int(total)),
         in_money=lambda amount: language.money(amount, tables.currency),
         scheme_titles={scheme.name: scheme.title for scheme in tables.schemes},
         gate_groups=_gate_groups(page.verdict.gates),
@@ -116,11 +115,11 @@ def csv_link(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return f"data:text/csv;charset=utf-8,{quote(text.getvalue())}"
 
 
-def sparkline(days: Sequence[Decimal]) -> str:
-    """Return the points of a line over the days, in a box of 112 by 28; a day of nothing lies at its bottom."""
-    most = max(*days, Decimal(1))
-    step = Decimal(112) / max(len(days) - 1, 1)
-    return " ".join(f"{place * step:.1f},{26 - 24 * max(value, Decimal(0)) / most:.1f}" for place, value in enumerate(days))
+def sparkline(figures: Sequence[Decimal]) -> str:
+    """Return the points of a line over figures by day or week, in a box of 112 by 28; nothing lies at its bottom."""
+    most = max(*figures, Decimal(1))
+    step = Decimal(112) / max(len(figures) - 1, 1)
+    return " ".join(f"{place * step:.1f},{26 - 24 * max(value, Decimal(0)) / most:.1f}" for place, value in enumerate(figures))
 
 
 def curve(concentration: Sequence[Row]) -> str:
