@@ -98,7 +98,7 @@ def morning_notification(company: Company, lake: Lake, day: date) -> Notificatio
     cards = [f"{card.title} ({language.count(card.customer_count)}): {card.texts.get('message', '')}" for card in actions_of(tables).cards]
     lines = [*others, *cards, _live_line(lake), *source_notices(company, lake, day)]
     notification = _notification(company, Occasion.PUBLISHED, day, f"{company.name}: {first}", lines)
-    return replace(notification, page=Page(f"{day}.html", page_of_night(company, lake, day, is_alone=True)))
+    return replace(notification, page=Page(f"{day}.html", page_of_night(company, lake, day, is_alone=True, tables=tables)))
 
 
 def alarm_notification(company: Company, lake: Lake, day: date) -> Notification | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -15,10 +16,11 @@ from support.nights import run_night, write_shop
 from pipeline.definitions.notify import Recipient
 from pipeline.errors import ConfigError, PipelineError, TransientError
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CAMPAIGN_SUMMARIES, SALES_DAYS
+from pipeline.lake.tables import CAMPAIGN_SUMMARIES, SALES_DAYS, SEGMENT_PROFILES, Table
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.notify import notify_late_night, notify_live_night
-from pipeline.reporting.notifications import MOST_LINES, Notification
+from pipeline.reporting.notifications import MOST_LINES, Notification, morning_notification
+from pipeline.reporting.pages.morning import page_of_night
 
 NIGHT, NEXT = date(2024, 3, 1), date(2024, 3, 2)
 SETTINGS = """
@@ -153,6 +155,20 @@ def test_an_alarm_is_told_on_the_first_night_that_has_it_and_begins_the_morning_
     post = Post()
     notify_live_night(deployment, NEXT, post)
     assert post.sent == [("ada", "published"), ("bo", "published"), ("cy", "published")]
+
+
+def test_the_morning_mail_and_its_page_read_the_night_once(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, reads = Lake.read, list[str]()
+
+    def counted_read(lake: Lake, table: Table, **options: Any) -> pa.Table:
+        reads.append(table.name)
+        return read(lake, table, **options)
+
+    monkeypatch.setattr(Lake, "read", counted_read)
+    page = morning_notification(deployment.company, deployment.lake, NIGHT).page
+    assert page
+    assert page.html == page_of_night(deployment.company, deployment.lake, NIGHT, is_alone=True)
+    assert reads.count(SEGMENT_PROFILES.name) == 2, "once for both, and once for the page just made"
 
 
 def test_a_night_is_late_only_where_the_company_set_a_time(deployment: Deployment) -> None:

@@ -133,6 +133,21 @@ def test_the_live_night_held_back_when_it_is_run_again_says_that_everybody_still
     assert "No night has been published yet" not in page
 
 
+def test_of_refused_nights_on_the_way_back_only_what_their_checks_said_is_read(shop: tuple[Shop, Lake], tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(shop[1].root, tmp_path / "lake", symlinks=True))
+    closed = GateRecord(None, [GateResult("churn", "rfm", GateState.CLOSED, "90% moved")])
+    refused = [FIRST_NIGHT + timedelta(days=later) for later in (1, 2)]
+    for night in refused:
+        store_gates(lake, night, closed)
+        for table in (SEGMENT_PROFILES, SEGMENT_FLOWS):
+            lake.path(table, day=night).parent.mkdir(parents=True)
+            lake.path(table, day=night).write_bytes(b"no table at all" if night == refused[0] else b"")
+    lake.write(SEGMENT_PROFILES, [], day=refused[1])
+    lake.write(SEGMENT_FLOWS, [], day=refused[1])
+    page = page_file(load_company(shop[0].folder), lake, refused[1], language="en").read_text("utf-8")
+    assert "Below are the figures of Monday, June 3, 2024, the last good night." in page
+
+
 def test_ideas_of_an_earlier_month_are_gone_once_a_month_has_none(shop: tuple[Shop, Lake], tmp_path: Path) -> None:
     lake = Lake(shutil.copytree(shop[1].root, tmp_path / "lake", symlinks=True))
     assert lake.has(SEGMENT_INSIGHTS, day=FIRST_NIGHT)

@@ -20,7 +20,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_PROFILES
 from pipeline.publication.current import current_publication
 from pipeline.reporting.pages.morning.language import PageLanguage, page_languages
-from pipeline.reporting.pages.morning.night_tables import NightTables, read_night
+from pipeline.reporting.pages.morning.night_tables import NightTables, read_checks, read_night
 from pipeline.reporting.pages.morning.page import morning_page
 from pipeline.reporting.pages.morning.rendering import IndexEntry, PageLinks, render_index, render_page
 from pipeline.reporting.pages.morning.verdict import NightOutcome, outcome_of
@@ -31,14 +31,16 @@ _META = re.compile(r'<meta name="(outcome|description)" content="([^"]*)">')
 _HEAD = 4_000  # characters that hold what a page says of itself
 
 
-def page_of_night(company: Company, lake: Lake, day: date, *, language: str = "", is_alone: bool = False) -> str:
+def page_of_night(  # noqa: PLR0913 - what a page is of, and what it is for
+    company: Company, lake: Lake, day: date, *, language: str = "", is_alone: bool = False, tables: NightTables | None = None
+) -> str:
     """Return the morning page of a night as HTML, in `language` or the company's; one that stands alone links to no other.
 
-    `company` is that by the definitions of the night.
+    `company` is that by the definitions of the night; `tables` are those of the night in that language, where they were read before.
     Raises DataError where a table of the night is damaged.
     """
     wanted = language or company.language
-    judged = read_night(company, lake, day, language=wanted)
+    judged = tables or read_night(company, lake, day, language=wanted)
     shown = _last_good_night(company, lake, day, wanted) if outcome_of(judged).is_refused or not judged.profiles else judged
     validation = "validation.html" if lake.exists(addresses.validation_page(day)) else ""
     links = PageLinks() if is_alone else PageLinks(validation, "../index.html")
@@ -106,7 +108,7 @@ def _live_day(lake: Lake) -> date | None:
 def _last_good_night(company: Company, lake: Lake, day: date, language: str) -> NightTables | None:
     """Return the newest night before `day` that was judged, and neither refused nor taken back."""
     for night in reversed([night for night in lake.nights(SEGMENT_PROFILES) if night < day]):
-        tables = read_night(company_on(lake, company, night), lake, night, language=language)
-        if tables.gates and not outcome_of(tables).is_refused:
-            return tables
+        checks = read_checks(company, lake, night)
+        if checks.gates and not outcome_of(checks).is_refused:
+            return read_night(company_on(lake, company, night), lake, night, language=language)
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -131,23 +131,34 @@ class NightTables:
         return self.titles.get((scheme, segment), segment)
 
 
+def read_checks(valid: Company, lake: Lake, day: date) -> NightTables:
+    """Read what rules, gates and people said of the night of `day`, and none of its figures."""
+    results, record = stored_results(lake, day), stored_gates(lake, day)
+    return NightTables(
+        company=valid.name,
+        currency=valid.currency,
+        window_days=valid.window_days,
+        day=day,
+        gates=record.results if record else (),
+        rollback=_rollback_of(lake, day),
+        rule_results=results.rule_results,
+        rejected=results.rejected,
+    )
+
+
 def read_night(valid: Company, lake: Lake, day: date, *, language: str) -> NightTables:
     """Read what the night of `day` stored, titles and cards in `language` where they are translated, else in the company's.
 
     `valid` is the company by the definitions of that night. Raises DataError where a table is damaged.
     """
     profiles = _rows(lake, SEGMENT_PROFILES, day)
-    results, record = stored_results(lake, day), stored_gates(lake, day)
     known = _strategies(lake, day, language=language, fallback=valid.language)
     # Without the limits of values, which nothing here asks for: they would be worked out anew.
     schemes = without_unknown(load_schemes(valid), unknown_features(lake, day)) if profiles else None
     year_before, refined = _nearest_night(lake, day - YEAR), lake.newest_night(SEGMENT_INSIGHTS, through=day)
     flows = [row for row in _rows(lake, SEGMENT_FLOWS, day) if row["nights"] == WEEK_NIGHTS]
-    return NightTables(
-        company=valid.name,
-        currency=valid.currency,
-        window_days=valid.window_days,
-        day=day,
+    return replace(
+        read_checks(valid, lake, day),
         chosen_scheme=valid.report_scheme or MAIN_SCHEME,
         schemes=_scheme_summaries(valid, schemes.schemes if schemes else (), {row["scheme"] for row in profiles}, language),
         profiles=profiles,
@@ -173,10 +184,6 @@ def read_night(valid: Company, lake: Lake, day: date, *, language: str) -> Night
         cluster_profiles=_rows(lake, CLUSTER_PROFILES, day),
         drifts=_rows(lake, CLUSTER_DRIFTS, day),
         extractions=_rows(lake, EXTRACTIONS, day),
-        gates=record.results if record else (),
-        rollback=_rollback_of(lake, day),
-        rule_results=results.rule_results,
-        rejected=results.rejected,
         not_computed=not_computed_on(valid, lake, day, schemes=schemes) if schemes else {},
         # Counted from a table of customers, so only where it is small, or nothing else says what to do, as on a first night.
         next_actions=() if flows and sum(row["customer_count"] for row in profiles) > MANY_MEMBERSHIPS else next_action_counts(lake, day),
