@@ -15,13 +15,11 @@ def roll_back(deployment: Deployment, *, to: str | None = None, reason: str = ""
 
     Raises DataError where there is no such publication, or it is damaged.
     """
-    from pipeline.definitions.history import company_on
     from pipeline.lake.tables import SEGMENT_PROFILES
     from pipeline.publication.rollback import roll_back as lead_back
-    from pipeline.reporting.pages.morning import write_morning_page
+    from pipeline.reporting.pages.morning import write_morning_pages
 
     done = lead_back(deployment.company, deployment.lake, to=to, reason=reason, connections=deployment.connections)
-    for day in deployment.lake.nights(SEGMENT_PROFILES):
-        if done.takes_back(day):
-            write_morning_page(company_on(deployment.lake, deployment.company, day), deployment.lake, day)
+    taken_back = [day for day in deployment.lake.nights(SEGMENT_PROFILES) if done.takes_back(day)]
+    write_morning_pages(deployment.company, deployment.lake, taken_back)
     return done

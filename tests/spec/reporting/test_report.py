@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -18,7 +19,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.definitions.company import load_company
 from pipeline.errors import ConfigError
-from pipeline.lake.addresses import morning_page, page_index
+from pipeline.lake.addresses import morning_page, page_index, page_index_entries
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_FLOWS, SEGMENT_INSIGHTS, SEGMENT_PROFILES, SEGMENT_PROPOSALS
 from pipeline.operations.deployment import Deployment
@@ -146,6 +147,27 @@ def test_of_refused_nights_on_the_way_back_only_what_their_checks_said_is_read(s
     lake.write(SEGMENT_FLOWS, [], day=refused[1])
     page = page_file(load_company(shop[0].folder), lake, refused[1], language="en").read_text("utf-8")
     assert "Below are the figures of Monday, June 3, 2024, the last good night." in page
+
+
+def test_the_list_of_nights_reads_no_page_that_it_knows_and_forgets_one_that_is_gone(shop: tuple[Shop, Lake], tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(shop[1].root, tmp_path / "lake", symlinks=True))
+    company, other, gone = load_company(shop[0].folder), FIRST_NIGHT.replace(day=1), FIRST_NIGHT.replace(day=2)
+    page = lake.read_text(morning_page(FIRST_NIGHT))
+    headline = page.partition('name="description" content="')[2].partition('">')[0]
+    for day, text in ((other, "one &amp; other"), (gone, "soon gone")):
+        lake.write_text(morning_page(day), page.replace(headline, text))
+    page_file(company, lake, FIRST_NIGHT)
+    index = lake.read_text(page_index())
+    assert all(text in index for text in (headline, "one &amp; other", "soon gone")), "pages that it did not know are read"
+    lake.write_text(morning_page(other), page.replace(headline, "written by hand"))
+    lake.delete(morning_page(gone))
+    page_file(company, lake, FIRST_NIGHT)
+    assert lake.read_text(page_index()) == re.sub(r"<li>[^<]*<a href=.day=2024-06-02.*?</li>", "", index, flags=re.DOTALL).replace(
+        "</li>\n\n", "</li>\n"
+    )
+    lake.write_text(page_index_entries(), '{"2024-06-01": {"outcome": "a word that nobody knows"}}')
+    page_file(company, lake, FIRST_NIGHT)
+    assert "written by hand" in lake.read_text(page_index()), "a damaged file is made anew"
 
 
 def test_ideas_of_an_earlier_month_are_gone_once_a_month_has_none(shop: tuple[Shop, Lake], tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
-from html import unescape
 from pathlib import Path
 
 from pipeline.definitions.company import Company
@@ -20,15 +21,14 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_PROFILES
 from pipeline.publication.current import current_publication
 from pipeline.reporting.pages.morning.language import PageLanguage, page_languages
+from pipeline.reporting.pages.morning.night_index import write_index
 from pipeline.reporting.pages.morning.night_tables import NightTables, read_checks, read_night
 from pipeline.reporting.pages.morning.page import morning_page
-from pipeline.reporting.pages.morning.rendering import IndexEntry, PageLinks, render_index, render_page
-from pipeline.reporting.pages.morning.verdict import NightOutcome, outcome_of
+from pipeline.reporting.pages.morning.rendering import PageLinks, render_page
+from pipeline.reporting.pages.morning.verdict import outcome_of
 from pipeline.spelling import did_you_mean
 
 log = logging.getLogger(__name__)
-_META = re.compile(r'<meta name="(outcome|description)" content="([^"]*)">')
-_HEAD = 4_000  # characters that hold what a page says of itself
 
 
 def page_of_night(  # noqa: PLR0913 - what a page is of, and what it is for
@@ -71,30 +71,43 @@ def page_file(company: Company, lake: Lake, day: date, *, language: str = "", ou
         return output.resolve()
     address = addresses.morning_page(day, "" if language == company.language else language)
     lake.write_text(address, page)
-    lake.write_text(addresses.page_index(), index_of_pages(company, lake))
+    write_index(company, lake, {day: page} if address == addresses.morning_page(day) else {})
     return lake.local(address)
 
 
 def write_morning_page(company: Company, lake: Lake, day: date) -> None:
-    """Write the page of a night, and the list of all; whatever goes wrong is logged: figures are worth more than a page of them."""
+    """Write the page of a night, and the list of all; `company` is that by the definitions of the night.
+
+    Whatever goes wrong is logged: figures are worth more than a page of them.
+    """
+    with _logging_what_fails(day):
+        write_index(company, lake, {day: _write_page(company, lake, day)})
+
+
+def write_morning_pages(company: Company, lake: Lake, days: Iterable[date]) -> None:
+    """Write the pages of these nights, each by its own definitions, and once the list of all; what goes wrong is logged."""
+    pages: dict[date, str] = {}
+    for day in days:
+        with _logging_what_fails(day):
+            pages[day] = _write_page(company_on(lake, company, day), lake, day)
+    if pages:
+        with _logging_what_fails(max(pages)):
+            write_index(company, lake, pages)
+
+
+def _write_page(company: Company, lake: Lake, day: date) -> str:
+    page = page_of_night(company, lake, day)
+    lake.write_text(addresses.morning_page(day), page)
+    return page
+
+
+@contextmanager
+def _logging_what_fails(day: date) -> Iterator[None]:
     try:
-        lake.write_text(addresses.morning_page(day), page_of_night(company, lake, day))
-        lake.write_text(addresses.page_index(), index_of_pages(company, lake))
+        yield
     except Exception as error:  # noqa: BLE001 - a page must never fail a night
         # The kind alone: what an error says may have a customer's value in it.
         log.warning("the morning page of %s was not written: %s", day, type(error).__name__)
-
-
-def index_of_pages(company: Company, lake: Lake) -> str:
-    """Return the list of all nights that have a page as HTML, the newest first, each with the first sentence of its page."""
-    found = set(lake.list_addresses(addresses.REPORTS, suffix="index.html")) - {addresses.page_index()}
-    days = sorted((addresses.date_in(each, "day") for each in found), reverse=True)
-    entries = []
-    for day in days:
-        says = dict(_META.findall(lake.read_text(addresses.morning_page(day))[:_HEAD]))
-        is_refused = NightOutcome(says.get("outcome", NightOutcome.NOT_JUDGED.value)).is_refused
-        entries.append(IndexEntry(day, is_refused, unescape(says.get("description", ""))))
-    return render_index(company.name, entries, PageLanguage.of(company.language))
 
 
 def _live_day(lake: Lake) -> date | None:

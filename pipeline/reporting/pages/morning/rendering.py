@@ -34,6 +34,7 @@ from pipeline.reporting.pages.morning.language import PageLanguage
 from pipeline.reporting.pages.morning.night_tables import Row
 from pipeline.reporting.pages.morning.page import MorningPage
 from pipeline.reporting.pages.morning.proposals import needed_text, proposal_text, proposal_title
+from pipeline.reporting.pages.morning.verdict import NightOutcome
 from pipeline.reporting.pages.style import PALETTE
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -55,10 +56,10 @@ NO_LINKS = PageLinks()
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """A night in the list of all: its day, whether it was refused, and its first sentence."""
+    """A night in the list of all: its day, what its checks came to, and its first sentence."""
 
     day: date
-    is_refused: bool
+    outcome: NightOutcome
     headline: str
 
 
