@@ -13,7 +13,7 @@ from support.nights import run_night, tree_bytes, write_shop
 
 from pipeline.definitions.company import load_company
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES
+from pipeline.lake.tables import CUSTOMER_FEATURES, REFINEMENT_TABLES
 from pipeline.publication.publish import current_publication
 
 FIRST, LAST = date(2024, 3, 1), date(2024, 3, 4)
@@ -31,6 +31,7 @@ NIGHT_TABLES = (
     "sales_days",
     "population_rhythm",
     "population_baselines",
+    *(table.name for table in REFINEMENT_TABLES),
 )
 ROLLUPS = ("customer_days", "customer_day_categories")
 READ_AND_DECIDED = ("tables/raw_*", "tables/extractions", "definitions", "models")

@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.history import definitions_digest
+from pipeline.definitions.history import company_on, definitions_digest
 from pipeline.definitions.schemes.score_methods import axes_behind
+from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import short_digest, statement
@@ -86,19 +87,61 @@ def refined_night(lake: Lake, day: date) -> date | None:
 
 
 def write_refinement(company: Company, lake: Lake, engine: Engine, day: date, *, survivors_of: SurvivorsOf) -> None:
-    """Write REFINEMENT_TABLES of night `day`, or remove them where an earlier night of the month told them by the same definitions."""
-    definitions = definitions_digest(company)
-    if company.surveys:
-        declared = [[each.event.name, each.question, each.answer, each.weight] for each in company.surveys]
-        definitions = short_digest(definitions, declared)
-    if not _is_due(lake, day, definitions):
-        for table in REFINEMENT_TABLES:
-            lake.remove(table, day=day)
-        return
+    """Write REFINEMENT_TABLES of night `day`, or remove them where an earlier night of the month told them by the same definitions.
+
+    A night that is added before others changes which of them is the first: later nights of the month are told anew, or no more, so that
+    the same nights have these tables in whatever order they came.
+    """
     night = RefinedNight(company, lake, engine, day, survivors_of)
+    with lake.lock("refinement"):
+        if not _is_due(night):
+            _remove_tables(lake, day)
+            return
+        _write_tables(night)
+        try:
+            _follow_up(night)
+        except DataError as error:
+            log.warning("what nights after %s tell of segments may be told twice: %s", day, error)
+
+
+def _is_due(night: RefinedNight) -> bool:
+    day, before = night.day, refined_night(night.lake, night.day - timedelta(days=1))
+    if before is None or (before.year, before.month) != (day.year, day.month):
+        return True
+    return bool(night.lake.manifest(night.lake.path(SEGMENT_INSIGHTS, day=before)).get("definitions") != _definitions(night.company))
+
+
+def _follow_up(night: RefinedNight) -> None:
+    """See to the nights of the month after one that has just told: those by the same definitions tell no more, the next one does."""
+    lake, definitions = night.lake, _definitions(night.company)
+    is_later = [each for each in lake.nights(CUSTOMER_SEGMENTS) if each > night.day and each.replace(day=1) == night.day.replace(day=1)]
+    for each in is_later:
+        then = replace(night, company=company_on(lake, night.company, each), day=each)
+        if _definitions(then.company) != definitions:
+            if not lake.has(SEGMENT_INSIGHTS, day=each):
+                _write_tables(then)
+            return
+        _remove_tables(lake, each)
+
+
+def _definitions(company: Company) -> str:
+    """Return a digest of the definitions that the tables go by."""
+    definitions = definitions_digest(company)
+    if not company.surveys:
+        return definitions
+    return short_digest(definitions, [[each.event.name, each.question, each.answer, each.weight] for each in company.surveys])
+
+
+def _remove_tables(lake: Lake, day: date) -> None:
+    for table in REFINEMENT_TABLES:
+        lake.remove(table, day=day)
+
+
+def _write_tables(night: RefinedNight) -> None:
+    company, lake, engine, day = night.company, night.lake, night.engine, night.day
     formed = read_formed(night, day)
     insights, next_categories, scored = _read_buyers(night)
-    answers = read_survey_shares(company.surveys, lake, engine, day, survivors_of=survivors_of)
+    answers = read_survey_shares(company.surveys, lake, engine, day, survivors_of=night.survivors_of)
     tables: dict[Table, pa.Table] = {SEGMENT_INSIGHTS: insights, NEXT_CATEGORIES: next_categories, SURVEY_SHARES: answers}
     proposals = [each for one in scored for each in split_proposals(one)]
     proposals += [*refit_proposals(rows_beyond_limits(lake, day)), *_empty_segments(night), *_of_campaigns(lake, day)]
@@ -113,17 +156,10 @@ def write_refinement(company: Company, lake: Lake, engine: Engine, day: date, *,
     for table in REFINEMENT_TABLES:
         rows = tables.get(table, table.schema.empty_table())
         if rows.num_rows or table is SEGMENT_INSIGHTS:
-            lake.write(table, rows.to_batches(), day=day, manifest={"definitions": definitions})
+            lake.write(table, rows.to_batches(), day=day, manifest={"definitions": _definitions(company)})
         else:
             lake.remove(table, day=day)
         log.info("%s: %s rows", table.name, f"{rows.num_rows:,}")
-
-
-def _is_due(lake: Lake, day: date, definitions: str) -> bool:
-    before = refined_night(lake, day - timedelta(days=1))
-    if before is None or (before.year, before.month) != (day.year, day.month):
-        return True
-    return bool(lake.manifest(lake.path(SEGMENT_INSIGHTS, day=before)).get("definitions") != definitions)
 
 
 def _read_buyers(night: RefinedNight) -> tuple[pa.Table, pa.Table, list[ScoredSegments]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,10 @@ import pytest
 from support.insight_shops import FORMED, NEXT, NEXT_MONTH, REFINED, run_insight_nights, write_insight_shop
 from support.nights import tree_bytes
 
+from pipeline.definitions.company import load_company
+from pipeline.definitions.history import company_on
+from pipeline.features import MergeHistory
+from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
     NEXT_CATEGORIES,
@@ -21,7 +27,7 @@ from pipeline.lake.tables import (
     SEGMENT_PROPOSALS,
     Table,
 )
-from pipeline.segmentation.insights import refined_night
+from pipeline.segmentation.insights import refined_night, write_refinement
 
 FOLDERS = [f"tables/{table.name}" for table in REFINEMENT_TABLES]
 
@@ -65,6 +71,29 @@ def test_changed_definitions_are_told_of_at_once(shop: Path, lake: Lake, tmp_pat
     run_insight_nights(changed, own, date(2024, 6, 2))
     assert refined_night(own, date(2024, 6, 2)) == date(2024, 6, 2)
     assert {row["scheme"] for row in rows(own, SEGMENT_INSIGHTS, date(2024, 6, 2))} >= {"tea", "rfm"}
+    run_insight_nights(shop, own, date(2024, 6, 3))
+    assert refined_night(own, date(2024, 6, 3)) == date(2024, 6, 3), "and when they are as before"
+    in_order = tree_bytes(own, *FOLDERS)
+    for days in ((3, 1, 2), (2, 3, 1), (3, 2, 1)):
+        refine_anew(shop, own, *(date(2024, 6, day) for day in days))
+        assert tree_bytes(own, *FOLDERS) == in_order, "in whatever order"
+
+
+def refine_anew(shop: Path, lake: Lake, *days: date) -> None:
+    """Remove what is told of these days, and tell it again in their order, of each by the definitions of then."""
+    company = load_company(shop)
+    for table, day in itertools.product(REFINEMENT_TABLES, days):
+        lake.remove(table, day=day)
+    with closing(DuckDBEngine(lake.root, memory_limit="500MB")) as engine:
+        for day in days:
+            then = company_on(lake, company, day)
+            write_refinement(then, lake, engine, day, survivors_of=MergeHistory(lake, company.zone).rows_of)
+
+
+def test_whichever_order_nights_come_in_the_first_of_the_month_tells(shop: Path, lake: Lake, tmp_path: Path) -> None:
+    own = Lake(shutil.copytree(lake.root, tmp_path / "lake", symlinks=True))
+    refine_anew(shop, own, NEXT, REFINED, NEXT_MONTH)
+    assert tree_bytes(own, *FOLDERS) == tree_bytes(lake, *FOLDERS)
 
 
 def test_what_a_segment_buys_more_is_told_and_what_everybody_buys_is_not(lake: Lake) -> None:
