@@ -1,7 +1,7 @@
 """Confidence intervals of the difference between two samples: rates by Newcombe, means by Welch.
 
 Newcombe, R. G. (1998): Interval estimation for the difference between independent proportions, Statistics in Medicine 17, method 10.
-Welch, B. L. (1947), degrees of freedom by Satterthwaite. Wilson, E. B. (1927).
+Welch, B. L. (1947), degrees of freedom by Satterthwaite.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
+
+from pipeline.segmentation.insights.wilson import wilson_interval
 
 CONFIDENCE = 0.95
 
@@ -53,19 +55,11 @@ class Difference:
     p_value: float
 
 
-def wilson_interval(rate: Rate, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return Wilson's score interval of a rate."""
-    z, n, p = _normal_limit(confidence), rate.n, rate.value
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    # At 0 and 1 the bound is the rate itself; rounding would put it a hair outside.
-    return (max(0.0, middle - half) if rate.successes else 0.0), (min(1.0, middle + half) if rate.successes < n else 1.0)
-
-
 def newcombe_difference(treated: Rate, control: Rate, *, confidence: float = CONFIDENCE) -> Difference:
     """Return the difference of two rates with Newcombe's hybrid score interval, and the p-value of the pooled z-test."""
     p1, p0 = treated.value, control.value
-    (l1, u1), (l0, u0) = (wilson_interval(rate, confidence=confidence) for rate in (treated, control))
+    z = _normal_limit(confidence)
+    (l1, u1), (l0, u0) = (wilson_interval(rate.value, rate.n, z=z) for rate in (treated, control))
     value = p1 - p0
     low, high = value - math.hypot(p1 - l1, u0 - p0), value + math.hypot(u1 - p1, p0 - l0)
     pooled = (treated.successes + control.successes) / (treated.n + control.n)

@@ -16,13 +16,14 @@ from pipeline.measurement.arm_quotas import arm_quotas
 from pipeline.measurement.arm_sums import ArmSums, CampaignSums
 from pipeline.measurement.cuped import cuped_difference
 from pipeline.measurement.effects import arm_effects
-from pipeline.measurement.intervals import Mean, Rate, newcombe_difference, welch_difference, wilson_interval
+from pipeline.measurement.intervals import Mean, Rate, newcombe_difference, welch_difference
 from pipeline.measurement.looks import LIMITS
 from pipeline.measurement.moments import Moments
 from pipeline.measurement.multiple_testing import holm_adjusted
 from pipeline.measurement.sample_ratio import SMALLEST_P_VALUE, sample_ratio_p_value
 from pipeline.measurement.sample_size import smallest_visible_rate
 from pipeline.measurement.shrinkage import Estimate, shrunk_effects
+from pipeline.segmentation.insights.wilson import wilson_interval
 
 DRAWS = 1_000
 COUNTS = st.lists(st.integers(1, 300), min_size=1, max_size=40)
@@ -66,7 +67,7 @@ def test_rates_are_those_of_statsmodels(n1: int, n0: int, data: st.DataObject) -
     ours = newcombe_difference(Rate(x1, n1), Rate(x0, n0))
     theirs = confint_proportions_2indep(x1, n1, x0, n0, method="newcomb", compare="diff")
     assert (ours.low, ours.high) == pytest.approx(theirs, abs=1e-9)
-    assert wilson_interval(Rate(x1, n1)) == pytest.approx(proportion_confint(x1, n1, method="wilson"), abs=1e-9)
+    assert wilson_interval(x1 / n1, n1) == pytest.approx(proportion_confint(x1, n1, method="wilson"), abs=1e-9)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)

@@ -99,7 +99,7 @@ def write_refinement(company: Company, lake: Lake, engine: Engine, day: date, *,
             return
         _write_tables(night)
         try:
-            _follow_up(night)
+            _update_later_nights(night)
         except DataError as error:
             log.warning("what nights after %s tell of segments may be told twice: %s", day, error)
 
@@ -111,11 +111,11 @@ def _is_due(night: RefinedNight) -> bool:
     return bool(night.lake.manifest(night.lake.path(SEGMENT_INSIGHTS, day=before)).get("definitions") != _definitions(night.company))
 
 
-def _follow_up(night: RefinedNight) -> None:
+def _update_later_nights(night: RefinedNight) -> None:
     """See to the nights of the month after one that has just told: those by the same definitions tell no more, the next one does."""
     lake, definitions = night.lake, _definitions(night.company)
-    is_later = [each for each in lake.nights(CUSTOMER_SEGMENTS) if each > night.day and each.replace(day=1) == night.day.replace(day=1)]
-    for each in is_later:
+    later = [each for each in lake.nights(CUSTOMER_SEGMENTS) if each > night.day and each.replace(day=1) == night.day.replace(day=1)]
+    for each in later:
         then = replace(night, company=company_on(lake, night.company, each), day=each)
         if _definitions(then.company) != definitions:
             if not lake.has(SEGMENT_INSIGHTS, day=each):

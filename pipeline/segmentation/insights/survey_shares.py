@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -18,16 +17,9 @@ from pipeline.lake.rounding import rounded
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, SURVEY_SHARES
 from pipeline.models.signals import SurvivorsOf, registered_days
-from pipeline.segmentation.insights.risk_ratios import Z_95
+from pipeline.segmentation.insights.wilson import wilson_interval
 
 RESPONSES = replace(SURVEY_SHARES, name="survey_responses")
-
-
-def wilson_interval(share: float, count: float) -> tuple[float, float]:
-    """Return Wilson's 95 % score interval of a share among `count` respondents (Wilson 1927); a count need not be whole."""
-    middle = (share + Z_95**2 / (2 * count)) / (1 + Z_95**2 / count)
-    half = Z_95 * math.sqrt(share * (1 - share) / count + Z_95**2 / (4 * count**2)) / (1 + Z_95**2 / count)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def effective_count(weight_sum: float, square_sum: float) -> float:

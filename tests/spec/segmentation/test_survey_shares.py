@@ -20,7 +20,8 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, CUSTOMER_SURVIVORS, SURVEY_SHARES, Column, EventType, Kind
-from pipeline.segmentation.insights.survey_shares import effective_count, read_survey_shares, wilson_interval
+from pipeline.segmentation.insights.survey_shares import effective_count, read_survey_shares
+from pipeline.segmentation.insights.wilson import wilson_interval
 
 NIGHT = date(2024, 3, 31)
 NOON = datetime(2024, 3, 30, 12, tzinfo=UTC)
@@ -72,6 +73,8 @@ def test_wilsons_interval_is_that_of_the_textbook() -> None:
     assert wilson_interval(0.899, 1_000) == pytest.approx((0.8788, 0.9162), abs=5e-5)
     assert wilson_interval(0.0, 10) == pytest.approx((0.0, 3.8414588 / 13.8414588))
     assert wilson_interval(1.0, 10) == pytest.approx((10 / 13.8414588, 1.0))
+    for count in range(1, 400):
+        assert (wilson_interval(0.0, count)[0], wilson_interval(1.0, count)[1]) == (0.0, 1.0), "and not a hair beside"
 
 
 def test_unequal_weights_are_worth_fewer_respondents() -> None:
