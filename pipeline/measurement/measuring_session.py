@@ -23,14 +23,12 @@ from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
     CUSTOMER_ID,
     CUSTOMER_SURVIVORS,
-    RAW_CONSENTS,
     VISITS,
     VISITS_SOURCE,
     Table,
 )
 from pipeline.measurement.staged_tables import KNOWN, KNOWN_IDS, UNMEASURED
-from pipeline.publication.consent import withheld_customers
-from pipeline.publication.left_out import LeftOutCustomers, departed_customers
+from pipeline.publication.left_out import known_left_out_customers
 
 
 @dataclass(frozen=True)
@@ -77,9 +75,7 @@ class MeasuringSession:
 
     def register_people(self) -> None:
         """Make readable who is left out of publications tonight, and who is known, also under the ids of merged customers."""
-        known = self.lake.snapshot_known(RAW_CONSENTS, self.day)
-        withheld = withheld_customers(self.company, self.lake, self.day) if known else None
-        self.stage_ids(UNMEASURED, LeftOutCustomers(withheld, departed_customers(self.company, self.lake, self.day)).ids)
+        self.stage_ids(UNMEASURED, known_left_out_customers(self.company, self.lake, self.day).ids)
         self.engine.register(KNOWN, [self.lake.path(CUSTOMER_FEATURES, day=self.day)])
         ids = [exp.select("customer_id").from_(KNOWN.name)]
         if self.survivors:

@@ -13,15 +13,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.errors import DataError, GateClosed, PipelineError
 from pipeline.operations.night import Night, hold_night
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from pipeline.definitions.company import Company
 
 Step = Callable[..., None]
 log = logging.getLogger("pipeline.operations.steps")
@@ -117,6 +112,7 @@ def segment(night: Night) -> None:
     from pipeline.measurement.night_tables import write_campaign_tables
     from pipeline.models.measure_drift import write_drifts
     from pipeline.models.predict import write_predictions
+    from pipeline.publication.left_out import known_left_out_customers
     from pipeline.segmentation import write_audiences, write_intervals, write_memberships, write_moves, write_next_actions
     from pipeline.segmentation.insights import write_figures, write_flows, write_refinement
 
@@ -126,7 +122,7 @@ def segment(night: Night) -> None:
         write_predictions(company, night.lake, engine, night.day, survivors_of=survivors_of, known_on=night.known_on)
         write_memberships(company, night.lake, engine, night.day, known_on=night.known_on)
         write_audiences(company, night.lake, engine, night.day, known_on=night.known_on)
-        left_out = _left_out_customers(company, night)
+        left_out = known_left_out_customers(company, night.lake, night.known_on or night.day).ids
         write_next_actions(company, night.lake, engine, night.day, known_on=night.known_on, left_out=left_out)
         if not night.is_restatement:
             write_drifts(company, night.lake, engine, night.day)
@@ -137,20 +133,6 @@ def segment(night: Night) -> None:
             write_figures(night.lake, engine, night.day, survivors_of=survivors_of)
             write_campaign_tables(company, night.lake, engine, night.day)
             write_refinement(company, night.lake, engine, night.day, survivors_of=survivors_of)
-
-
-def _left_out_customers(company: Company, night: Night) -> pa.Array | None:
-    """Return the ids of customers who must not be written to, or departed, as far as the night knows.
-
-    One that knows nothing of consents, though the company asks, is not published anyway.
-    """
-    from pipeline.lake.tables import RAW_CONSENTS
-    from pipeline.publication.consent import withheld_customers
-    from pipeline.publication.left_out import LeftOutCustomers, departed_customers
-
-    known_on = night.known_on or night.day
-    withheld = withheld_customers(company, night.lake, known_on) if night.lake.snapshot_known(RAW_CONSENTS, known_on) else None
-    return LeftOutCustomers(withheld, departed_customers(company, night.lake, known_on)).ids
 
 
 def audit(night: Night, *, override_gates: Sequence[str] | str = (), override_reason: str = "") -> None:

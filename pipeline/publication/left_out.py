@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pipeline.definitions.company import Company
 from pipeline.ingestion.departures import departed_known
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES, DEPARTED_CUSTOMERS
+from pipeline.lake.tables import CUSTOMER_FEATURES, DEPARTED_CUSTOMERS, RAW_CONSENTS
 from pipeline.publication.consent import CUSTOMER_ID, withheld_customers
 
 
@@ -41,6 +41,15 @@ class LeftOutCustomers:
 def left_out_customers(company: Company, lake: Lake, day: date) -> LeftOutCustomers:
     """Return who is left out of the publication of `day`; raises DataError where no night has read who agrees."""
     return LeftOutCustomers(withheld_customers(company, lake, day), departed_customers(company, lake, day))
+
+
+def known_left_out_customers(company: Company, lake: Lake, day: date) -> LeftOutCustomers:
+    """Return the same as far as the night of `day` knows; where none has read who agrees, nobody is left out for that.
+
+    That is for what is worked out before a publication: a night that knows nothing of consents, though the company asks, has none.
+    """
+    is_known = lake.snapshot_known(RAW_CONSENTS, day) is not None
+    return LeftOutCustomers(withheld_customers(company, lake, day) if is_known else None, departed_customers(company, lake, day))
 
 
 def departed_customers(company: Company, lake: Lake, day: date) -> pa.Array | None:

@@ -125,6 +125,20 @@ def test_what_is_published_is_what_the_night_stored(outputs: Mapping[str, Mappin
     assert told["segment"] == {("customer_segments", "segment"): True}
 
 
+def test_every_input_of_a_step_is_an_output_of_an_earlier_one_or_its_own(
+    events: list[Event], outputs: Mapping[str, Mapping[str, Event]]
+) -> None:
+    inputs: dict[str, set[str]] = {}
+    for event in events:
+        step = event["job"]["name"].rpartition(".")[2]
+        inputs.setdefault(step, set()).update(Path(each["name"]).name for each in event.get("inputs", []))
+    written = set(outputs["extract"])
+    for step in STEPS[1:]:
+        written |= set(outputs.get(step, ()))
+        assert inputs[step] <= written, step
+    assert {"cluster_profiles", "segment_insights", "segment_profiles"} <= inputs["publish"]
+
+
 def test_no_event_has_a_value_of_a_customer(events: list[Event]) -> None:
     assert len(events) > 10
     assert CANARY not in json.dumps(events)

@@ -19,10 +19,7 @@ from pipeline.lake.statements import has_statement
 from pipeline.lake.tables import (
     ALL_TABLES,
     CUSTOMER_FEATURES,
-    CUSTOMER_NEXT_ACTIONS,
     CUSTOMER_SEGMENTS,
-    SEGMENT_MOVES,
-    SEGMENT_PROFILES,
     Column,
     Partition,
     Table,
@@ -84,20 +81,28 @@ def _traced_outputs(company: Company, lake: Lake, tables: list[Table], day: date
     # Caches are none of them: they may be deleted at any time.
     stored = {table.name for table in ALL_TABLES} | {event.table.name for event in company.events.values()}
     stored |= {table.name for table in company.source_tables.values()}
+    absent = _absent_tables(company)
     for table in (company.table(each) for each in tables if each.name in stored):
         count = _row_count(lake, table, day)
         if count is None:
             continue
-        rows = graph.inputs_of(Field(table.name, ROWS), stored)
-        fields = {}
-        for column in table.columns:
-            inputs = graph.inputs_of(Field(table.name, column.name), stored)
-            fields[column.name] = {each: is_value for each, is_value in inputs.items() if is_value or each not in rows}
+        found = {name: graph.inputs_of(Field(table.name, name), stored) for name in (ROWS, *table.column_names)}
+        found = {name: {each: way for each, way in inputs.items() if each.table not in absent} for name, inputs in found.items()}
+        rows = found.pop(ROWS)
+        fields = {name: {each: way for each, way in inputs.items() if way or each not in rows} for name, inputs in found.items()}
         yield StepOutput(table_address(table.name), table.columns, count, fields, tuple(rows))
 
 
+def _absent_tables(company: Company) -> set[str]:
+    """Return the tables of events that the company has no source of: no night writes them."""
+    absent = [event for name, event in company.events.items() if not company.source_file(name).is_file()]
+    return {table.name for event in absent for table in (event.table, event.raw_table)}
+
+
 def _segment_outputs(company: Company, lake: Lake, day: date) -> Iterator[StepOutput]:
-    for table in (CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_MOVES, CUSTOMER_NEXT_ACTIONS):
+    # Tables are declared in the order of a night: of those after the features, this step writes all that are of a night or of days.
+    later = ALL_TABLES[ALL_TABLES.index(CUSTOMER_FEATURES) + 1 :]
+    for table in (each for each in later if each.partition in (Partition.NIGHT, Partition.EVENT_DAY)):
         count = _row_count(lake, table, day)
         if count is not None:
             fields = _membership_inputs(company, lake, day) if table is CUSTOMER_SEGMENTS else {}
@@ -124,7 +129,9 @@ def _published_outputs(company: Company, lake: Lake, day: date) -> Iterator[Step
     for name, count in sorted(live.row_counts.items()):
         if name in tables:
             columns = tables[name].columns
-            copied = {column.name: {Field(name, column.name): True} for column in columns}
+            # What is made for the publication alone is no copy of a table that a night stored.
+            is_copied = tables[name].partition is not Partition.PUBLICATION
+            copied = {column.name: {Field(name, column.name): True} for column in columns} if is_copied else {}
             yield StepOutput(f"{addresses.CURRENT}/{name}.parquet", columns, count, copied)
 
 

@@ -13,9 +13,8 @@ from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CAMPAIGN_ARMS, RAW_CONSENTS, SEGMENT_MOVES
-from pipeline.publication.consent import withheld_customers
-from pipeline.publication.left_out import LeftOutCustomers, departed_customers
+from pipeline.lake.tables import CAMPAIGN_ARMS, SEGMENT_MOVES
+from pipeline.publication.left_out import known_left_out_customers
 from pipeline.segmentation.history import night_as_known, scheme_names_on, segment_members, segment_sizes
 from pipeline.segmentation.insights.flows import entered_statement, moves_table
 
@@ -64,8 +63,7 @@ def read_entered_members(  # noqa: PLR0913 - what is asked, and where
             query = entered_statement(before, nights, are_own=are_own)
             rows = engine.run(query, {"scheme": scheme, "segment": segment}).read_all()
     ids = rows["customer_id"].combine_chunks()
-    withheld = withheld_customers(company, lake, day) if lake.snapshot_known(RAW_CONSENTS, day) else None
-    left_out = LeftOutCustomers(withheld, departed_customers(company, lake, day)).ids
+    left_out = known_left_out_customers(company, lake, day).ids
     left_alone = _left_alone(lake, day, f"{scheme}.{segment}")
     kept = ids.filter(pc.invert(pc.is_in(ids, left_alone if left_out is None else pa.concat_arrays([left_out, left_alone]))))
     return EnteredMembers(scheme, segment, day, before, kept, len(ids) - len(kept))
