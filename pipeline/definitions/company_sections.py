@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pipeline.definitions.field_records import ANY_NAME
 from pipeline.definitions.fields import IDENTIFIER, LONGEST_SHOWN, Fields, printable_value, require_identifier
 from pipeline.definitions.settings import CURRENCIES, LANGUAGE, schedule_fault
+from pipeline.definitions.source_formats import TableFormat, read_formats
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, Column, Kind, Spelling
 from pipeline.spelling import did_you_mean
@@ -43,6 +44,7 @@ class Source:
     folder: Path | None = None
     connection: str = ""
     column_types: Mapping[str, Mapping[str, str]] | None = None
+    formats: Mapping[str, TableFormat] = field(default_factory=dict)
     appended: frozenset[str] = frozenset()
 
     @property
@@ -130,8 +132,9 @@ def read_source(section: Fields, folder: Path, queries: Iterable[str]) -> Source
         return Source(kind="postgresql", connection=section.take("connection", str), appended=appended)
     root = _package_folder(section) or folder
     types = {table: columns.take_texts() for table, columns in section.section("column_types").sections()}
+    formats = read_formats(section.section("formats"))
     data = (root / section.take("path", str, default="data")).resolve()
-    return Source(kind="files", folder=data, column_types=types, appended=appended)
+    return Source(kind="files", folder=data, column_types=types, formats=formats, appended=appended)
 
 
 def _package_folder(section: Fields) -> Path | None:

@@ -1,49 +1,34 @@
-"""CSV files as tables whose column types never depend on the rows.
+"""CSV files as rows of text: read by DuckDB as they are, or from a copy in UTF-8 where it cannot read them.
 
-A sniffer that looks at values reads `00123` as 123, money as DOUBLE, and changes its mind on the night that
-brings the first letter. So nothing is sniffed: columns are text, empty cells are NULL, and the only types are
-those that `[source.column_types.<table>]` of company.toml declares. Even those DuckDB reads loosely: `1.23456`
-rounds into DECIMAL(18,4), `1.5` into BIGINT, an instant without an offset becomes UTC, and a local time loses
-its offset. So each declared type has a pattern that the cell must match as well.
-The separator is the one of `,` `;` tab `|` that is most frequent in the header outside of quotes; cells are quoted with `"`.
-Instants such as Shopify's `2024-01-05 22:15:29 -0500` have a space before their offset, which DuckDB does not read: it is left out where
-a column is declared, or cast by a query, as an instant.
+The separator is the declared one, or the one of `,` `;` tab `|` that is most frequent in the header outside of quotes.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import reduce
+import codecs
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
 from duckdb import CatalogException, DuckDBPyConnection, DuckDBPyRelation
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.ingestion.sources import quote_name
-from pipeline.ingestion.sources.csv_text import LINES_SHOWN, REJECTS_KEPT, line_words, read_header, record_lines
-from pipeline.ingestion.sources.failed_casts import form_of, remedy_for
+from pipeline.definitions.source_formats import TableFormat
+from pipeline.errors import DataError
+from pipeline.ingestion.sources.compressed_files import compression_of, find_compression_fault, read_blocks
+from pipeline.ingestion.sources.csv_text import (
+    LINES_SHOWN,
+    REJECTS_KEPT,
+    UTF_8,
+    CsvLayout,
+    find_text_fault,
+    line_words,
+    open_text,
+    read_layout,
+)
 from pipeline.ingestion.sources.table_files import SourceTable
-from pipeline.spelling import did_you_mean
+from pipeline.ingestion.sources.text_rows import FILE_COLUMN, RECORD_COLUMN
 
-BAD_CELL = "segments: a cell does not read as its declared type"
-_FILE_COLUMN = "segments_file"
-_WHOLE_PATTERN = "[+-]?[0-9]+"
-_DATE_PATTERN = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
-_CELL_PATTERNS = {
-    "VARCHAR": ".*",
-    "SMALLINT": _WHOLE_PATTERN,
-    "INTEGER": _WHOLE_PATTERN,
-    "BIGINT": _WHOLE_PATTERN,
-    "DOUBLE": ".*",
-    "BOOLEAN": ".*",
-    "DATE": _DATE_PATTERN,
-    "TIMESTAMP": f"{_DATE_PATTERN}([ T][0-9:.]+)?",
-    "TIMESTAMPTZ": f"{_DATE_PATTERN}[ T][0-9:.]+ ?([Zz]|UTC|[+-][0-9]{{2}}(:?[0-9]{{2}})?)",
-}
-_TYPE_SYNONYMS = {"TEXT": "VARCHAR", "INT": "INTEGER", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "NUMERIC": "DECIMAL"}
 _FAULT_WORDS = {
     "MISSING COLUMNS": "too few columns",
     "TOO MANY COLUMNS": "too many columns",
@@ -55,114 +40,94 @@ _FAULT_REMEDIES = {
     "MISSING COLUMNS": "Give every line the columns of the header.",
     "TOO MANY COLUMNS": "A separator within a cell needs quotes around the cell.",
     "UNQUOTED VALUE": 'A quote within a quoted cell is written twice: "12"" pipe".',
-    "INVALID ENCODING": "Save the file as UTF-8: iconv -f WINDOWS-1252 -t UTF-8, if it comes from Windows.",
+    "INVALID ENCODING": 'If it comes from Windows, declare `encoding = "windows-1252"` under [source.formats.<table>] of company.toml.',
     "LINE SIZE OVER MAXIMUM": "Shorten the cell or leave its column out; or a quote that never ends has swallowed the lines after it.",
 }
+_ALL_BYTES = bytes(range(256))
 
 
-@dataclass(frozen=True, slots=True)
-class CsvTable:
-    """One table of CSV files: its raw view holds text only, its view the declared types; `instants` are columns cast to such."""
+@dataclass(frozen=True)
+class CsvRows:
+    """The CSV files of one table; of some DuckDB reads a copy instead, in UTF-8 below `staging`."""
 
     files: SourceTable
-    types: Mapping[str, str]
-    instants: frozenset[str] = frozenset()
+    declared: TableFormat
+    staging: Path
+    _layouts: dict[Path, CsvLayout] = field(default_factory=dict)
+    _read: dict[Path, Path] = field(default_factory=dict)
 
     @property
-    def name(self) -> str:
-        return self.files.name
+    def noun(self) -> str:
+        return "line"
 
     @property
-    def raw_view(self) -> str:
-        return f"segments raw {self.name}"
+    def origins(self) -> Mapping[str, Path]:
+        return {str(read): path for path, read in self._read.items()}
 
-    @property
-    def gzip_paths(self) -> list[Path]:
-        return [path for path in self.files.paths if path.name.lower().endswith(".gz")]
+    def open(self) -> None:
+        """Copy what DuckDB cannot read; raises DataError naming the file, and the line where there is one."""
+        for path in self.files.paths:
+            self._layouts[path], self._read[path] = read_layout(path, self.files.name, self.declared), path
+            # DuckDB knows few encodings, and takes a .zst that was cut off for a short one.
+            if self.declared.encoding != UTF_8 or compression_of(path) == ".zst":
+                self._read[path] = self.files.copy_path(path, self.staging, ".csv")
+                _write_utf_8(path, self._read[path], self.files.name, self.declared.encoding)
 
-    def with_instants(self, names: Iterable[str]) -> CsvTable:
-        """Return the table with these columns, named in lower case, read as text that a query casts to an instant."""
-        return replace(self, instants=self.instants.union(names))
+    def groups(self, connection: DuckDBPyConnection) -> Iterator[DuckDBPyRelation]:
+        """Yield the rows of all files with one header, as text, with the path of their file."""
+        layouts = sorted(self._layouts.items(), key=lambda each: (each[1].names, each[1].separator, str(each[0])))
+        # A reader that is given the columns takes no files with others.
+        for layout, group in groupby(layouts, key=lambda each: each[1]):
+            yield self._read_csv(connection, layout, [path for path, _ in group])
 
-    def create_views(self, connection: DuckDBPyConnection) -> None:
-        """Create the raw view and, over it, the view that the company's queries read."""
-        files = [self._read_csv(connection, *group) for group in self._by_header()]
-        raw = reduce(lambda above, below: above.union_by_name(below), files)
-        declared = {name: _sql_type(self.name, kind) for name, kind in self.types.items()}
-        for name in declared.keys() - set(raw.columns):
-            has = ", ".join(column for column in raw.columns if column != _FILE_COLUMN)
-            raise ConfigError(
-                f"source.column_types.{self.name} names `{name}`, which no file has{did_you_mean(name, raw.columns)}",
-                where="company.toml",
-                todo=f"Name one of its columns: {has}.",
-            )
-        raw.create_view(self.raw_view)
-        typed = [
-            _typed_cell(name, *declared[name]) if name in declared else f"{self._text_cell(name)} AS {quote_name(name)}"
-            for name in raw.columns
-            if name != _FILE_COLUMN
-        ]
-        connection.view(quote_name(self.raw_view)).project(", ".join(typed)).create_view(self.name)
+    def numbered(self, connection: DuckDBPyConnection) -> Iterator[tuple[Path, DuckDBPyRelation]]:
+        """Yield the rows of each file, numbered within it."""
+        for path in self.files.paths:
+            rows = self._read_csv(connection, self._layouts[path], [path])
+            yield path, rows.project(f"*, row_number() OVER () AS {RECORD_COLUMN}")
 
-    def _text_cell(self, name: str) -> str:
-        quoted = quote_name(name)
-        return _without_space_before_offset(quoted) if name.lower() in self.instants else quoted
+    def lines(self, path: Path, records: Sequence[int]) -> list[int]:
+        """Return the lines, as editors count them, of these records, which DuckDB counts from 1, the header left out."""
+        # A quoted cell may contain line breaks, so Python's reader finds the lines that editors show.
+        layout, lines = self._layouts[path], list[int]()
+        with open_text(path, self.declared.encoding) as text:
+            for record, (line, _) in enumerate(layout.records(text)):
+                if record in records:
+                    lines.append(line)
+                if len(lines) == len(records):
+                    break
+        return lines
 
-    def _by_header(self) -> list[tuple[tuple[str, ...], str, list[str]]]:
-        # Files with one header are read together; a reader that is given the columns takes no files with others.
-        headers = sorted((*read_header(path), str(path)) for path in self.files.paths)
-        return [(*header, [path for *_, path in group]) for header, group in groupby(headers, key=lambda item: item[:2])]
+    def find_fault(self) -> DataError | None:
+        """Read the files to their ends and return the error for the first that no reader can make sense of; None without one."""
+        return next(filter(None, (find_text_fault(path, self.files.name, self.declared) for path in self.files.paths)), None)
 
-    def _read_csv(self, connection: DuckDBPyConnection, names: tuple[str, ...], separator: str, paths: list[str]) -> DuckDBPyRelation:
+    def find_cut_off(self) -> DataError | None:
+        """Read compressed files to their ends and return the error for the first that ends too soon; None without one."""
+        return next(filter(None, (find_compression_fault(path) for path in self.files.paths if compression_of(path))), None)
+
+    def _read_csv(self, connection: DuckDBPyConnection, layout: CsvLayout, paths: Sequence[Path]) -> DuckDBPyRelation:
         # Broken lines are collected rather than raised one by one, so that a single run names them all.
         return connection.read_csv(
-            paths,  # type: ignore[arg-type]
-            columns=dict.fromkeys(names, "VARCHAR"),
+            [str(self._read[path]) for path in paths],  # type: ignore[arg-type]
+            columns=dict.fromkeys(layout.names, "VARCHAR"),
             header=True,
+            skiprows=layout.header_line - 1,
             auto_detect=False,
-            delimiter=separator,
-            quotechar='"',
-            escapechar='"',
+            delimiter=layout.separator,
+            quotechar=layout.quote,
+            escapechar=layout.quote,
             strict_mode=True,
             store_rejects=True,
             rejects_limit=REJECTS_KEPT,
-            filename=_FILE_COLUMN,
+            filename=FILE_COLUMN,
             hive_partitioning=self.files.is_partitioned,
             # Else the folder `month=01` would give the number 1.
             hive_types_autocast=False,
         )
 
-    def bad_cells(self, connection: DuckDBPyConnection) -> DataError | None:
-        """Return the error for the first file and column with cells that do not read as declared; None where all do."""
-        # A file at a time, so that records are numbered within it.
-        for names, separator, paths in self._by_header():
-            for path in paths:
-                numbered = self._read_csv(connection, names, separator, [path]).project("*, row_number() OVER () AS segments_record")
-                for column in [name for name in names if name in self.types]:
-                    kind, pattern = _sql_type(self.name, self.types[column])
-                    readable = _is_readable_cell(column, kind, pattern)
-                    if found := _bad_cells_of_column(numbered, separator, column, kind, readable):
-                        words, cell = found
-                        todo = "Correct the cells, or declare another type in [source.column_types] of company.toml."
-                        return DataError(words, where=path, todo=f"{_form_words(cell)} {todo}")
-        return None
 
-    def failed_casts(self, connection: DuckDBPyConnection, casts: Iterable[tuple[str, str]]) -> DataError | None:
-        """Return the error for the first file and column with text cells that one of a query's `casts` cannot read; None without."""
-        wanted = [(column, kind) for column, kind in casts if column not in self.types]
-        for names, separator, paths in self._by_header():
-            known = {name.lower(): name for name in names}
-            for path in paths:
-                numbered = self._read_csv(connection, names, separator, [path]).project("*, row_number() OVER () AS segments_record")
-                for column, kind in ((known[c.lower()], k) for c, k in wanted if c.lower() in known):
-                    is_readable = f"TRY_CAST({self._text_cell(column)} AS {kind}) IS NOT NULL"
-                    if found := _bad_cells_of_column(numbered, separator, column, kind, is_readable):
-                        words, bad = found
-                        return DataError(words, where=path, todo=f"{_form_words(bad)} {remedy_for(bad, column, kind)}")
-        return None
-
-
-def rejected_lines(connection: DuckDBPyConnection) -> DataError | None:
+def rejected_lines(connection: DuckDBPyConnection, tables: Sequence[CsvRows]) -> DataError | None:
     """Return the error for lines that the reader left out, None where it left out none: their numbers, never their content."""
     try:
         found = connection.sql(_REJECTED_LINES).fetchall()
@@ -170,16 +135,18 @@ def rejected_lines(connection: DuckDBPyConnection) -> DataError | None:
         return None
     if not found:
         return None
-    faults = []
-    for path, kind, columns, count, lines in found[:LINES_SHOWN]:
+    faults, origins = [], {}
+    for read, kind, columns, count, lines in found:
+        table = next(each for each in tables if read in each.origins)
+        origins[read] = (table.origins[read], table.files.name)
         named = ", ".join(column for column in columns if column)
         about = f" at {named}" if named else ""
-        faults.append(f"{Path(path).name}: {_FAULT_WORDS.get(kind, kind.lower())}{about} in {line_words(count, lines)}")
-    kinds = {kind for _, kind, *_ in found}
-    remedies = [remedy for kind, remedy in _FAULT_REMEDIES.items() if kind in kinds]
+        faults.append(f"{origins[read][0].name}: {_FAULT_WORDS.get(kind, kind.lower())}{about} in {line_words(count, lines)}")
+    kinds = {kind: read for read, kind, *_ in reversed(found)}
+    remedies = [remedy.replace("<table>", origins[kinds[kind]][1]) for kind, remedy in _FAULT_REMEDIES.items() if kind in kinds]
     return DataError(
-        "\n".join(faults),
-        where=", ".join(sorted({path for path, *_ in found})),
+        "\n".join(faults[:LINES_SHOWN]),
+        where=", ".join(sorted({str(origin) for origin, _ in origins.values()})),
         todo=" ".join(["Correct these lines, or have the file written again.", *remedies]),
     )
 
@@ -191,58 +158,35 @@ _REJECTED_LINES = """
 """
 
 
-def _form_words(cell: str) -> str:
-    return f"The first has the form `{form_of(cell)}`."
+def _write_utf_8(path: Path, copy: Path, table: str, encoding: str) -> None:
+    """Write the text of `path` in UTF-8, its lines as they are; raises DataError where it is not of `encoding`."""
+    reader, other = codecs.getincrementaldecoder("utf-8-sig" if encoding == UTF_8 else encoding)(), codecs.getincrementaldecoder(UTF_8)()
+    where, todo = str(path), f"Declare its `encoding` under [source.formats.{table}] of company.toml, or have the file written again."
+    # Nearly every byte is some letter of such an encoding: text in UTF-8 would be read without a complaint, and wrong.
+    is_other = encoding != UTF_8 and _has_one_byte_per_letter(encoding)
+    line, is_ascii = 1, True
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with copy.open("wb") as written:
+        for block in (*read_blocks(path), b""):
+            try:
+                text = reader.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                line += block[: max(error.start, 0)].count(b"\n")
+                raise DataError(f"{path.name}: text that is not {encoding.upper()} in line {line}", where=where, todo=todo) from None
+            is_ascii, line = is_ascii and block.isascii(), line + text.count("\n")
+            written.write(text.removeprefix("\ufeff").encode() if written.tell() == 0 else text.encode())
+            is_other = is_other and _reads(other, block)
+    if is_other and not is_ascii:
+        raise DataError(f"{path.name} is UTF-8 text, declared {encoding.upper()}", where=where, todo=todo)
 
 
-def _bad_cells_of_column(numbered: DuckDBPyRelation, separator: str, column: str, kind: str, is_readable: str) -> tuple[str, str] | None:
-    """Return what is wrong with a column's cells, by file and line, and the first such cell; None where all can be read."""
-    bad = numbered.filter(f"{quote_name(column)} IS NOT NULL AND NOT ({is_readable})")
-    count, path = bad.aggregate(f"count(*), any_value({_FILE_COLUMN})").fetchall()[0]
-    if not count:
-        return None
-    rows = bad.project(f"segments_record, {quote_name(column)}").order("segments_record").limit(LINES_SHOWN).fetchall()
-    lines = record_lines(path, separator, [record for record, _ in rows])
-    return f"{Path(path).name}: {column} is no {kind} in {line_words(count, lines)}", rows[0][1]
+def _has_one_byte_per_letter(encoding: str) -> bool:
+    return len(_ALL_BYTES.decode(encoding, "replace")) == len(_ALL_BYTES)
 
 
-def _sql_type(table: str, declared: str) -> tuple[str, str]:
-    """Return the SQL type that `declared` means, and the pattern of its cells."""
-    kind = " ".join(declared.upper().split())
-    decimals = re.fullmatch(r"(?:DECIMAL|NUMERIC) ?\( ?([0-9]+) ?, ?([0-9]+) ?\)", kind)
-    if decimals:
-        return f"DECIMAL({decimals[1]},{decimals[2]})", f"[+-]?[0-9]*([.][0-9]{{0,{decimals[2]}}}0*)?"
-    kind = _TYPE_SYNONYMS.get(kind, kind)
-    if kind not in _CELL_PATTERNS:
-        raise ConfigError(
-            f"source.column_types.{table} has the type `{declared}`{did_you_mean(kind, _CELL_PATTERNS)}",
-            where="company.toml",
-            todo=f"Choose DECIMAL(18,4) or one of {', '.join(_CELL_PATTERNS)}.",
-        )
-    return kind, _CELL_PATTERNS[kind]
-
-
-def require_type(table: str, declared: str) -> None:
-    """Raise ConfigError where `declared` is no type that a column of CSV files can have."""
-    _sql_type(table, declared)
-
-
-def _is_readable_cell(column: str, kind: str, pattern: str) -> str:
-    name = quote_name(column)
-    return f"regexp_full_match(trim({name}), '{pattern}') AND TRY_CAST({_cell_to_cast(name, kind)} AS {kind}) IS NOT NULL"
-
-
-def _cell_to_cast(name: str, kind: str) -> str:
-    return _without_space_before_offset(name) if kind == "TIMESTAMPTZ" else name
-
-
-def _without_space_before_offset(name: str) -> str:
-    return f"regexp_replace({name}, '([0-9]) +([+-][0-9]{{2}}(:?[0-9]{{2}})?) *$', '\\1\\2')"
-
-
-def _typed_cell(column: str, kind: str, pattern: str) -> str:
-    name = quote_name(column)
-    readable = _is_readable_cell(column, kind, pattern)
-    # Refused as it is read: a check beforehand would read each file twice, every night.
-    cell = f"CASE WHEN {readable} THEN CAST({_cell_to_cast(name, kind)} AS {kind}) ELSE error('{BAD_CELL}') END"
-    return f"CASE WHEN {name} IS NOT NULL THEN {cell} END AS {name}"
+def _reads(decoder: codecs.IncrementalDecoder, block: bytes) -> bool:
+    try:
+        decoder.decode(block, final=not block)
+    except UnicodeDecodeError:
+        return False
+    return True

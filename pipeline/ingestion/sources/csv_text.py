@@ -6,148 +6,148 @@ Reading a file to its end is for those that failed: a night reads no more of a s
 from __future__ import annotations
 
 import csv
-import gzip
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from io import TextIOWrapper
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import TextIO
 
+from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import DataError
+from pipeline.ingestion.sources.compressed_files import open_bytes, read_blocks, require_named_compression
 
 SEPARATORS = ",;\t|"
-GZIP_MAGIC = b"\x1f\x8b"
+UTF_8 = "utf-8"
+UTF_8_MARK = b"\xef\xbb\xbf"
 _WORKBOOK_MARKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 LINES_SHOWN = 5
 REJECTS_KEPT = 1000
-_BLOCK = 1 << 20
 
 
-def read_header(path: Path) -> tuple[tuple[str, ...], str]:
-    """Return the column names in the first record, and the separator between them.
+@dataclass(frozen=True, slots=True)
+class CsvLayout:
+    """The columns of a CSV file and the marks around its cells; `header_line` is where the columns are named."""
+
+    names: tuple[str, ...]
+    separator: str
+    quote: str
+    header_line: int
+
+    def records(self, text: TextIO) -> Iterator[tuple[int, list[str]]]:
+        """Yield the records of the file from its header on, each with the line it begins in."""
+        for _ in islice(text, self.header_line - 1):
+            pass
+        line = self.header_line
+        with suppress(csv.Error):
+            for record in (reader := csv.reader(text, delimiter=self.separator, quotechar=self.quote)):
+                yield line, record
+                line = self.header_line + reader.line_num
+
+
+def read_layout(path: Path, table: str, declared: TableFormat) -> CsvLayout:
+    """Return the columns that a file of `table` names, and its separator.
 
     Raises DataError naming the file, the line and the remedy where there is no header with one name per column.
     """
-    _refuse_other_content(path)
-    with open_text(path) as text:
-        # By the header alone: cells, and so what they contain, change from night to night.
-        line = text.readline()
-        separator = max(SEPARATORS, key=re.sub(r'"[^"]*"', "", line).count)
-        text.seek(0)
-        names = tuple(next(csv.reader(text, delimiter=separator), ()))
-    _require_sound_header(path, line, names, separator)
-    return names, separator
+    _refuse_other_content(path, table, declared)
+    with open_text(path, declared.encoding) as text:
+        line = next(islice(text, declared.header_row - 1, None), "")
+    # By the header alone: cells, and so what they contain, change from night to night.
+    bare = re.sub(r"{0}[^{0}]*{0}".format(re.escape(declared.quote)), "", line)
+    frequent = max(SEPARATORS, key=bare.count)
+    separator = declared.separator or frequent
+    with open_text(path, declared.encoding) as text:
+        layout = CsvLayout((), separator, declared.quote, declared.header_row)
+        _, names = next(layout.records(text), (0, []))
+    _require_sound_header(path, line, names, layout, table)
+    if len(names) == 1 and separator not in line and frequent in bare:
+        found = f"no {_mark_words(separator)}, but {bare.count(frequent)} {_mark_words(frequent)}"
+        todo = f"Declare the `separator` that it has under [source.formats.{table}] of company.toml, or have the file written anew."
+        raise DataError(f"{path.name}: line {declared.header_row} has {found}", where=str(path), todo=todo)
+    return CsvLayout(tuple(names), separator, declared.quote, declared.header_row)
 
 
-def open_text(path: Path | str) -> TextIO:
-    """Open the file as text, decompressed; what is not UTF-8 is replaced."""
-    opened = gzip.open if str(path).lower().endswith(".gz") else open
+def open_text(path: Path | str, encoding: str = UTF_8) -> TextIO:
+    """Open the file as text, decompressed and with its line ends; what is not of the encoding is replaced."""
     # Excel begins UTF-8 files with a mark; with `utf-8` it would be part of the first column's name.
-    return cast("TextIO", opened(path, "rt", encoding="utf-8-sig", errors="replace", newline=""))
+    return TextIOWrapper(open_bytes(path), encoding="utf-8-sig" if encoding == UTF_8 else encoding, errors="replace", newline="")
 
 
-def find_text_fault(path: Path) -> DataError | None:
+def find_text_fault(path: Path, table: str, declared: TableFormat) -> DataError | None:
     """Read the file to its end and return the error for the first thing that keeps every reader from it; None where there is none."""
     try:
-        _refuse_other_content(path)
-        return _find_mixed_line_ends(path)
+        _refuse_other_content(path, table, declared)
+        return _find_mixed_line_ends(path, declared.encoding)
     except DataError as error:
         return error
 
 
-def _require_sound_header(path: Path, line: str, names: tuple[str, ...], separator: str) -> None:
-    where = str(path)
+def _require_sound_header(path: Path, line: str, names: Sequence[str], layout: CsvLayout, table: str) -> None:
+    where, at = str(path), layout.header_line
+    begins = f"{path.name} begins" if at == 1 else f"{path.name}: line {at} begins"
+    below = f"Or, if the line below names the columns, declare `header_row = {at + 1}` under [source.formats.{table}] of company.toml."
     if re.fullmatch(r'"?sep=.?"?\s*', line):
-        raise DataError(f"{path.name} begins with Excel's line `sep=`, not with a header", where=where, todo="Remove the first line.")
+        raise DataError(f"{begins} with Excel's line `sep=`, not with a header", where=where, todo=f"Remove the line. {below}")
     if not line.strip():
-        what = f"{path.name} is empty" if not line else f"{path.name} begins with an empty line, not with a header"
-        todo = "Write the names of the columns into its first line."
-        raise DataError(what, where=where, todo=todo)
+        what = f"{begins} with an empty line, not with a header"
+        if not line:
+            what = f"{path.name} is empty" if at == 1 else f"{path.name} ends before line {at}, its header by `header_row`"
+        raise DataError(what, where=where, todo=f"Write the names of the columns into line {at}. {below}")
     if line.startswith("#"):
-        raise DataError(f"{path.name} begins with a comment, not with a header", where=where, todo="Remove the first line.")
+        raise DataError(f"{begins} with a comment, not with a header", where=where, todo=f"Remove the line. {below}")
     unnamed = [str(place) for place, name in enumerate(names, 1) if not name.strip()]
     if unnamed:
-        shown = {"\t": "tab"}.get(separator, f"`{separator}`")
         raise DataError(
-            f"{path.name}: column {', '.join(unnamed)} of {len(names)} has no name in line 1",
+            f"{path.name}: column {', '.join(unnamed)} of {len(names)} has no name in line {at}",
             where=where,
-            todo=f"Name it in the first line; if no column is meant, remove the {shown} that is too much from every line.",
+            todo=f"Name it in that line; if no column is meant, remove the {_mark_words(layout.separator)} that is too much from every "
+            f"line. If the names are in another line, declare it: `header_row` under [source.formats.{table}] of company.toml.",
         )
-    # DuckDB takes names that differ by case for one.
-    counts = Counter(name.lower() for name in names)
-    twice = [f"`{name}` (column {place})" for place, name in enumerate(names, 1) if counts[name.lower()] > 1]
-    if twice:
+    if twice := repeated_names(names):
         what = f"{path.name} has columns whose names differ by case at most: {', '.join(twice)}"
-        raise DataError(what, where=where, todo="Give each its own name in line 1.")
+        raise DataError(what, where=where, todo=f"Give each its own name in line {at}.")
 
 
-def _refuse_other_content(path: Path) -> None:
-    """Raise DataError where the file is not what its name says: no gzip, cut off, UTF-16, a workbook."""
-    where, is_gzip = str(path), path.name.lower().endswith(".gz")
+def repeated_names(names: Sequence[str]) -> list[str]:
+    """Return the names that DuckDB takes for one, each with its place."""
+    counts = Counter(name.lower() for name in names)
+    return [f"`{name}` (column {place})" for place, name in enumerate(names, 1) if counts[name.lower()] > 1]
+
+
+def _mark_words(mark: str) -> str:
+    return {"\t": "tab"}.get(mark, f"`{mark}`")
+
+
+def _refuse_other_content(path: Path, table: str, declared: TableFormat) -> None:
+    """Raise DataError where the file is not what its name and the declared format say: no gzip, cut off, UTF-16, a workbook."""
+    where, encoding = str(path), declared.encoding
     with path.open("rb") as file:
-        start = file.read(4)
-        if start.startswith(_WORKBOOK_MARKS):
-            todo = "In the spreadsheet, save the sheet as CSV (UTF-8) under this name."
+        if file.read(4).startswith(_WORKBOOK_MARKS):
+            todo = f"Name it as what it is, such as {path.stem}.xlsx, or save the sheet as CSV (UTF-8) under this name."
             raise DataError(f"{path.name} is a workbook or an archive, no CSV file", where=where, todo=todo)
-        if not start:
-            raise DataError(f"{path.name} is empty: 0 bytes", where=where, todo="Have the file written again.")
-        if is_gzip and not start.startswith(GZIP_MAGIC):
-            todo = f"Rename it to {path.name[:-3]} if it is plain text, or compress it with gzip."
-            raise DataError(f"{path.name} is not compressed by gzip, though its name says so", where=where, todo=todo)
-        if not is_gzip and start.startswith(GZIP_MAGIC):
-            raise DataError(f"{path.name} is compressed by gzip", where=where, todo=f"Rename it to {path.name}.gz.")
-        file.seek(0)
-        beginning = b"".join(_take(_decompressed(path, file) if is_gzip else _blocks(file), 4096))[:4096]
-    if beginning.startswith(_UTF_16_MARKS) or b"\0" in beginning[:4]:
-        order = "" if beginning.startswith(_UTF_16_MARKS) else "BE" if beginning.startswith(b"\0") else "LE"
-        todo = f"Save it as UTF-8: iconv -f UTF-16{order} -t UTF-8 {path.name} > utf8.csv, and put that in its place."
-        raise DataError(f"{path.name} is UTF-16 text, not UTF-8", where=where, todo=todo)
+    require_named_compression(path)
+    beginning = next(read_blocks(path), b"")[:4096]
+    is_utf_16 = beginning.startswith(_UTF_16_MARKS) or b"\0" in beginning[:4]
+    if is_utf_16 and not encoding.startswith(("utf-16", "utf-32")):
+        found = "utf-16" if beginning.startswith(_UTF_16_MARKS) else "utf-16-be" if beginning.startswith(b"\0") else "utf-16-le"
+        todo = f'Declare `encoding = "{found}"` under [source.formats.{table}] of company.toml, or save the file as UTF-8.'
+        raise DataError(f"{path.name} is UTF-16 text, not {encoding.upper()}", where=where, todo=todo)
+    is_marked = beginning.startswith(UTF_8_MARK)
+    if (is_marked and encoding != UTF_8) or (encoding.startswith("utf-16") and not is_utf_16):
+        found = "UTF-8 text by its first bytes" if is_marked else "no UTF-16 text"
+        todo = f"Declare its encoding under [source.formats.{table}] of company.toml, or leave `encoding` out if it is UTF-8."
+        raise DataError(f"{path.name} is {found}, declared {encoding.upper()}", where=where, todo=todo)
 
 
-def find_gzip_fault(path: Path) -> DataError | None:
-    """Decompress the file to its end and return the error for one that ends too soon or is damaged; None where it is whole."""
-    try:
-        with path.open("rb") as file:
-            for _ in _decompressed(path, file):
-                pass
-    except DataError as error:
-        return error
-    return None
-
-
-def _decompressed(path: Path, file: BinaryIO) -> Iterator[bytes]:
-    try:
-        yield from _blocks(cast("BinaryIO", gzip.GzipFile(fileobj=file)))
-    except EOFError:
-        todo = "Wait until the whole file has arrived, or copy it again; then run again."
-        raise DataError(f"{path.name} is cut off: its gzip data end too soon", where=str(path), todo=todo) from None
-    except (gzip.BadGzipFile, zlib.error):
-        todo = "Copy the file again, or have it written again; then run again."
-        raise DataError(f"{path.name} is damaged: its gzip data cannot be decompressed", where=str(path), todo=todo) from None
-
-
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    while block := file.read(_BLOCK):
-        yield block
-
-
-def _take(blocks: Iterator[bytes], size: int) -> Iterator[bytes]:
-    taken = 0
-    with suppress(StopIteration):
-        while taken < size:
-            block = next(blocks)
-            taken += len(block)
-            yield block
-
-
-def _find_mixed_line_ends(path: Path) -> DataError | None:
+def _find_mixed_line_ends(path: Path, encoding: str) -> DataError | None:
     """Return the error where lines end in different ways; a line end within a quoted cell counts too, as the reader counts it."""
     first, number = "", 1
-    with open_text(path) as text:
-        text.reconfigure(newline="")  # type: ignore[attr-defined]
+    with open_text(path, encoding) as text:
         for number, line in enumerate(text, 1):
             end = line[len(line.rstrip("\r\n")) :]
             first = first or end
@@ -159,22 +159,8 @@ def _find_mixed_line_ends(path: Path) -> DataError | None:
     return None
 
 
-def record_lines(path: str, separator: str, records: Sequence[int]) -> list[int]:
-    """Return the lines, as editors count them, of these records, which a reader of CSV counts from 1, the header included."""
-    # DuckDB counts records; a quoted cell may contain line breaks, so Python's reader finds the lines that editors show.
-    lines, line = [], 1
-    with open_text(path) as text, suppress(csv.Error):
-        for record, _ in enumerate(reader := csv.reader(text, delimiter=separator)):
-            if record in records:
-                lines.append(line)
-            line = reader.line_num + 1
-            if len(lines) == len(records):
-                break
-    return lines
-
-
-def line_words(count: int, lines: Sequence[int]) -> str:
+def line_words(count: int, lines: Sequence[int], noun: str = "line") -> str:
     """Return the lines in words: all of them where they are few."""
     shown = ", ".join(str(line) for line in lines[:LINES_SHOWN])
-    known = f"{count} lines" if count < REJECTS_KEPT else f"{REJECTS_KEPT} lines or more"
-    return f"line {shown}" if count == 1 else f"{known} ({shown}{', ...' if count > LINES_SHOWN else ''})"
+    known = f"{count} {noun}s" if count < REJECTS_KEPT else f"{REJECTS_KEPT} {noun}s or more"
+    return f"{noun} {shown}" if count == 1 else f"{known} ({shown}{', ...' if count > LINES_SHOWN else ''})"

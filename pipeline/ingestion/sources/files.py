@@ -1,4 +1,4 @@
-"""A folder of Parquet and CSV files as a source: a private DuckDB that can read this folder and nothing else.
+"""A folder of files as a source: a private DuckDB that can read this folder and nothing else.
 
 Which files are tables says `table_files`; the files of one table are stacked by column name.
 """
@@ -13,16 +13,20 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.definitions.company_sections import Source
+from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import ConfigError, DataError, PipelineError, TransientError
 from pipeline.ingestion.sources import SourceQuery, quote_name, sql_words
-from pipeline.ingestion.sources.csv_files import BAD_CELL, CsvTable, rejected_lines, require_type
-from pipeline.ingestion.sources.csv_text import find_gzip_fault, find_text_fault
+from pipeline.ingestion.sources.cell_types import BAD_CELL
+from pipeline.ingestion.sources.csv_files import CsvRows, rejected_lines
+from pipeline.ingestion.sources.declared_tables import require_known_tables
 from pipeline.ingestion.sources.duckdb_errors import absent_table, is_about_rows, query_error
 from pipeline.ingestion.sources.failed_casts import cast_columns, instant_columns
+from pipeline.ingestion.sources.newest_files import rows_of_newest_files
 from pipeline.ingestion.sources.table_files import SourceTable, find_tables, link_targets, missing_table_error
+from pipeline.ingestion.sources.text_rows import FILE_COLUMN
+from pipeline.ingestion.sources.text_tables import TextTable
 from pipeline.lake.engines.duckdb import confine_connection, interruptible
 from pipeline.lake.file_stamps import FileStamp
-from pipeline.spelling import did_you_mean
 
 BATCH_ROWS = 65_536
 _MICROSECONDS = {"TIMESTAMP_NS": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE_NS": "TIMESTAMPTZ", "TIMESTAMPTZ_NS": "TIMESTAMPTZ"}
@@ -31,10 +35,12 @@ _MICROSECONDS = {"TIMESTAMP_NS": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE_NS": "TI
 class FilesSnapshot:
     """The tables of one folder; a table is opened when a query first names it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, tables: Mapping[str, SourceTable]) -> None:
-        self._connection, self._source, self._folder, self._tables = connection, source, folder, tables
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, tables: Mapping[str, SourceTable], staging: Path
+    ) -> None:
+        self._connection, self._source, self._folder, self._tables, self._staging = connection, source, folder, tables, staging
         self._opened: set[str] = set()
-        self._csv: dict[str, CsvTable] = {}
+        self._texts: dict[str, TextTable] = {}
 
     def schema(self, query: SourceQuery) -> pa.Schema:
         self._open_named_tables(query)
@@ -56,8 +62,8 @@ class FilesSnapshot:
 
     def reads_spans(self, query: SourceQuery) -> bool:
         named = sql_words(query.text, query.dialect)
-        # CSV has no index: whatever the span, every file is read from front to back.
-        return not any(name.lower() in named for name in self._csv)
+        # Text has no index: whatever the span, every file is read from front to back.
+        return not any(name.lower() in named for name in self._texts)
 
     def _open_named_tables(self, query: SourceQuery) -> None:
         named = sql_words(query.text, query.dialect)
@@ -70,40 +76,49 @@ class FilesSnapshot:
     def _open_table(self, files: SourceTable) -> None:
         files.require_readable()
         try:
-            if files.is_parquet:
-                self._open_parquet(files)
-            else:
-                table = CsvTable(files, (self._source.column_types or {}).get(files.name, {}))
-                table.create_views(self._connection)
-                self._csv[files.name] = table
+            declared = self._source.formats.get(files.name, TableFormat())
+            if files.kind == "Parquet":
+                self._open_parquet(files, declared.key)
+                return
+            rows = CsvRows(files, declared, self._staging)
+            rows.open()
+            table = TextTable(rows, (self._source.column_types or {}).get(files.name, {}))
+            table.create_views(self._connection)
+            self._texts[files.name] = table
         except duckdb.Error as error:
             where = next((str(path) for path in files.paths if str(path) in str(error)), str(files.paths[0].parent))
             what = f"the files of table `{files.name}` cannot be read"
             raise DataError(what, where=where, todo="Have the file written again, or copy it again if it had not arrived yet.") from None
 
-    def _open_parquet(self, files: SourceTable) -> None:
+    def _open_parquet(self, files: SourceTable, key: Sequence[str]) -> None:
         paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files.paths)
-        options = f"union_by_name = true, hive_partitioning = {str(files.is_partitioned).lower()}, hive_types_autocast = false"
+        hive = f"hive_partitioning = {str(files.is_partitioned).lower()}, hive_types_autocast = false"
+        options = f"filename = '{FILE_COLUMN}', union_by_name = true, {hive}"
         rows = self._connection.sql(f"SELECT * FROM read_parquet([{paths}], {options})")  # noqa: S608 - our own paths, quoted
         # pandas writes nanoseconds, which no column of ours holds and which cannot be compared with an instant.
         columns = [
             f"CAST({name} AS {_MICROSECONDS[kind]}) AS {name}" if kind in _MICROSECONDS else name
             for name, kind in zip(map(quote_name, rows.columns), map(str, rows.types), strict=True)
+            if name != quote_name(FILE_COLUMN)
         ]
+        if key:
+            rows.create_view(f"segments raw {files.name}")
+            rows = rows_of_newest_files(self._connection, rows, files, {str(path): path for path in files.paths}, key)
         rows.project(", ".join(columns)).create_view(files.name)
 
     def _read_instants(self, query: SourceQuery) -> None:
         """Read the text that a query casts to an instant as DuckDB can; the views are made anew where that concerns them."""
-        if not self._csv:
+        if not self._texts:
             return
         wanted = instant_columns(query.text)
-        for name, table in self._csv.items():
+        for name, table in self._texts.items():
             if not wanted <= table.instants:
-                self._csv[name] = table.with_instants(wanted)
-                self._csv[name].create_views(self._connection)
+                self._texts[name] = table.with_instants(wanted)
+                self._texts[name].create_views(self._connection)
 
     def _broken_lines(self) -> DataError | None:
-        return rejected_lines(self._connection) if self._csv else None
+        csv = [table.rows for table in self._texts.values() if isinstance(table.rows, CsvRows)]
+        return rejected_lines(self._connection, csv) if csv else None
 
     @contextmanager
     def _translating_errors(self, query: SourceQuery) -> Iterator[None]:
@@ -113,7 +128,7 @@ class FilesSnapshot:
         except (duckdb.Error, OSError) as error:
             message = str(error)
             # Looking for bad cells reads the files to their ends, and only then does DuckDB know every broken line.
-            cells = next(filter(None, (table.bad_cells(self._connection) for table in self._csv.values() if BAD_CELL in message)), None)
+            cells = next(filter(None, (table.bad_cells(self._connection) for table in self._texts.values() if BAD_CELL in message)), None)
             raise (self._broken_lines() or cells or self._explain_error(message, query)) from None
 
     def _explain_error(self, message: str, query: SourceQuery) -> PipelineError:
@@ -121,17 +136,17 @@ class FilesSnapshot:
             return missing_table_error(name, self._folder, self._tables, str(query.file))
         if not is_about_rows(message):
             # A file that is cut off fails like a disk; looking for that reads it to its end.
-            cut_off = (find_gzip_fault(path) for table in self._csv.values() for path in table.gzip_paths)
+            cut_off = (table.rows.find_cut_off() for table in self._texts.values())
             return next(filter(None, cut_off), None) or query_error(message, query, self._columns_named(query))
-        faults = (find_text_fault(path) for table in self._csv.values() for path in table.files.paths)
+        faults = (table.rows.find_fault() for table in self._texts.values())
         return next(filter(None, faults), None) or self._failed_cast(query) or query_error(message, query, ())
 
     def _failed_cast(self, query: SourceQuery) -> DataError | None:
         """Return the error for the cells that a cast of the query cannot read; None where none of its casts is to blame."""
         casts = cast_columns(query.text)
-        if found := next(filter(None, (table.failed_casts(self._connection, casts) for table in self._csv.values())), None):
+        if found := next(filter(None, (table.failed_casts(self._connection, casts) for table in self._texts.values())), None):
             return found
-        for name in sorted(self._opened - self._csv.keys()):
+        for name in sorted(self._opened - self._texts.keys()):
             view = self._connection.view(quote_name(name))
             known = {column.lower(): column for column in view.columns}
             for column, kind in ((known[each.lower()], kind) for each, kind in casts if each.lower() in known):
@@ -168,10 +183,10 @@ def open_files(source: Source, staging: Path, *, memory_limit: str) -> Iterator[
         )
         raise ConfigError(what, where=str(folder), todo=todo)
     tables = find_tables(folder)
-    _require_known_types(source, tables)
+    require_known_tables(source, tables)
     before = _stamps(tables)
     with closing(_open_confined_duckdb(folder, staging, link_targets(tables.values(), folder), memory_limit)) as connection:
-        yield FilesSnapshot(connection, source, folder, tables)
+        yield FilesSnapshot(connection, source, folder, tables, staging)
     # Files have no transactions: that none changed in the meantime is what makes this a snapshot.
     if _stamps(find_tables(folder)) != before:
         raise TransientError("a file changed while it was read", where=str(folder), todo="Nothing was stored. Run again when it is whole.")
@@ -195,14 +210,3 @@ def _open_confined_duckdb(folder: Path, staging: Path, linked: Sequence[str], me
 
 def _stamps(tables: Mapping[str, SourceTable]) -> dict[Path, FileStamp | None]:
     return {path: stamp for table in tables.values() for path, stamp in table.stamps().items()}
-
-
-def _require_known_types(source: Source, tables: Mapping[str, SourceTable]) -> None:
-    """Raise ConfigError where types are declared for a table that is none of CSV files, or are no types."""
-    texts = [name for name, files in tables.items() if not files.is_parquet]
-    for name, types in (source.column_types or {}).items():
-        if name not in texts:
-            what = f"[source.column_types.{name}] names a table that the source does not have as CSV{did_you_mean(name, texts)}"
-            raise ConfigError(what, where="company.toml", todo=f"Name one of these, or remove the section: {', '.join(sorted(texts))}.")
-        for kind in types.values():
-            require_type(name, kind)

@@ -1,7 +1,7 @@
 """Which files of a folder are tables: found by their names, and refused where they cannot be opened.
 
-Every `*.parquet`, `*.csv`, `*.tsv`, and CSV compressed as `*.csv.gz`, is a table named by its stem, in capitals or not; a sub-folder is
-one table of all files below it, of one kind. Folders named `year=2024`, as Hive and Spark write them, give a text column `year`.
+Every file of a known kind is a table named by its stem, in capitals or not: Parquet, CSV, compressed or not. A sub-folder is one table of
+all files below it, of one kind. Folders named `year=2024`, as Hive and Spark write them, give a text column `year`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from pipeline.errors import ConfigError, DataError
+from pipeline.ingestion.sources.compressed_files import COMPRESSIONS
 from pipeline.lake.file_stamps import FileStamp, file_stamp
 from pipeline.spelling import did_you_mean
 
-SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
-PARQUET = ".parquet"
+FileKind = Literal["Parquet", "CSV"]
+SUFFIXES: Mapping[str, FileKind] = {
+    ".parquet": "Parquet",
+    **{f"{suffix}{compression}": "CSV" for suffix in (".csv", ".tsv") for compression in COMPRESSIONS},
+}
 _REMEDIES = {
     ".xlsx": "save the sheet as CSV (UTF-8)",
     ".xls": "save the sheet as CSV (UTF-8)",
@@ -35,16 +40,20 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class SourceTable:
-    """The files of one table, all Parquet or all CSV."""
+    """The files of one table, all of one kind."""
 
     name: str
     paths: tuple[Path, ...]
     folder: Path
 
     @property
-    def is_parquet(self) -> bool:
-        """Whether the files are Parquet."""
-        return self.paths[0].name.lower().endswith(PARQUET)
+    def kind(self) -> FileKind:
+        """What the files are by their names."""
+        return SUFFIXES[_suffix(self.paths[0])]
+
+    def copy_path(self, path: Path, staging: Path, suffix: str) -> Path:
+        """Return where below `staging` a copy of the file belongs, in folders of the same names, as these may be columns."""
+        return staging / "copies" / path.relative_to(self.folder).with_name(f"{path.name}{suffix}")
 
     @cached_property
     def is_partitioned(self) -> bool:
@@ -76,7 +85,7 @@ def find_tables(folder: Path) -> dict[str, SourceTable]:
     """Return the tables of `folder` by name; raises ConfigError where two files or folders give the same one."""
     tables: dict[str, SourceTable] = {}
     for path in _listed(folder):
-        name, files = (path.name, _files_below(path)) if path.is_dir() else (_table_name(path), [path])
+        name, files = (path.name, _files_below(path)) if path.is_dir() else (table_name(path), [path])
         if not (name and files):
             continue
         if name.lower() in {known.lower() for known in tables}:
@@ -120,10 +129,14 @@ def _remedy(path: Path) -> str:
     return _REMEDIES.get(path.suffix.lower(), "name it *.csv or *.parquet, if it is one")
 
 
-def _table_name(path: Path) -> str:
+def table_name(path: Path) -> str:
     """Return the name of the file without its suffix; empty where the file is no table."""
-    name = path.name.lower()
-    return next((path.name[: -len(suffix)] for suffix in SUFFIXES if name.endswith(suffix)), "")
+    suffix = _suffix(path)
+    return path.name[: -len(suffix)] if suffix else ""
+
+
+def _suffix(path: Path) -> str:
+    return next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
 
 
 def _files_below(folder: Path) -> list[Path]:
@@ -131,10 +144,11 @@ def _files_below(folder: Path) -> list[Path]:
     files = [
         path
         for path in sorted(folder.rglob("*"))
-        if _table_name(path) and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+        if table_name(path) and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
     ]
-    if len({path.name.lower().endswith(PARQUET) for path in files}) > 1:
-        raise ConfigError("one table has Parquet and CSV files", where=str(folder), todo="Keep one kind.")
+    kinds = sorted({SUFFIXES[_suffix(path)] for path in files})
+    if len(kinds) > 1:
+        raise ConfigError(f"one table has {' and '.join(kinds)} files", where=str(folder), todo="Keep one kind.")
     return files
 
 

@@ -13,6 +13,8 @@ first_day = 2024-01-01
 path = "data"
 [source.column_types.orders]
 paid = "VARCHAR"
+[source.formats.orders]
+fill_merged = []
 
 [attributes.city]
 level = "geographic"

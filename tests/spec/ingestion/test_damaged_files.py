@@ -6,7 +6,9 @@ import gzip
 import os
 import re
 import subprocess
+import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from support.users import as_nobody
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import Source
+from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import ConfigError, DataError, PipelineError, TransientError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import RAW_ORDER_LINES
@@ -101,16 +104,26 @@ def test_a_file_that_cannot_be_read_is_named_with_its_fault(shop: Company, lake:
     assert error.exit_code == 4
 
 
-@pytest.mark.parametrize("what", ["utf-16", "utf-16-le without a mark", "utf-16-be without a mark", "mixed line ends", "mixed late"])
+@pytest.mark.parametrize("what", ["mixed line ends", "mixed late"])
 def test_the_command_that_a_message_gives_mends_the_file(shop: Company, lake: Lake, what: str) -> None:
     path = write_orders(shop, BROKEN[what][1])
-    todo = refusal(shop, lake).todo
-    command = re.search(r"(iconv [^,]*|sed [^.]*\.csv)", todo)
+    command = re.search(r"(sed [^.]*\.csv)", refusal(shop, lake).todo)
     assert command
     subprocess.run(command[1], shell=True, check=True, cwd=path.parent)  # noqa: S602 - our own message
-    if (path.parent / "utf8.csv").exists():
-        (path.parent / "utf8.csv").replace(path)
     assert {row["category"] for row in stored(shop, lake)} == {"bread"}
+
+
+@pytest.mark.parametrize("what", ["utf-16", "utf-16-le without a mark", "utf-16-be without a mark", "utf-16 compressed", "latin-1"])
+def test_the_encoding_that_a_message_says_to_declare_reads_the_file(shop: Company, lake: Lake, what: str) -> None:
+    name, content, _ = BROKEN[what]
+    if what == "utf-16 compressed":
+        content = gzip.compress(f"{HEADER}\n{ROW}\n".encode("utf-16"))
+    write_orders(shop, content.replace(b",1,caf", b",1,bread") if what == "latin-1" else content, name)
+    section = re.search(r"`(encoding = .*)` under \[source.formats.orders\]", refusal(shop, lake).todo)
+    assert section
+    formats = {"orders": TableFormat(**tomllib.loads(section[1]))}
+    company = replace(shop, source=replace(shop.source, formats=formats))
+    assert {row["category"].removesuffix("\u00e9") for row in stored(company, lake)} == {"bread"}
 
 
 FORMS = {

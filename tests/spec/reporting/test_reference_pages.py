@@ -29,13 +29,16 @@ events.email = {key = ["message"], instant = "sent_at", columns = {message = "te
 surveys.email = {}
 """
 SOURCES = {
-    "files": '[source]\npackage = "pyarrow"\n[source.column_types.orders]\npaid = "DECIMAL(18,4)"\n',
+    "files": (
+        '[source]\npackage = "pyarrow"\n[source.column_types.orders]\npaid = "DECIMAL(18,4)"\n[source.formats.orders]\nfill_merged = []\n'
+    ),
     "postgresql": '[source]\nkind = "postgresql"\nconnection = "shop"\n[publish]\nkind = "postgresql"\nconnection = "crm"\n',
 }
 SECTIONS = {"source", "publish", "crm", "predictions", "gates", "attributes", "events", "notify", "surveys", "report"}
 COMPANY_TABLES = {
     "": "The company",
     "source": "`[source]`",
+    "source.formats.orders": "`[source.formats.<table>]`",
     "publish": "`[publish]`",
     "crm": "`[crm]`",
     "predictions": "`[predictions]`",
@@ -121,7 +124,7 @@ def as_toml(default: Any) -> str:
 def test_the_page_of_company_toml_lists_every_key_that_the_reader_takes_with_its_default(tmp_path: Path, taken: Taken) -> None:
     for kind in SOURCES:
         load_company(write_company(tmp_path / kind, kind))
-    free = {"attributes", "source.column_types", "source.column_types.orders", "events.email.columns", "surveys"}
+    free = {"attributes", "source.formats", "source.column_types", "source.column_types.orders", "events.email.columns", "surveys"}
     free |= {"events.email.columns.question", "events.email.columns.answer"}  # as of any other column
     assert taken.keys() - free == COMPANY_TABLES.keys()
     assert taken["source"].pop("email") == "snapshot"  # the page says it of each declared event

@@ -1,0 +1,83 @@
+"""Exports that overlap: of rows with the same key, those of the newest file stand.
+
+The newest is the one with the latest date in its name or folder; of two with the same date, and where no name has one, the last by name,
+with numbers in names counted as numbers. Never by the time of the last change: a copy of a folder would then give another night.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection, DuckDBPyRelation
+
+from pipeline.errors import ConfigError
+from pipeline.ingestion.sources import quote_name
+from pipeline.ingestion.sources.table_files import SourceTable, table_name
+from pipeline.ingestion.sources.text_rows import FILE_COLUMN
+from pipeline.spelling import did_you_mean
+
+_RANK = "segments_rank"
+# A time of day may follow without a space: 20240131093000.
+_DATE = re.compile(r"(?<!\d)(\d{4})(?:-(\d{2})-(\d{2})|_(\d{2})_(\d{2})|(\d{2})(\d{2})(?:\d{4}|\d{6})?)(?!\d)")
+_OTHER_DATE = re.compile(r"(?<!\d)\d{1,2}([-._ ])\d{1,2}\1(\d{4}|\d{2})(?!\d)")
+
+
+def rows_of_newest_files(
+    connection: DuckDBPyConnection, rows: DuckDBPyRelation, files: SourceTable, origins: Mapping[str, Path], key: Sequence[str]
+) -> DuckDBPyRelation:
+    """Return the `rows` that no newer file replaces; `origins` are files of the source, by the path that FILE_COLUMN names.
+
+    All rows of one file stand, however often it has a key; so does a row without a key.
+    Raises ConfigError where the key names no column, or where nobody can say which file is the newest.
+    """
+    for name in key:
+        if name not in rows.columns or name == FILE_COLUMN:
+            has = ", ".join(column for column in rows.columns if column != FILE_COLUMN)
+            what = f"source.formats.{files.name}.key names `{name}`, which no file has{did_you_mean(name, rows.columns)}"
+            raise ConfigError(what, where="company.toml", todo=f"Name some of its columns: {has}.")
+    place = {path: rank for rank, path in enumerate(oldest_first(files))}
+    ranks = pa.table({"file": list(origins), _RANK: pa.array([place[path] for path in origins.values()], pa.int32())})
+    named = f"segments ranks {files.name}"
+    connection.register(named, ranks)
+    columns, raw = ", ".join(map(quote_name, rows.columns)), quote_name(f"segments raw {files.name}")
+    keys = ", ".join(map(quote_name, key))
+    lacks_key = " OR ".join(f"{quote_name(name)} IS NULL" for name in key)
+    return connection.sql(
+        f"SELECT {columns} FROM {raw} JOIN {quote_name(named)} ON file = {FILE_COLUMN} "  # noqa: S608 - names of columns, quoted
+        f"QUALIFY {_RANK} = max({_RANK}) OVER (PARTITION BY {keys}) OR {lacks_key}"
+    )
+
+
+def oldest_first(files: SourceTable) -> list[Path]:
+    """Return the files of a table, the newest last; raises ConfigError where their names do not say which that is."""
+    names = {path: path.relative_to(files.folder).as_posix() for path in files.paths}
+    dates = {path: _latest_date(name) for path, name in names.items()}
+    where, todo = str(files.paths[0].parent), "Write dates as in orders_2024-01-31.csv, in the names of all files of the table or of none."
+    if odd := next((path for path, name in names.items() if not dates[path] and _OTHER_DATE.search(name)), None):
+        what = f"which file of `{files.name}` is the newest cannot be told: the date in the name of {odd.name} may be read in two ways"
+        raise ConfigError(what, where=where, todo=todo)
+    undated = [path.name for path, day in dates.items() if day is None]
+    if undated and len(undated) < len(names):
+        what = f"which file of `{files.name}` is the newest cannot be told: {undated[0]} has no date in its name, others have"
+        raise ConfigError(what, where=where, todo=todo)
+    return sorted(names, key=lambda path: (dates[path] or date.min, _natural(names[path])))
+
+
+def _latest_date(name: str) -> date | None:
+    found = []
+    for match in _DATE.finditer(name):
+        with suppress(ValueError):  # eight digits that are no date
+            found.append(date(*(int(part) for part in match.groups() if part)))
+    return max(found, default=None)
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    """Return the parts of a name so that `export (10)` comes after `export (2)`, and `export` before both."""
+    # The ending is no part of it: `export.csv` would come after `export (2).csv`.
+    stem = Path(name).with_name(table_name(Path(name))).as_posix()
+    return [(text, int(number or -1)) for text, number in re.findall(r"(\D*)(\d*)", stem)]
