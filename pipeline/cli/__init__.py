@@ -21,6 +21,7 @@ from pipeline.cli import (
     erase,
     explain,
     history,
+    init,
     plan,
     preview,
     refinement,
@@ -50,6 +51,7 @@ def segments() -> None:
 
 
 COMMANDS = (
+    init.init,
     run.run,
     backfill.backfill,
     run.summary,

@@ -45,3 +45,8 @@ def link_or_copy(path: Path, new: Path) -> None:
         raise
     except OSError:
         shutil.copyfile(path, new)
+
+
+def copy_file(path: Path, new: Path) -> None:
+    """Copy what is in the file at `path`, and nothing else of it, to `new`."""
+    shutil.copyfile(path, new)

@@ -50,8 +50,32 @@ def reader_folder(root: Path) -> Iterator[Path]:
         except OSError as error:
             if error.errno not in READ_ONLY:
                 raise
-            folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="customer-segments-")))
+            folder = resources.enter_context(temporary_folder())
         yield folder
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield an empty folder with the machine's temporary files, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="customer-segments-") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a private folder beside `path`, where nothing is; it becomes `path` once the block ends well, else it is gone."""
+    with disk_errors(path.parent, path=path):
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield folder
+        with disk_errors(path.parent, path=path):
+            # As a folder that somebody makes by hand: the private one is its owner's alone.
+            mask = os.umask(0)
+            os.umask(mask)
+            folder.chmod(0o777 & ~mask)
+            folder.rename(path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -1,0 +1,55 @@
+"""`segments init`: a company folder from files that somebody has."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.onboarding.questions import Question
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="The company's folder, which is made: such as my_shop.")]
+FromOption = Annotated[list[Path], typer.Option("--from", help="A file with orders or customers, or a folder of them; may be given again.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="An answer, as `time_zone=Europe/Berlin`; may be given again.")]
+
+
+def init(folder: FolderArgument, files: FromOption, answers: SetOption = None) -> None:
+    """Make a company folder from exports: Shopify, WooCommerce, Stripe, Square and others, or any table of orders or customers.
+
+    What the files do not say is asked, on a terminal; elsewhere the settings to add are printed, with exit code 3.
+    """
+    from pipeline.onboarding.new_company import make_company
+    from pipeline.onboarding.questions import Settings, parse_settings
+    from pipeline.onboarding.view import print_company
+    from pipeline.operations.deployment import memory_limit_of_environment
+
+    given = [word for file in files for word in ("--from", str(file))] + [word for answer in answers or () for word in ("--set", answer)]
+    made = make_company(
+        folder,
+        files,
+        Settings(parse_settings(answers or ())),
+        ask=_ask if sys.stdin.isatty() and sys.stdout.isatty() else None,
+        command=shlex.join(["segments", "init", str(folder), *given]),
+        now=datetime.now(UTC),
+        memory_limit=memory_limit_of_environment(),
+    )
+    print_company(made)
+
+
+def _ask(question: Question) -> str:
+    """Ask a person at the terminal until the answer is one."""
+    typer.echo(f"\n{question.text}")
+    for place, choice in enumerate(question.choices, 1):
+        typer.echo(f"  {place}  {choice.value}  {choice.meaning}")
+    while True:
+        answer = str(typer.prompt("Your answer", default=question.likeliest)).strip()
+        if answer.isdigit() and 0 < int(answer) <= len(question.choices):
+            answer = question.choices[int(answer) - 1].value
+        if not question.choices or answer in [choice.value for choice in question.choices]:
+            return answer
+        typer.echo("Choose one of these.")

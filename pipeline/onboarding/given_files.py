@@ -1,0 +1,87 @@
+"""The files that somebody gives for a new company: copied into its folder, a folder for each table, so that later ones lie beside them.
+
+The only module of onboarding that changes files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from pipeline.errors import ConfigError, DataError
+from pipeline.lake.disk import copy_file, disk_errors
+
+DATA = "data"
+_TEXTS = (".txt", ".dat", ".tab")  # text tables by another name, which no night reads
+
+
+def require_files(given: Sequence[Path]) -> list[Path]:
+    """Return the files that are given, those of folders one by one; raises ConfigError for what is neither, or where there is none."""
+    files: list[Path] = []
+    for path in given:
+        if path.is_dir():
+            files += sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise ConfigError(f"{path.name} is no file", where=str(path), todo="Name a file that is there.")
+    if not files:
+        raise ConfigError("no file is given", where="--from", todo="Name at least one: --from orders_export.csv.")
+    return files
+
+
+def copy_files(files: Sequence[Path], data: Path) -> dict[str, Path]:
+    """Copy each file into a folder of its own below `data`, and return the copies by the folder's name."""
+    copies = {}
+    for place, file in enumerate(files, 1):
+        suffix = file.suffix.lower()
+        copy = data / f"given_{place}" / (f"{file.stem}.csv" if suffix in _TEXTS else file.name)
+        with disk_errors(data, path=copy):
+            copy.parent.mkdir(parents=True)
+            copy_file(file, copy)
+        if not copy.stat().st_size:
+            raise DataError(f"{file.name} is empty: 0 bytes", where=str(file), todo="Export it again.")
+        copies[copy.parent.name] = copy
+    return copies
+
+
+def move_files(copies: Mapping[str, Path], tables: Mapping[str, Sequence[str]], data: Path) -> dict[str, list[Path]]:
+    """Move the copies into the folders of their tables, which `tables` gives by name, and return the files of each table."""
+    moved: dict[str, list[Path]] = {}
+    for table, folders in tables.items():
+        for folder in folders:
+            copy = copies[folder]
+            path = _free_path(data / table / copy.name)
+            with disk_errors(data, path=path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                copy.rename(path)
+                copy.parent.rmdir()
+            moved.setdefault(table, []).append(path)
+    return moved
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write texts by their paths below `folder`."""
+    for name, text in texts.items():
+        path = folder / name
+        with disk_errors(folder, path=path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+
+
+def table_name(text: str, taken: Iterable[str] = ()) -> str:
+    """Return a name for a table after `text`: small letters, digits and underscores; another one than those that are taken."""
+    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "table"
+    name = f"t_{name}" if name[0].isdigit() else name
+    known = set(taken)
+    return next(each for each in (name, *(f"{name}_{place}" for place in range(2, len(known) + 3))) if each not in known)
+
+
+def _free_path(path: Path) -> Path:
+    place = 2
+    found = path
+    while found.exists():
+        found = path.with_name(f"{path.stem}_{place}{path.suffix}")
+        place += 1
+    return found

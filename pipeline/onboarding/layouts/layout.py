@@ -1,0 +1,209 @@
+"""A layout: the columns by which an export is known, and what its columns mean, as SQL that somebody will go on editing.
+
+A layout is one module, which says how it is recognised and what has to be asked, and one file `<name>.sql.jinja`, whose blocks `lines`,
+`people`, `consents` and `happenings` become parts of the company's queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pipeline.onboarding.date_formats import ORDERS, DateFormat, date_format
+from pipeline.onboarding.numbers import NumberStyle, number_style
+from pipeline.onboarding.questions import Choice, Question, Settings, require_choice
+from pipeline.onboarding.table_sample import ColumnSample, TableSample
+
+# How many digits amounts have behind the point, of ISO 4217; all others have two.
+_NO_DIGITS = frozenset(
+    ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
+)
+_THREE_DIGITS = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeDraft:
+    """An attribute that the company is to declare: a column of its customers."""
+
+    name: str
+    level: str
+    description: str
+    kind: str = "text"
+    is_personal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EventDraft:
+    """An event that the company is to declare, with the common table expression that has its columns."""
+
+    name: str
+    title: str
+    key: tuple[str, ...]
+    instant: str
+    columns: tuple[tuple[str, str], ...]
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class TablePart:
+    """What one table gives the company: common table expressions by role, each with columns that the role has everywhere.
+
+    `lines` ends in `<table>_lines`, `people` in `<table>_people` with `customer_id`, `created_at` and the attributes, `consents` in
+    `<table>_consents`. Empty where the table gives nothing of that kind. A lower `rank` of people is believed first.
+    """
+
+    table: str
+    lines: str = ""
+    line_columns: tuple[str, ...] = ()
+    people: str = ""
+    rank: int = 1
+    attributes: tuple[AttributeDraft, ...] = ()
+    consents: str = ""
+    event: EventDraft | None = None
+
+
+@dataclass(slots=True)
+class TableReading:
+    """A table that is being understood: its sample, the answers so far, and what turned out to be asked and assumed."""
+
+    sample: TableSample
+    settings: Settings
+    zone: str = ""
+    currency: str = ""
+    questions: list[Question] = field(default_factory=list)
+    assumptions: list[str] = field(default_factory=list)
+
+    @property
+    def table(self) -> str:
+        """The name of the table."""
+        return self.sample.name
+
+    @property
+    def minor_units(self) -> int:
+        """How many of its smallest units make one of the currency, such as 100 cents."""
+        return 1 if self.currency in _NO_DIGITS else 1000 if self.currency in _THREE_DIGITS else 100
+
+    def has(self, name: str) -> bool:
+        """Return whether the table has a column of this name."""
+        return self.sample.spelling(name) is not None
+
+    def has_values(self, name: str) -> bool:
+        """Return whether the table has a column of this name with anything in it."""
+        return bool(self.column(name).counts)
+
+    def column(self, name: str) -> ColumnSample:
+        """Return the values of a column; none where there is no such column."""
+        return self.sample.column(name)
+
+    def quoted(self, name: str) -> str:
+        """Return the column as SQL, spelt as the file spells it; `NULL` where it has none."""
+        spelled = self.sample.spelling(name)
+        return "NULL" if spelled is None else quoted_name(spelled)
+
+    def first_of(self, *names: str) -> str:
+        """Return the first of the columns that the table has, as SQL, else `NULL`."""
+        return next((self.quoted(name) for name in names if self.has(name)), "NULL")
+
+    def text(self, *names: str) -> str:
+        """Return the SQL of the first given of these columns, without white space around it; blank is empty."""
+        present = list(dict.fromkeys(f"NULLIF(trim({self.quoted(name)}), '')" for name in names if self.has(name)))
+        return f"COALESCE({', '.join(present)})" if len(present) > 1 else present[0] if present else "NULL"
+
+    def style(self, name: str) -> NumberStyle:
+        """Return how the numbers of a column are written; asks where a point and a comma both make sense."""
+        found = number_style(self.column(name).counts) or NumberStyle(is_plain=True)
+        if found.decimal:
+            return found
+        key = f"{self.table}.decimal"
+        text = f"{self.table}: is the mark within the numbers of `{name}` a decimal mark, or does it separate thousands?"
+        given = self.choose(key, text, (Choice("thousands", "it separates thousands"), Choice("decimal", "it is the decimal mark")))
+        mark = "," if any("," in value for value in self.column(name).counts) else "."
+        other = "." if mark == "," else ","
+        return NumberStyle(mark if given == "decimal" else other, is_plain=mark == "." and given == "decimal", marks=found.marks)
+
+    def amount(self, name: str) -> str:
+        """Return the SQL that reads the column as an exact amount; `NULL` where there is none."""
+        return self.style(name).sql(self.quoted(name)) if self.has(name) else "NULL"
+
+    def format(self, name: str) -> DateFormat:
+        """Return how the dates of a column are written; asks where the day and the month could each come first."""
+        found = date_format(self.column(name).counts) or DateFormat()
+        if not found.is_ambiguous:
+            return found
+        text = f"{self.table}: every date of `{name}` reads with the day first as well as with the month first. Which is it?"
+        return found.ordered(self.choose(f"{self.table}.date_format", text, ORDERS) or ORDERS[0].value)
+
+    def moment(self, name: str) -> str:
+        """Return the SQL that reads the column as an instant."""
+        return self.format(name).sql(self.quoted(name), self.zone)
+
+    def choose(self, key: str, text: str, choices: Iterable[Choice]) -> str:
+        """Return the answer to a question, which stays open where nobody has answered it; then an empty text."""
+        question = Question(key, text, tuple(choices))
+        given = self.settings.get(key)
+        if given:
+            return require_choice(question, given)
+        if question not in self.questions:
+            self.questions.append(question)
+        return ""
+
+    def option(self, key: str, default: str, others: Iterable[str]) -> str:
+        """Return a setting that has a default, and so is no question."""
+        choices = tuple(Choice(value, "") for value in (default, *others))
+        return require_choice(Question(key, "", choices), self.settings.get(key) or default)
+
+    def assume(self, sentence: str) -> None:
+        """Note what is taken for granted, for people to read."""
+        if sentence not in self.assumptions:
+            self.assumptions.append(sentence)
+
+    def render(self, layout: str, block: str, **values: object) -> str:
+        """Return the SQL of a block of the layout's template."""
+        template = _environment().get_template(f"{layout}.sql.jinja")
+        context = template.new_context({"t": self, "table": self.table, "zone": self.zone, **values})
+        text = "".join(template.blocks[block](context))
+        return "\n".join(line.rstrip() for line in text.splitlines() if line.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """An export that is known by its columns.
+
+    `required` are columns that it always has, whatever else; the layout with most of them wins. `moments` and `currencies` are columns
+    that say when and in which currency; `zone_column` names a time zone. `key` tells which rows of two exports are the same thing.
+    """
+
+    name: str
+    title: str
+    table: str
+    required: tuple[str, ...]
+    read: Callable[[TableReading], TablePart]
+    key: tuple[str, ...] = ()
+    moments: tuple[str, ...] = ()
+    currencies: tuple[str, ...] = ()
+    money: tuple[str, ...] = ()
+    zone_column: str = ""
+    has_amounts: bool = True
+    is_known: bool = True
+
+    def fits(self, sample: TableSample) -> bool:
+        """Return whether the table has all columns that this export always has."""
+        return all(sample.spelling(name) for name in self.required)
+
+
+def quoted_name(name: str) -> str:
+    """Return `name` as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@cache
+def _environment() -> Environment:
+    # SQL, not HTML: escaping for a browser would spoil it, and names are quoted as identifiers.
+    loader = PackageLoader("pipeline.onboarding", "layouts")
+    environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    # A block that is rendered alone sees no imports of its template.
+    environment.globals["sharing"] = environment.get_template("sharing.sql.jinja").module
+    return environment

@@ -1,0 +1,131 @@
+"""Shopify, Orders, Export: `orders_export.csv`, one row per line of an order.
+
+By Shopify's help, "Exporting orders to a CSV file" (help.shopify.com/en/manual/fulfillment/managing-orders/exporting-orders): cells of the
+order stand on its first row alone; `Subtotal` is after discounts and before shipping and taxes; `Created at` has the offset of the shop.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+
+from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
+
+NAME = "shopify_orders"
+UNPAID = ("pending", "authorized")
+CALLED_OFF = ("voided", "expired")
+PLACE = (
+    AttributeDraft("city", "geographic", "City that the newest order went to."),
+    AttributeDraft("region", "geographic", "Province or state that the newest order went to."),
+    AttributeDraft("country", "geographic", "Country that the newest order went to."),
+)
+_MOST_CATEGORIES = 100
+
+
+def read(reading: TableReading) -> TablePart:
+    """Return what a Shopify orders export gives a company."""
+    unpaid = reading.option(f"{reading.table}.unpaid", "left-out", ["counted"])
+    statuses = CALLED_OFF if unpaid == "counted" else (*UNPAID, *CALLED_OFF)
+    if unpaid == "left-out" and any(reading.column("Financial Status").counts.get(status) for status in UNPAID):
+        reading.assume(
+            f"Orders that are pending or authorized are not paid yet and do not count; to count them: --set {reading.table}.unpaid=counted."
+        )
+    reading.assume("An order counts from `Created at` on. Cancelled, voided and expired orders are kept, but count nowhere.")
+    reading.assume(
+        "net_amount is what was paid for the goods: `Subtotal`, after all discounts, without shipping; discounts of an order are shared out over its lines to the cent."
+    )
+    if _has_tax_within(reading):
+        reading.assume("Your prices include tax, so net_amount does.")
+    if reading.has_values("Refunded Amount"):
+        reading.assume(
+            "The export does not date refunds: they count for the day of their order. `Refunded Amount` gives goods back first, so what exceeds "
+            "`Subtotal` is shipping or tax and left out."
+        )
+    reading.assume(
+        "A customer is an e-mail address, whatever its case; without one, a phone number. Orders with neither belong to nobody and are left out."
+    )
+    has_consents = reading.has_values("Accepts Marketing")
+    email = f"lower(max({reading.text('Email')}))"
+    customer = f"COALESCE({email}, max({reading.text('Phone')}))" if reading.has("Phone") else email
+    return TablePart(
+        reading.table,
+        lines=reading.render(
+            NAME,
+            "lines",
+            customer=customer,
+            line_order=_line_order(reading),
+            category=_category(reading),
+            is_before_discount=_is_subtotal_before_discount(reading),
+            uncounted=", ".join(f"'{status}'" for status in statuses),
+        ),
+        line_columns=("discount_amount", "product_id", "category", "channel", "is_cancelled", "refunded_order_day", "currency"),
+        people=reading.render(NAME, "people", customer=customer),
+        rank=5,
+        attributes=PLACE,
+        consents=reading.render(NAME, "consents", customer=customer) if has_consents else "",
+    )
+
+
+def _line_order(reading: TableReading) -> str:
+    columns = ("Lineitem name", "Lineitem sku", "Lineitem price", "Lineitem quantity", "Lineitem discount")
+    return ", ".join(reading.quoted(name) for name in columns if reading.has(name))
+
+
+def _category(reading: TableReading) -> str:
+    vendors = reading.column("Vendor").counts
+    if len(vendors) > 1:
+        reading.assume("The category of a line is its `Vendor`, as the export has no better one.")
+        return reading.text("Vendor")
+    names = {name.partition(" - ")[0] for name in reading.column("Lineitem name").counts}
+    if len(names) <= _MOST_CATEGORIES:
+        reading.assume("The category of a line is the name of its product without the variant, as the export has no better one.")
+        return f"trim(split_part({reading.quoted('Lineitem name')}, ' - ', 1))"
+    reading.assume("Categories are unknown: the export has none, and too many products to take their names.")
+    return "NULL"
+
+
+def _order_amounts(reading: TableReading) -> list[dict[str, Decimal]]:
+    """Return the amounts of each order that has a subtotal: its own, and `lines`, what its lines cost before its own discount."""
+    names = ("Subtotal", "Discount Amount", "Shipping", "Taxes", "Total", "Lineitem quantity", "Lineitem price", "Lineitem discount")
+    styles = {name: reading.style(name) for name in names if reading.has(name)}
+    orders: dict[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for order, *cells in reading.sample.records(("Name", *names)):
+        given = {name: styles[name].number(cell) for name, cell in zip(names, cells, strict=True) if cell and name in styles}
+        amounts = orders[order]
+        amounts["lines"] += given.get("Lineitem quantity", Decimal()) * given.get("Lineitem price", Decimal()) - given.get(
+            "Lineitem discount", Decimal()
+        )
+        for name in names[:5]:
+            if name in given:
+                amounts[name] = given[name]
+    return [amounts for amounts in orders.values() if "Subtotal" in amounts]
+
+
+def _is_subtotal_before_discount(reading: TableReading) -> bool:
+    """Return whether the orders with a discount add up only if `Subtotal` is taken as before it, against what is documented."""
+    discounted = [each for each in _order_amounts(reading) if each["Discount Amount"] > 0 and "Total" in each]
+    sums = [(each["Subtotal"] - each["Discount Amount"], each) for each in discounted]
+    is_so = bool(sums) and all(
+        each["Subtotal"] == each["lines"] and each["Total"] in (goods + each["Shipping"], goods + each["Shipping"] + each["Taxes"])
+        for goods, each in sums
+    )
+    if is_so:
+        reading.assume("In this export `Subtotal` is before the discount of the order, as `Total` shows: the discount is taken off.")
+    return is_so
+
+
+def _has_tax_within(reading: TableReading) -> bool:
+    taxed = [each for each in _order_amounts(reading) if each["Taxes"] > 0 and "Total" in each]
+    return bool(taxed) and all(each["Total"] == each["Subtotal"] + each["Shipping"] for each in taxed)
+
+
+LAYOUT = Layout(
+    NAME,
+    "Shopify orders export",
+    "orders",
+    ("Name", "Created at", "Financial Status", "Lineitem quantity", "Lineitem name", "Lineitem price"),
+    read,
+    key=("Name",),
+    moments=("Created at",),
+    currencies=("Currency",),
+)

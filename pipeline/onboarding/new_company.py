@@ -1,0 +1,150 @@
+"""A new company folder from files that somebody has: read, recognised, asked about, written, and tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.calendar import BEGINNING, END, ONE_DAY, Window, business_day
+from pipeline.definitions.company import load_company
+from pipeline.definitions.company_sections import Source
+from pipeline.errors import ConfigError
+from pipeline.ingestion.sources import Snapshot, SourceQuery, quote_name
+from pipeline.ingestion.sources.files import open_files
+from pipeline.lake.limits import MEMORY_LIMIT
+from pipeline.lake.staging import new_folder, temporary_folder
+from pipeline.onboarding.company_draft import CompanyDraft
+from pipeline.onboarding.company_files import company_texts
+from pipeline.onboarding.company_preview import (
+    BrokenRule,
+    LeftOut,
+    QueryRows,
+    broken_rules,
+    first_and_last_day,
+    lines_left_out,
+    read_queries,
+)
+from pipeline.onboarding.file_formats import FileFormat
+from pipeline.onboarding.given_files import DATA, copy_files, move_files, require_files, table_name, write_texts
+from pipeline.onboarding.layouts import layout_of
+from pipeline.onboarding.questions import Ask, Settings, open_questions_error, require_choice
+from pipeline.onboarding.recognition import RecognisedTable, company_name, group_by_columns, understand
+from pipeline.onboarding.table_sample import TableSample
+
+
+@dataclass(frozen=True, slots=True)
+class NewCompany:
+    """A company folder that was written, and what its queries gave when they were tried."""
+
+    folder: Path
+    draft: CompanyDraft
+    read: Mapping[str, QueryRows]
+    left_out: Sequence[LeftOut]
+    broken: Sequence[BrokenRule]
+    later_rows: int
+
+    @property
+    def net_amount(self) -> Decimal:
+        """The sum of all lines that count."""
+        lines = self.read["order_lines"].rows
+        counted = lines.filter(pc.invert(pc.fill_null(lines["is_cancelled"], fill_value=False)))
+        return pc.sum(counted["net_amount"]).as_py() or Decimal()
+
+
+def make_company(  # noqa: PLR0913
+    folder: Path,
+    given: Sequence[Path],
+    settings: Settings,
+    *,
+    ask: Ask | None,
+    command: str,
+    now: datetime,
+    memory_limit: str = MEMORY_LIMIT,
+) -> NewCompany:
+    """Write the company `folder`, which must not be there yet, from the `given` files, and return what it gives.
+
+    Questions that the settings do not answer are put to `ask`; without it they are all in one ConfigError. Whatever goes wrong, nothing is
+    left behind.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise ConfigError(f"{folder.name} is there already", where=str(folder), todo="Choose another name, or move it away.")
+    if not folder.absolute().parent.is_dir():
+        raise ConfigError("there is no such folder", where=str(folder.absolute().parent), todo="Make it first.")
+    files = require_files(given)
+    with new_folder(folder.absolute()) as new:
+        tables = _recognised_tables(files, new / DATA, memory_limit)
+        draft = _understood(tables, settings, company_name(folder.name), ask, command)
+        write_texts(new, company_texts(draft))
+        found = _tried(new, draft, now, memory_limit)
+        write_texts(new, company_texts(found.draft))
+        load_company(new)
+    return replace(found, folder=folder)
+
+
+def _recognised_tables(files: Sequence[Path], data: Path, memory_limit: str) -> list[RecognisedTable]:
+    """Copy the files below `data`, a folder for each table, and return what they are."""
+    copies = copy_files(files, data)
+    source = Source(kind="files", folder=data)
+    with _open_source(source, memory_limit) as snapshot:
+        samples = {name: TableSample(name, _all_rows(snapshot, name), (copy,)) for name, copy in copies.items()}
+    layouts = {name: layout_of(sample) for name, sample in samples.items()}
+    names: dict[str, list[str]] = {}
+    for group in group_by_columns(samples, layouts):
+        wanted = layouts[group[0]].table
+        names[table_name(wanted, names)] = group
+    moved = move_files(copies, names, data)
+    with _open_source(source, memory_limit) as snapshot:
+        tables = [TableSample(name, _all_rows(snapshot, name), tuple(moved[name])) for name in names]
+    return [RecognisedTable(table, layouts[names[table.name][0]], FileFormat()) for table in tables]
+
+
+def _understood(tables: Sequence[RecognisedTable], settings: Settings, name: str, ask: Ask | None, command: str) -> CompanyDraft:
+    """Return the draft of the company once every question is answered, by settings or by a person."""
+    while True:
+        understanding = understand(tables, settings, name=name)
+        if not understanding.questions:
+            settings.refuse_unknown()
+            return understanding.draft
+        if ask is None:
+            settings.refuse_unknown()
+            raise open_questions_error(understanding.questions, command)
+        answers = {question.key: require_choice(question, ask(question)) for question in understanding.questions}
+        settings.values = {**settings.values, **answers}
+
+
+def _tried(folder: Path, draft: CompanyDraft, now: datetime, memory_limit: str) -> NewCompany:
+    """Return what the queries of the company in `folder` give, and its draft with the days that they are of."""
+    company = load_company(folder)
+    with _open_source(company.source, memory_limit) as snapshot:
+        read = read_queries(company, snapshot)
+        lines = [part for part in draft.parts if part.lines]
+        has_currency = any("currency" in part.line_columns for part in lines)
+        file = company.source_file("order_lines")
+        left_out = lines_left_out(snapshot, draft.lines_table(), draft.currency, has_currency=has_currency, file=file) if lines else []
+    today = business_day(now, ZoneInfo(draft.zone)) + ONE_DAY
+    first, last, later = first_and_last_day(read, today)
+    dated = replace(draft, first_day=first, last_day=last)
+    night = last or today - ONE_DAY
+    broken = broken_rules(replace(company, first_day=first), read, night)
+    return NewCompany(folder, dated, read, left_out, broken, later)
+
+
+@contextmanager
+def _open_source(source: Source, memory_limit: str) -> Iterator[Snapshot]:
+    """Open the files of a source as a night does."""
+    with temporary_folder() as staging, open_files(source, staging, memory_limit=memory_limit) as snapshot:
+        yield snapshot
+
+
+def _all_rows(snapshot: Snapshot, table: str) -> pa.Table:
+    query = SourceQuery(table, Path(table), "duckdb", f"SELECT * FROM {quote_name(table)}", Window(BEGINNING, END))
+    schema = snapshot.schema(query)
+    return pa.Table.from_batches(list(snapshot.rows(query)), schema)

@@ -1,0 +1,161 @@
+"""What given tables are, and the company that they make: its zone, its currency, its queries, and what is still to be asked. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from zoneinfo import available_timezones
+
+from pipeline.definitions.fields import printable_value
+from pipeline.definitions.settings import CURRENCIES
+from pipeline.errors import ConfigError
+from pipeline.onboarding.company_draft import CompanyDraft, TableDraft
+from pipeline.onboarding.date_formats import offsets
+from pipeline.onboarding.file_formats import FileFormat
+from pipeline.onboarding.layouts.layout import Layout, TableReading
+from pipeline.onboarding.numbers import currency_sign
+from pipeline.onboarding.questions import Choice, Question, Settings
+from pipeline.onboarding.table_sample import TableSample
+from pipeline.onboarding.time_zones import fitting_zones, zone_of_name
+from pipeline.spelling import did_you_mean
+
+# Signs that one currency alone is written with; a dollar is of many countries.
+_SIGNS = {
+    "€": "EUR",
+    "£": "GBP",
+    "₺": "TRY",
+    "₹": "INR",
+    "zł": "PLN",
+    "₴": "UAH",
+    "₪": "ILS",
+    "₩": "KRW",
+    "₫": "VND",
+    "฿": "THB",
+    "R$": "BRL",
+}
+_DOLLARS = ("USD", "CAD", "AUD")
+
+
+@dataclass(frozen=True, slots=True)
+class RecognisedTable:
+    """A table with the layout that it has, and how its files are written."""
+
+    sample: TableSample
+    layout: Layout
+    format: FileFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """A company as far as it is understood; it can be written once no question is open."""
+
+    draft: CompanyDraft
+    questions: Sequence[Question]
+
+
+def understand(tables: Sequence[RecognisedTable], settings: Settings, *, name: str) -> Understanding:
+    """Return the company that `tables` make, with the questions that neither they nor the settings answer.
+
+    Raises ConfigError for a setting that is none.
+    """
+    readings = [TableReading(table.sample, settings) for table in tables]
+    questions: list[Question] = []
+    assumptions: list[str] = []
+    zone = _time_zone(tables, settings, questions, assumptions)
+    currency = _currency(tables, settings, questions, assumptions)
+    drafts = []
+    for table, reading in zip(tables, readings, strict=True):
+        reading.zone, reading.currency = zone, currency
+        part = table.layout.read(reading)
+        files = tuple(path.name for path in table.sample.files)
+        drafts.append(TableDraft(table.sample.name, table.layout.title, files, table.format, _key(table), part))
+        questions += reading.questions
+        assumptions += [sentence for sentence in reading.assumptions if sentence not in assumptions]
+    given_name = settings.get("name") or name
+    return Understanding(CompanyDraft(given_name, zone, currency, drafts, assumptions), questions)
+
+
+def _key(table: RecognisedTable) -> tuple[str, ...]:
+    spelled = [table.sample.spelling(name) for name in table.layout.key]
+    return tuple(name for name in spelled if name)
+
+
+def _time_zone(tables: Sequence[RecognisedTable], settings: Settings, questions: list[Question], assumptions: list[str]) -> str:
+    if given := settings.get("time_zone"):
+        if given not in available_timezones():
+            what = f"`time_zone` is {printable_value(given)}, which is no IANA time zone{did_you_mean(given, available_timezones())}"
+            raise ConfigError(what, where="--set time_zone=...", todo="Write a name such as Europe/Berlin.")
+        return given
+    named = Counter[str]()
+    for table in tables:
+        if table.layout.zone_column:
+            named.update({zone_of_name(value): count for value, count in table.sample.column(table.layout.zone_column).counts.items()})
+    if len(named) == 1 and (zone := next(iter(named))):
+        assumptions.append(f"Days begin and end in {zone}, the time zone that the export names.")
+        return zone
+    if zones := [zone for zone, _ in named.most_common() if zone]:
+        text = "In which time zone do days begin and end? The files name several."
+        questions.append(Question("time_zone", text, tuple(Choice(zone, "is named") for zone in zones), "Europe/Berlin"))
+        return ""
+    seen = [found for table in tables for moment in table.layout.moments for found in offsets(table.sample.column(moment).counts)]
+    zones = fitting_zones(seen)
+    shown = ", ".join(sorted({f"{minutes // 60:+03d}:{minutes % 60:02d}" for _, minutes in seen}))
+    fits = f" The times have offsets ({shown}), which fit {', '.join(zones)} and others." if zones else ""
+    questions.append(
+        Question("time_zone", f"In which time zone do your days begin and end?{fits}", (), zones[0] if zones else "Europe/Berlin")
+    )
+    return ""
+
+
+def _currency(tables: Sequence[RecognisedTable], settings: Settings, questions: list[Question], assumptions: list[str]) -> str:
+    if given := settings.get("currency"):
+        if given not in CURRENCIES:
+            what = f"`currency` is {printable_value(given)}, which is no code of ISO 4217{did_you_mean(given.upper(), CURRENCIES)}"
+            raise ConfigError(what, where="--set currency=...", todo="Write its three capitals, such as EUR.")
+        return given
+    counts = _named_currencies(tables)
+    if len(counts) == 1:
+        return next(iter(counts))
+    if counts:
+        choices = tuple(Choice(code, f"{count:,} rows; what is in another currency is left out") for code, count in counts.most_common())
+        questions.append(Question("currency", "The amounts are in several currencies, which do not add up. Which one is yours?", choices))
+        return ""
+    signs = {sign for table in tables for name in table.layout.money if (sign := currency_sign(table.sample.column(name).counts))}
+    if len(signs) == 1 and (code := _SIGNS.get(next(iter(signs)), "")):
+        assumptions.append(f"Amounts are in {code}, by the sign that they are written with.")
+        return code
+    if not any(table.layout.has_amounts for table in tables):
+        assumptions.append("The files have no amounts: the currency is EUR until company.toml says another one.")
+        return "EUR"
+    is_dollar = signs == {"$"}
+    choices = tuple(Choice(code, "") for code in _DOLLARS) if is_dollar else ()
+    text = "Amounts are written with $. Which dollar is it?" if is_dollar else "In which currency are the amounts? The files do not say."
+    questions.append(Question("currency", text, choices, "EUR"))
+    return ""
+
+
+def _named_currencies(tables: Iterable[RecognisedTable]) -> Counter[str]:
+    counts = Counter[str]()
+    for table in tables:
+        for name in table.layout.currencies:
+            for value, count in table.sample.column(name).counts.items():
+                counts[value.upper()] += count
+    return Counter({code: count for code, count in counts.items() if code in CURRENCIES})
+
+
+def company_name(folder: str) -> str:
+    """Return the name of a company after that of its folder: `my_shop` is My shop."""
+    words = re.sub(r"[_-]+", " ", folder).strip()
+    return f"{words[:1].upper()}{words[1:]}" or "My company"
+
+
+def group_by_columns(samples: Mapping[str, TableSample], layouts: Mapping[str, Layout]) -> list[list[str]]:
+    """Return the names of samples in groups of one kind: of one known layout, or with the same columns."""
+    groups: dict[object, list[str]] = {}
+    for name, sample in samples.items():
+        layout = layouts[name]
+        kind = layout.name if layout.is_known else tuple(sample.column_names)
+        groups.setdefault(kind, []).append(name)
+    return list(groups.values())

@@ -1,0 +1,102 @@
+"""What `segments init` prints: what the files are, what was assumed, first rows, sums, and the command to go on with."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import pyarrow.compute as pc
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from pipeline.onboarding.company_draft import CompanyDraft
+from pipeline.onboarding.company_preview import QueryRows, sample_rows
+from pipeline.onboarding.new_company import NewCompany
+from pipeline.reporting.terminal import print_parts
+from pipeline.spelling import printable_line
+
+ROWS_SHOWN = 5
+
+
+def print_company(made: NewCompany) -> None:
+    """Print what was made."""
+    print_parts(render(made))
+
+
+def render(made: NewCompany) -> Iterator[RenderableType]:
+    """Yield what to print."""
+    draft = made.draft
+    for table in draft.tables:
+        yield Text.assemble((f"{table.title}: ", "bold"), f"{', '.join(table.file_names)} is now the table {table.name}")
+    yield Text.assemble(("\nAssumed", "bold"), f" (also in {made.folder / 'README.md'})")
+    for sentence in draft.assumptions:
+        yield Text(f"- {sentence}")
+    for name, read in made.read.items():
+        yield Text(f"\n{name.replace('_', ' ').capitalize()}: {read.rows.num_rows:,} rows, the first of them", style="bold")
+        yield _rows_grid(read, draft)
+    yield from map(Text, _counts(made))
+    yield Text("\nNow run it:", style="bold")
+    folder = shlex.quote(str(made.folder))
+    yield Text(
+        f"segments run --company {folder} --lake {shlex.quote(str(made.folder / 'lake'))}",
+        style="bold cyan",
+        no_wrap=True,
+        overflow="ignore",
+    )
+
+
+def _rows_grid(read: QueryRows, draft: CompanyDraft) -> Grid:
+    grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    rows = sample_rows(read, ROWS_SHOWN)
+    names = [name for name in read.given_columns if any(row[name] is not None for row in rows)]
+    for name in names:
+        grid.add_column(name, overflow="fold", justify="right" if any(isinstance(row[name], Decimal | int) for row in rows) else "left")
+    for row in rows:
+        grid.add_row(*(_cell(row[name], draft) for name in names))
+    return grid
+
+
+def _cell(value: object, draft: CompanyDraft) -> str:
+    from zoneinfo import ZoneInfo
+
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(ZoneInfo(draft.zone)):%Y-%m-%d %H:%M}"
+    if isinstance(value, Decimal):
+        return _amount(value)
+    return printable_line(str(value))
+
+
+def _amount(value: Decimal) -> str:
+    """Return an amount with two digits, or with as many as it needs."""
+    exact = value.normalize()
+    digits = max(2, -int(exact.as_tuple().exponent)) if exact.is_finite() else 2
+    return f"{value:,.{digits}f}"
+
+
+def _counts(made: NewCompany) -> Sequence[str]:
+    draft = made.draft
+    lines: list[str] = []
+    customers = made.read["customers"].rows.num_rows
+    lines.append(f"{customers:,} customers")
+    if "order_lines" in made.read:
+        read = made.read["order_lines"].rows
+        orders = len(pc.unique(read["order_id"]))
+        lines.append(
+            f"{read.num_rows:,} order lines of {orders:,} orders, {draft.first_day} to {draft.last_day}: net {_amount(made.net_amount)} {draft.currency}"
+        )
+    if "consents" in made.read:
+        refused = pc.sum(pc.invert(made.read["consents"].rows["is_consenting"])).as_py() or 0
+        lines.append(f"{refused:,} customers did not agree to be written to: they are not published; without sources/consents.sql all are")
+    lines += [f"  left out: {each.line_count:,} lines {each.reason}, {_amount(each.amount)}" for each in made.left_out]
+    lines += [f"  would be rejected: {each.row_count:,} rows of {each.table}, by {each.rule}" for each in made.broken]
+    if not made.broken:
+        lines.append("  no row would be rejected")
+    if made.later_rows:
+        lines.append(f"  {made.later_rows:,} rows are of today or later: a night reads them once their day is over")
+    return lines
