@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.definitions.campaigns import CampaignState
+from pipeline.lake.tables import FEWEST_PUBLISHED
 from pipeline.measurement.arm_sums import CampaignSums
 from pipeline.measurement.campaign import OWN, Campaign
 from pipeline.measurement.intervals import Mean, welch_difference
@@ -29,7 +30,7 @@ SPEND_BEFORE, OVERLAP = "spend_before", "overlap"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one check measured; `arm_value` and `control_value` are mean spends before."""
+    """What one check measured; `arm_value` and `control_value` are mean spends before, None where one is of fewer than 10 customers."""
 
     name: str
     arm: str
@@ -98,7 +99,8 @@ def _spends_before(campaign: Campaign, sums: CampaignSums, outsiders: Moments | 
         spend = sums.of_arm(arm.name).spend
         if control is None or min(spend.n, control.n) < 2:  # noqa: PLR2004 - a variance takes two
             continue
-        means = float(spend.mean_x), float(control.mean_x)
+        is_of_few = min(spend.n, control.n) < FEWEST_PUBLISHED
+        means = (None, None) if is_of_few else (float(spend.mean_x), float(control.mean_x))
         if campaign.is_comparable:
             difference = welch_difference(*(Mean.of(each.mean_x, each.var_x, each.n) for each in (spend, control)))
             # Our own arms are drawn within tenths of spend; only a list that calls itself random can fail.

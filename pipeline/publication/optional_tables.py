@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
@@ -36,13 +38,32 @@ def optional_tables(lake: Lake, day: date) -> dict[Table, date]:
 def told_rows(lake: Lake, table: Table, day: date, told_on: date) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a table of figures as `dated_rows` does, without those about fewer than FEWEST_PUBLISHED customers.
 
-    After them stands the night that told them, where the table is published with it.
+    Hidden counts of so few have no value. After them stands the night that told them, where the table is published with it.
     """
     for batch in dated_rows(lake.path(table, day=told_on), table, day, None):
         rows = batch
         for name in table.people_counts:
-            count = pc.fill_null(rows.column(name), 0)
-            rows = rows.filter(pc.or_(pc.equal(count, 0), pc.greater_equal(count, FEWEST_PUBLISHED)))
+            rows = rows.filter(pc.invert(_are_few(rows, name)))
+        are_few = {names: _are_few(rows, names[0]) for names in table.hidden_counts}
+        for names, is_hidden in are_few.items():
+            for name in names:
+                column = pc.if_else(is_hidden, pa.scalar(None, rows.schema.field(name).type), rows.column(name))
+                rows = rows.set_column(rows.schema.get_field_index(name), name, column)
         for column in table.published_columns:
             rows = rows.append_column(column.name, pa.repeat(pa.scalar(told_on, column.kind.arrow), rows.num_rows))
         yield rows
+
+
+def hidden_value_count(table: Table, stored: Path, published: Path) -> int:
+    """Return how many values of the table's hidden counts a night has `stored` that are not `published`."""
+    names = sorted({name for names in table.hidden_counts for name in names})
+
+    def absent(path: Path) -> int:
+        return sum(int(column.null_count) for column in pq.read_table(path, columns=names).columns)
+
+    return absent(published) - absent(stored)
+
+
+def _are_few(rows: pa.RecordBatch, name: str) -> pa.Array:
+    count = pc.fill_null(rows.column(name), 0)
+    return pc.and_(pc.greater(count, 0), pc.less(count, FEWEST_PUBLISHED))

@@ -48,7 +48,7 @@ from pipeline.publication.gates.results import epoch_when_audited, gates_to_mani
 from pipeline.publication.left_out import LeftOutCustomers, left_out_customers
 from pipeline.publication.manifests import content_based_id, manifest_text
 from pipeline.publication.night_rows import TABLES_WITH_SINCE, dated_rows, rows_with_since, unpublished_moves
-from pipeline.publication.optional_tables import optional_tables, told_rows
+from pipeline.publication.optional_tables import hidden_value_count, optional_tables, told_rows
 from pipeline.publication.targets.merge import PublishedNight
 from pipeline.publication.targets.sqlite import publish_to_sqlite
 
@@ -198,13 +198,17 @@ def _write_table(inputs: PublicationInputs, table: Table, night: date, folder: P
     schema = pa.schema([(column.name, column.kind.arrow) for column in (DAY, *table.columns, *table.published_columns)])
     if table.name in TABLES_WITH_SINCE:
         kept = rows_with_since(table, lake, day, inputs.left_out.ids, memory_limit=inputs.memory_limit)
-    elif table.people_counts or table.published_columns:
+    elif table.people_counts or table.hidden_counts or table.published_columns:
         kept = told_rows(lake, table, day, night)
     else:
         kept = dated_rows(lake.path(table, day=day), table, day, inputs.left_out.ids)
     rows = lake.write_file(schema, kept, path, {"table": table.name, "day": day})
-    stored = pq.read_metadata(lake.path(table, day=night)).num_rows
-    return {"rows": rows, "sha256": file_sha256(path), **({"withheld_rows": stored - rows} if table.people_counts else {})}
+    entry: dict[str, Any] = {"rows": rows, "sha256": file_sha256(path)}
+    if table.people_counts:
+        entry["withheld_rows"] = pq.read_metadata(lake.path(table, day=night)).num_rows - rows
+    if table.hidden_counts:
+        entry["withheld_values"] = hidden_value_count(table, lake.path(table, day=night), path)
+    return entry
 
 
 def publish_to_target(

@@ -115,13 +115,12 @@ CAMPAIGN_SUMMARIES = Table(
         Column("channel", Kind.TEXT, "How customers are reached."),
         Column("primary_metric", Kind.TEXT, "What it is judged by: `ordered`, `visited` or `spend`.", required=True),
         Column("is_holdout", Kind.FLAG, "Whether it is the company-wide holdout.", required=True),
-        Column("assigned_count", Kind.INTEGER, "Customers who were assigned.", required=True),
-        Column("customer_count", Kind.INTEGER, "Customers who are measured.", required=True),
+        Column("assigned_count", Kind.INTEGER, "Customers who were assigned."),
+        Column("customer_count", Kind.INTEGER, "Customers who are measured."),
         Column(
             "left_count",
             Kind.INTEGER,
             "Customers who are not measured, in any arm: erased, gone, merged with somebody of another arm, or without consent.",
-            required=True,
         ),
         Column("smallest_visible_lift", Kind.NUMBER, "Smallest relative lift of the metric found in 4 of 5 campaigns, as planned."),
         Column("reached_count", Kind.INTEGER, "Customers reached, by touchpoints `sent` or `delivered`; empty where none are known."),
@@ -133,6 +132,12 @@ CAMPAIGN_SUMMARIES = Table(
     Partition.NIGHT,
     is_published=True,
     is_optional=True,
+    hidden_counts=(
+        ("assigned_count",),
+        ("customer_count", "left_count"),
+        ("left_count", "assigned_count"),
+        *((f"{kind}_count",) for kind in ("reached", "opened", "clicked", "redeemed")),
+    ),
 )
 CAMPAIGN_RESULTS = Table(
     "campaign_results",
@@ -169,7 +174,7 @@ CAMPAIGN_RESULTS = Table(
     Partition.NIGHT,
     is_published=True,
     is_optional=True,
-    people_counts=("customer_count", "control_count"),
+    people_counts=("customer_count", "control_count", "buyer_count"),
 )
 CAMPAIGN_CHECKS = Table(
     "campaign_checks",
@@ -189,8 +194,8 @@ CAMPAIGN_CHECKS = Table(
         Column("measured", Kind.NUMBER, "What was measured."),
         Column("limit_value", Kind.NUMBER, "What it is compared with; empty for what is only told."),
         Column("is_passed", Kind.FLAG, "Whether the check is passed.", required=True),
-        Column("arm_value", Kind.NUMBER, "Of `spend_before`: mean of the arm."),
-        Column("control_value", Kind.NUMBER, "Of `spend_before`: mean of the control, or of all customers outside the campaign."),
+        Column("arm_value", Kind.NUMBER, "Of `spend_before`: mean of the arm; empty where either is of fewer than 10 customers."),
+        Column("control_value", Kind.NUMBER, "The same of the control, or of all customers outside the campaign."),
     ),
     ("campaign_id", "check", "arm"),
     Partition.NIGHT,

@@ -95,7 +95,8 @@ class Table:
     One that `is_optional` is written only by nights of which there is something to say.
     `published_columns` stand in publications alone, after the others: what follows from more than one night. `later_columns` may have
     been declared after files were written: these lack them, and their rows have no value there. `people_counts` name columns that count
-    customers: a row where one of them is of fewer than FEWEST_PUBLISHED customers, but not of none, is left out of publications.
+    customers: a row where one of them is of fewer than FEWEST_PUBLISHED customers, but not of none, is left out of publications. Of each
+    of `hidden_counts` the row stays, without the count and without the columns that follow, from which it could be worked out.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Table:
     published_columns: tuple[Column, ...] = ()
     later_columns: tuple[str, ...] = ()
     people_counts: tuple[str, ...] = ()
+    hidden_counts: tuple[tuple[str, ...], ...] = ()
 
     @property
     def instant(self) -> str:

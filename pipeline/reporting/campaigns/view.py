@@ -67,9 +67,7 @@ def _sentences(report: CampaignReport, currency: str) -> Iterator[str]:
 
 def _check_sentences(check: Row, currency: str) -> Iterator[str]:
     if check["check"] == "spend_before" and not check["is_passed"]:
-        more = check["arm_value"] - check["control_value"]
-        words = "more" if more > 0 else "less"
-        yield f"{check['arm']}: those chosen had spent {_amount(abs(more), currency)} {words} before, each: they were others to begin with."
+        yield f"{check['arm']}: those chosen had spent {_more_before(check, currency)} before, each: they were others to begin with."
     if check["check"] == "sample_ratio_lost" and not check["is_passed"]:
         yield f"One arm has lost more of its customers than another; by chance alone as many with probability {check['measured']:.2g}."
     elif check["check"].startswith("sample_ratio") and not check["is_passed"]:
@@ -77,6 +75,13 @@ def _check_sentences(check: Row, currency: str) -> Iterator[str]:
         yield f"By chance alone, arms would be as far from the plan {when} with probability {check['measured']:.2g}."
     if check["check"] == "overlap" and check["measured"]:
         yield f"{check['measured']:.0%} of its customers were in another campaign at the same time."
+
+
+def _more_before(check: Row, currency: str) -> str:
+    if check["arm_value"] is None:
+        return "another amount"  # which is not said of so few
+    more = check["arm_value"] - check["control_value"]
+    return f"{_amount(abs(more), currency)} {'more' if more > 0 else 'less'}"
 
 
 def _result_sentence(row: Row, currency: str) -> str:

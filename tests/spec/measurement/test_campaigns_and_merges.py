@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,15 @@ from support.campaigns import CAMPAIGN, CUSTOMERS, DUE, END, EVE, START, add_ord
 from support.nights import run_night
 
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CAMPAIGN_ARMS, CAMPAIGN_CHECKS
+from pipeline.lake.tables import (
+    CAMPAIGN_ARMS,
+    CAMPAIGN_CHECKS,
+    CAMPAIGN_RESULTS,
+    CAMPAIGN_SUMMARIES,
+    CAMPAIGN_VALUES,
+    FEWEST_PUBLISHED,
+    Table,
+)
 
 MERGES_SQL = """
 SELECT old AS customer_id, new AS merged_into, CAST(done AS TIMESTAMP) AT TIME ZONE 'Europe/Berlin' AS merged_at FROM merges
@@ -117,6 +126,31 @@ def test_what_a_member_listed_by_a_merged_id_had_spent_before_is_that_of_the_sur
     survivors = dict(seen["pairs"].values())
     spends = [SPENDS[name] + SPENDS.get(survivors.get(name, ""), 0) for name in seen["mailed"]]
     assert before["arm_value"] == pytest.approx(sum(spends) / len(spends))
+
+
+def published(lake: Lake, table: Table) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(lake.root / "current" / f"{table.name}.parquet").to_pylist()
+    return rows
+
+
+def test_no_figure_of_fewer_than_ten_customers_is_published_of_a_campaign(merged: tuple[Lake, dict[str, Any]]) -> None:
+    lake, _ = merged
+    tables = (CAMPAIGN_SUMMARIES, CAMPAIGN_RESULTS, CAMPAIGN_CHECKS, CAMPAIGN_VALUES)
+    counts = [pair for table in tables for row in published(lake, table) for pair in row.items() if pair[0].endswith("_count") and pair[1]]
+    assert len(counts) > 5
+    assert not [pair for pair in counts if pair[0] != "needed_count" and pair[1] < FEWEST_PUBLISHED]
+
+
+def test_a_campaign_that_few_left_is_published_without_their_number_which_is_counted(merged: tuple[Lake, dict[str, Any]]) -> None:
+    lake, _ = merged
+    [stored] = [row for row in lake.read(CAMPAIGN_SUMMARIES, day=DUE).to_pylist() if row["campaign_id"] == "spring"]
+    assert (stored["assigned_count"], stored["customer_count"], stored["left_count"]) == (len(TWICE), len(TWICE) - 5, 5)
+    [told] = [row for row in published(lake, CAMPAIGN_SUMMARIES) if row["campaign_id"] == "spring"]
+    # What they are could be had by subtracting one from the other.
+    assert (told["assigned_count"], told["customer_count"], told["left_count"]) == (None, len(TWICE) - 5, None)
+    entry = json.loads((lake.root / "current" / "manifest.json").read_text())["tables"]["campaign_summaries"]
+    hidden = sum(row[name] is None for row in published(lake, CAMPAIGN_SUMMARIES) for name in ("assigned_count", "left_count"))
+    assert entry["withheld_values"] == hidden >= 2
 
 
 def test_merged_customers_are_one_where_a_plan_reckons_from_an_older_night(merged: tuple[Lake, dict[str, Any]]) -> None:

@@ -205,6 +205,14 @@ def test_an_arm_of_one_customer_is_too_few_to_tell_anything_and_says_so(state: s
     assert rows.values == []
 
 
+def test_what_fewer_than_ten_customers_had_spent_before_is_in_no_check() -> None:
+    parts = (replace(ARMS[0], assigned_count=9, planned_share=9 / 509), replace(ARMS[2], planned_share=500 / 509))
+    arms = CampaignSums({("mail", ""): sums(9, 4, before=2), ("control", ""): sums(500, 60, before=2)})
+    [before] = [check for check in told(replace(CAMPAIGN, arms=parts), replace(SEEN, sums=arms)).checks if check["check"] == "spend_before"]
+    assert (before["arm_value"], before["control_value"]) == (None, None), "of neither, as they are told beside each other"
+    assert before["measured"] is not None
+
+
 def test_one_arm_too_small_leaves_the_others_told() -> None:
     parts = (replace(ARMS[0], planned_share=1000 / 1501), replace(ARMS[1], assigned_count=1, planned_share=1 / 1501), ARMS[2])
     parts = (*parts[:2], replace(parts[2], planned_share=500 / 1501))
