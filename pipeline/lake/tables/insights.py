@@ -185,7 +185,12 @@ SEGMENT_PROPOSALS = Table(
         Column("share", Kind.NUMBER, "Of a merge, the share of the first who ordered in the 90 days."),
         Column("other_share", Kind.NUMBER, "The same of the others."),
         Column("needed_count", Kind.INTEGER, "So many customers per segment would be needed to be sure; empty where there are enough."),
-        Column("is_sure", Kind.FLAG, "Whether the figure suffices; else it is a thing to watch.", required=True),
+        Column(
+            "is_sure",
+            Kind.FLAG,
+            "Whether the figure suffices, and a merge or another threshold shows in two periods; else it is a thing to watch.",
+            required=True,
+        ),
         Column("edit", Kind.TEXT, "What to change, in which file.", required=True),
         Column("command", Kind.TEXT, "What shows the effect of that edit before it is made.", required=True),
         Column("words", Kind.TEXT, "The proposal in a sentence.", required=True),

@@ -66,7 +66,8 @@ def print_proposals(stored: StoredProposals) -> None:
     """Print each proposal: the figure behind it, what to change, and the command that shows the effect."""
     write_text(f"Proposals as of {stored.night}; nothing is applied.\n" if stored.proposals else f"No proposals as of {stored.night}.\n")
     for row in stored.proposals:
-        lead = "" if row["is_sure"] else " (to be watched: the figure does not suffice yet)"
+        lack = "the figure does not suffice yet" if row["needed_count"] is not None else "one period of 90 days does not suffice"
+        lead = "" if row["is_sure"] else f" (to be watched: {lack})"
         needed = f"  needed:  {row['needed_count']:,} customers\n" if row["needed_count"] is not None else ""
         name = ".".join(filter(None, (row["scheme"], row["segment"])))
         write_text(f"\n{row['kind'].replace('_', ' ')}, {name}: {row['words']}{lead}\n")

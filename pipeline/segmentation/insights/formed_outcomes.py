@@ -23,7 +23,7 @@ from pipeline.lake.expressions import date_literal
 from pipeline.lake.lake import Lake, reading
 from pipeline.lake.parquet import stored_names
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SCHEME_EFFECTIVENESS
+from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 from pipeline.models.signals import SurvivorsOf, registered_days
 from pipeline.segmentation.history import NightAsKnown, night_as_known
 from pipeline.segmentation.insights.effectiveness import (
@@ -37,7 +37,7 @@ from pipeline.segmentation.insights.effectiveness import (
     segment_outcomes,
 )
 from pipeline.segmentation.insights.risk_ratios import Numbers
-from pipeline.segmentation.insights.thresholds import Threshold, thresholds_of
+from pipeline.segmentation.insights.thresholds import BestCut, Threshold, best_cut, thresholds_of
 from pipeline.segmentation.night_schemes import schemes_of_night
 
 log = logging.getLogger("pipeline.segmentation.insights.formed_outcomes")
@@ -112,7 +112,7 @@ def read_formed(night: RefinedNight, until: date) -> FormedOutcomes | None:
     """
     formed = formed_night(night.lake, until)
     if formed is None:
-        log.info("%s: no night of 90 to 180 days before %s is stored: not told", SCHEME_EFFECTIVENESS.name, until)
+        log.info("no night of 90 to 180 days before %s is stored: what its segments came to is not told", until)
         return None
     known = night_as_known(night.lake, formed, night.day)
     try:
@@ -122,7 +122,7 @@ def read_formed(night: RefinedNight, until: date) -> FormedOutcomes | None:
             features = night.engine.run(_numbered_features(limited), {}).read_all().sort_by("place")
             memberships = list(numbered_memberships(night.engine))
     except DataError as error:
-        log.warning("%s: the night of %s cannot be read: %s", SCHEME_EFFECTIVENESS.name, formed, error)
+        log.warning("the night of %s cannot be read, and what its segments came to is not told: %s", formed, error)
         return None
     columns = {
         name: np.maximum(customers[name].cast(pa.float64()).to_numpy(), 0.0)
@@ -137,6 +137,33 @@ def read_formed(night: RefinedNight, until: date) -> FormedOutcomes | None:
         outcomes.members[scheme] = (members, groups)
         outcomes.values[scheme] = {name: each[places] for name, each in values.items()}
     return outcomes
+
+
+@dataclass(frozen=True)
+class PeriodBefore:
+    """The 90 days or more up to `until` after a still older night, which is read once something of it is looked up."""
+
+    night: RefinedNight
+    until: date
+
+    def outcome_of(self, scheme: str, segment: str) -> SegmentOutcome | None:
+        """Return what a segment did in these 90 days; None where that is not known."""
+        return self._segments.get((scheme, segment))
+
+    def cut_of(self, threshold: Threshold) -> BestCut | None:
+        """Return where the limit would tell most of these 90 days; None where that is not known."""
+        scheme, formed = threshold.scheme, self._formed
+        if formed is None or threshold.feature not in formed.values.get(scheme, ()):
+            return None
+        return best_cut(threshold, formed.values[scheme][threshold.feature], formed.members[scheme][0].is_back)
+
+    @cached_property
+    def _formed(self) -> FormedOutcomes | None:
+        return read_formed(self.night, self.until)
+
+    @cached_property
+    def _segments(self) -> Mapping[tuple[str, str], SegmentOutcome]:
+        return {(each.scheme, each.segment): each for each in self._formed.segments} if self._formed else {}
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 split                two parts of a segment by a score that its scheme looks at, which spend 5 : 1 or more
 move_threshold       a limit of a rule that lies elsewhere than where it would tell most; see `thresholds`
-merge                two segments that spent and came back alike in the 90 days after an older night
+merge                two segments that spent and came back alike in the 90 days after an older night; see `merges`
 tells_nothing_new    a scheme that adds nothing to tenths of customers by spend
 refit                a cluster model that customers have drifted from
 empty_segment        a segment that was nearly empty for 90 nights
@@ -13,9 +13,8 @@ What to do about campaigns is in `campaign_proposals`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,25 +22,22 @@ import pyarrow as pa
 
 from pipeline.lake.rounding import rounded
 from pipeline.lake.tables import SEGMENT_PROPOSALS
-from pipeline.segmentation.insights.effectiveness import SUFFICIENT_Z, AddedR2, Labels, SchemeOutcome, SegmentOutcome
+from pipeline.segmentation.insights.effectiveness import SUFFICIENT_Z, AddedR2, Labels, SchemeOutcome
 from pipeline.segmentation.insights.risk_ratios import Z_95, Numbers
 
 HIGHEST_SCORE = 5
 FEWEST_IN_PART, SMALLEST_PART = 100, 0.1
 LEAST_SPEND_RATIO, LEAST_SURE_RATIO = 5.0, 2.0
-FEWEST_TO_MERGE = 200
-MERGE_MARGIN, REPEAT_MARGIN = 0.2, 0.05
-TELLING_LIFT = 1.25
+REPEAT_MARGIN = 0.05  # shares of customers who come back that differ by less are alike
 UNKNOWN = (math.nan, math.nan)
-Z_90, Z_80_POWER = 1.6448536269514722, 0.8416212335729143
-"""Standard normal quantiles of 95 % (one-sided) and of 80 %."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """One proposal; `measured` is the figure behind it with its interval, `needed_count` how many customers would make it sure.
 
-    `counts`, `amounts` and `shares` are those of the two that it compares, as SEGMENT_PROPOSALS describes them.
+    `counts`, `amounts` and `shares` are those of the two that it compares, as SEGMENT_PROPOSALS describes them. `is_seen_once` says that
+    it should show in two periods, and was looked for in one alone.
     """
 
     kind: str
@@ -59,6 +55,16 @@ class Proposal:
     amounts: tuple[float, float] = UNKNOWN
     shares: tuple[float, float] = UNKNOWN
     needed_count: int | None = None
+    is_seen_once: bool = False
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the figure suffices."""
+        return self.needed_count is None and not self.is_seen_once
+
+    def seen_once(self) -> Proposal:
+        """Return it as one that no second period of 90 days could confirm."""
+        return replace(self, is_seen_once=True, words=f"{self.words}; seen once: no second period of 90 days confirms it yet")
 
     def row(self) -> dict[str, Any]:
         """Return it as a row of SEGMENT_PROPOSALS."""
@@ -78,7 +84,7 @@ class Proposal:
             "share": rounded(self.shares[0]),
             "other_share": rounded(self.shares[1]),
             "needed_count": self.needed_count,
-            "is_sure": self.needed_count is None,
+            "is_sure": self.is_sure,
             "edit": self.edit,
             "command": self.command,
             "words": self.words,
@@ -147,52 +153,6 @@ def _cut(scored: ScoredSegments, segment: str, members: Labels, rule: str, is_ab
         high=high,
         counts=(len(above), len(below)),
         amounts=(float(above.mean()), float(below.mean())),
-    )
-
-
-def merge_proposals(outcomes: Sequence[SegmentOutcome], telling: Iterable[tuple[str, str]]) -> Iterator[Proposal]:
-    """Yield the pairs of segments of each scheme that behave alike, by two one-sided tests; and of the others the nearest, if it may be.
-
-    `telling` are (scheme, segment) of those who buy something beyond 1.25 times as often as customers who buy as much.
-    """
-    distinct = set(telling)
-    enough = [each for each in outcomes if each.customer_count >= FEWEST_TO_MERGE and (each.scheme, each.segment) not in distinct]
-    for scheme in sorted({each.scheme for each in enough}):
-        pairs = [pair for one, two in combinations([each for each in enough if each.scheme == scheme], 2) if (pair := _pair(one, two))]
-        sure = [pair for pair in pairs if pair.needed_count is None]
-        yield from sure or sorted(pairs, key=lambda each: (each.needed_count or 0, each.segment, each.with_segment))[:1]
-
-
-def _pair(one: SegmentOutcome, two: SegmentOutcome) -> Proposal | None:
-    """Return the proposal to merge two segments; None where they differ by more than the margins, as far as can be seen."""
-    margin = MERGE_MARGIN * min(one.mean_spend, two.mean_spend)
-    difference = one.mean_spend - two.mean_spend
-    if abs(difference) >= margin or abs(one.repeat_share - two.repeat_share) >= REPEAT_MARGIN:
-        return None
-    error = math.sqrt(one.spend_variance / one.customer_count + two.spend_variance / two.customer_count)
-    low, high = difference - Z_90 * error, difference + Z_90 * error
-    is_alike = -margin < low and high < margin
-    room = ((margin - abs(difference)) / (Z_90 + Z_80_POWER)) ** 2
-    needed = None if is_alike else math.ceil((one.spend_variance + two.spend_variance) / room)
-    names = f"{one.scheme}.{one.segment} and {two.segment}"
-    sure = "" if needed is None else f"; to be sure, {needed:,} customers of each would be needed"
-    return Proposal(
-        "merge",
-        one.scheme,
-        difference,
-        f"{names} behaved alike in 90 days: {one.mean_spend:,.2f} and {two.mean_spend:,.2f} spent each, "
-        f"{one.repeat_share:.1%} and {two.repeat_share:.1%} came back{sure}",
-        f"In segments/{one.scheme}.toml make one segment of `{one.segment}` and `{two.segment}`: their rules joined by OR; then run "
-        "`segments plan`, which shows who would move.",
-        f"segments preview \"{one.scheme}.segment IN ('{one.segment}', '{two.segment}')\"",
-        segment=one.segment,
-        with_segment=two.segment,
-        low=low,
-        high=high,
-        counts=(one.customer_count, two.customer_count),
-        amounts=(one.mean_spend, two.mean_spend),
-        shares=(one.repeat_share, two.repeat_share),
-        needed_count=needed,
     )
 
 

@@ -46,18 +46,18 @@ from pipeline.segmentation.insights.effectiveness import HORIZON_DAYS, scheme_ro
 from pipeline.segmentation.insights.formed_outcomes import (
     NUMBERED,
     FormedOutcomes,
+    PeriodBefore,
     RefinedNight,
     bound_days,
     numbered_memberships,
     read_formed,
 )
+from pipeline.segmentation.insights.merges import TELLING_LIFT, merge_proposals
 from pipeline.segmentation.insights.next_categories import next_category_rows
 from pipeline.segmentation.insights.proposals import (
-    TELLING_LIFT,
     Proposal,
     ScoredSegments,
     empty_segment_proposals,
-    merge_proposals,
     nothing_new_proposals,
     proposal_rows,
     refit_proposals,
@@ -200,7 +200,11 @@ def _of_outcomes(night: RefinedNight, formed: FormedOutcomes, insights: pa.Table
     ruled = [each for each in formed.segments if (each.scheme, each.segment) in night.ruled_segments]
     limits = [each for each in night.thresholds if each.feature in formed.values.get(each.scheme, ())]
     is_back = {scheme: customers.is_back for scheme, (customers, _) in formed.members.items()}
-    return [*merge_proposals(ruled, _telling_segments(insights)), *threshold_proposals(limits, formed.values, is_back)]
+    before = PeriodBefore(night, formed.of_night)
+    return [
+        *merge_proposals(ruled, _telling_segments(insights), before.outcome_of),
+        *threshold_proposals(limits, formed.values, is_back, before.cut_of),
+    ]
 
 
 def _telling_segments(insights: pa.Table) -> list[tuple[str, str]]:

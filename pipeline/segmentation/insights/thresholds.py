@@ -6,7 +6,7 @@ Of a limit on a feature, such as `recency_days <= 90`, the best single cut of th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
@@ -83,12 +83,20 @@ def thresholds_of(schemes: Iterable[Scheme]) -> list[Threshold]:
     return sorted(found.values(), key=lambda each: (each.scheme, each.feature, each.sign, each.limit))
 
 
+def _unknown_cut(_threshold: Threshold) -> None:
+    return None
+
+
 def threshold_proposals(
-    thresholds: Iterable[Threshold], columns: Mapping[str, Mapping[str, Numbers]], is_back: Mapping[str, Numbers]
+    thresholds: Iterable[Threshold],
+    columns: Mapping[str, Mapping[str, Numbers]],
+    is_back: Mapping[str, Numbers],
+    cut_before: Callable[[Threshold], BestCut | None] = _unknown_cut,
 ) -> Iterator[Proposal]:
     """Yield for each feature of a scheme the surest limit to move; `columns` and `is_back` are those of the scheme's customers, by scheme.
 
-    A feature is NaN where it is not known.
+    A feature is NaN where it is not known. A limit that an earlier period would not move in the same direction is none; where that
+    period's `cut_before` is not known, or of few customers, it is seen once.
     """
     best: dict[tuple[str, str], tuple[float, Threshold, BestCut]] = {}
     for each in thresholds:
@@ -99,7 +107,12 @@ def threshold_proposals(
             before = best.setdefault((each.scheme, each.feature), chosen)
             if chosen[0] < before[0]:
                 best[each.scheme, each.feature] = chosen
-    yield from (_proposal(threshold, cut) for _, threshold, cut in best.values())
+    for _, threshold, cut in best.values():
+        earlier, found = cut_before(threshold), _proposal(threshold, cut)
+        if earlier is None or min(earlier.counts) < FEWEST_CUSTOMERS:
+            yield found.seen_once()
+        elif earlier.is_elsewhere and (earlier.limit < earlier.today) == (cut.limit < cut.today):
+            yield found
 
 
 def best_cut(threshold: Threshold, values: Numbers, is_back: Numbers) -> BestCut | None:

@@ -7,10 +7,10 @@ import pytest
 
 from pipeline.segmentation.insights.campaign_proposals import campaign_proposals
 from pipeline.segmentation.insights.effectiveness import AddedR2, SchemeOutcome, SegmentOutcome
+from pipeline.segmentation.insights.merges import merge_proposals
 from pipeline.segmentation.insights.proposals import (
     ScoredSegments,
     empty_segment_proposals,
-    merge_proposals,
     nothing_new_proposals,
     proposal_rows,
     refit_proposals,
@@ -88,6 +88,33 @@ def test_segments_that_differ_are_not(other: SegmentOutcome) -> None:
 
 def test_segments_of_which_something_is_told_are_not_merged() -> None:
     assert not list(merge_proposals([outcome("a", 100), outcome("b", 101)], [("rfm", "b")]))
+
+
+@pytest.mark.parametrize(
+    ("before", "is_sure"),
+    [
+        ([outcome("a", 90), outcome("b", 91)], [True]),
+        ([outcome("a", 90)], [False]),
+        ([outcome("a", 90), outcome("b", 91, count=199)], [False]),
+        ([outcome("a", 90, deviation=400), outcome("b", 91, deviation=400)], [False]),
+        ([outcome("a", 90), outcome("b", 120)], []),
+        ([outcome("a", 90, repeat=0.4), outcome("b", 90, repeat=0.5)], []),
+    ],
+    ids=["alike too", "one unknown", "one of few", "not for sure", "other spend", "other repeat share"],
+)
+def test_a_merge_is_sure_once_two_periods_show_it(before: list[SegmentOutcome], is_sure: list[bool]) -> None:
+    earlier = {(each.scheme, each.segment): each for each in before}
+    found = list(merge_proposals([outcome("a", 100), outcome("b", 103)], [], lambda scheme, segment: earlier.get((scheme, segment))))
+    assert [each.row()["is_sure"] for each in found] == is_sure
+    assert all(each.needed_count is None for each in found)
+    assert ["seen once" in each.words for each in found] == [not each for each in is_sure]
+
+
+def test_where_the_pair_that_is_alike_was_not_before_the_nearest_of_the_others_is_shown() -> None:
+    now = [outcome("a", 100), outcome("b", 101), outcome("c", 112, deviation=300)]
+    earlier = {("rfm", "a"): outcome("a", 90), ("rfm", "b"): outcome("b", 150)}
+    [found] = merge_proposals(now, [], lambda scheme, segment: earlier.get((scheme, segment)))
+    assert (found.segment, found.with_segment, found.needed_count is not None) == ("b", "c", True)
 
 
 def a_scheme(spend: AddedR2, buying: AddedR2) -> SchemeOutcome:

@@ -16,7 +16,7 @@ from pipeline.definitions.company import load_company
 from pipeline.features import MergeHistory
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES, SCHEME_EFFECTIVENESS, SEGMENT_PROPOSALS
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SCHEME_EFFECTIVENESS, SEGMENT_PROPOSALS
 from pipeline.segmentation.insights import write_refinement
 
 
@@ -48,6 +48,18 @@ def proposals(lake: Lake, kind: str, scheme: str) -> list[dict[str, Any]]:
 def test_segments_with_a_rule_are_to_be_merged_and_split_and_no_others(lake: Lake) -> None:
     assert [(row["segment"], row["with_segment"]) for row in proposals(lake, "merge", "thirds")] == [("a", "b")]
     assert [row["segment"] for row in proposals(lake, "split", "thirds")] == ["a", "b"]
+
+
+def test_what_two_periods_of_90_days_show_is_sure_and_what_one_shows_was_seen_once(shop: Path, lake: Lake, tmp_path: Path) -> None:
+    merged, moved = proposals(lake, "merge", "thirds"), proposals(lake, "move_threshold", "fresh")
+    assert [row["is_sure"] for row in (*merged, *moved)] == [True] * 3
+    own = copied(lake, tmp_path)
+    own.remove(CUSTOMER_SEGMENTS, day=EARLIER)
+    refine(shop, own)
+    once = [*proposals(own, "merge", "thirds"), *proposals(own, "move_threshold", "fresh")]
+    assert [row["is_sure"] for row in once] == [False] * 3
+    assert [row["words"].partition("; seen once")[0] for row in once] == [row["words"] for row in (*merged, *moved)]
+    assert [row["needed_count"] for row in once] == [None] * 3
 
 
 def test_segments_that_are_no_more_are_not_named(shop: Path, lake: Lake, tmp_path: Path) -> None:

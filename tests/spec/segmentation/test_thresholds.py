@@ -37,6 +37,34 @@ def test_a_limit_far_from_where_buying_changes_is_to_be_moved_there(sign: str, b
     assert proposed(60 if sign in ("<=", ">") else 61, ordered(60), sign=sign) == []
 
 
+@pytest.mark.parametrize(
+    ("before", "is_sure"),
+    [
+        (ordered(60, seed=2), [True]),
+        (ordered(40, seed=2), [True]),
+        (ordered(170, seed=2), []),
+        (ordered(120, seed=2), []),
+        (None, [False]),
+    ],
+    ids=["there too", "on the same side", "on the other side", "where it is today", "unknown"],
+)
+def test_a_limit_is_surely_to_be_moved_once_two_periods_show_it(before: np.ndarray | None, is_sure: list[bool]) -> None:
+    threshold = Threshold("mine", "yes", "recency_days", "<=", Decimal(120))
+    cut = None if before is None else best_cut(threshold, RECENCY, before)
+    found = list(threshold_proposals([threshold], {"mine": {"recency_days": RECENCY}}, {"mine": ordered(60)}, lambda _: cut))
+    assert [each.row()["is_sure"] for each in found] == is_sure
+    assert ["seen once" in each.words for each in found] == [not each for each in is_sure]
+
+
+def test_a_cut_of_few_customers_confirms_no_other() -> None:
+    threshold = Threshold("mine", "yes", "recency_days", "<=", Decimal(120))
+    cut = best_cut(threshold, RECENCY[:300], ordered(20)[:300])
+    assert cut is not None
+    assert min(cut.counts) < 100
+    [found] = threshold_proposals([threshold], {"mine": {"recency_days": RECENCY}}, {"mine": ordered(60)}, lambda _: cut)
+    assert not found.is_sure
+
+
 def test_where_recency_tells_nothing_no_limit_is_better() -> None:
     for seed in range(40):
         is_back = (np.random.default_rng(seed).random(len(RECENCY)) < 0.5).astype(float)
