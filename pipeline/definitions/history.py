@@ -37,6 +37,7 @@ from pipeline.lake.tables import CUSTOMER_SEGMENTS, EXTRACTIONS, Column, EventTy
 DEFINITION_SUFFIXES = {"features": ".toml", "segments": ".toml", "expectations": ".json"}
 # Kept only where there are any: without audiences a company says the same as ever.
 OPTIONAL_SUFFIXES = {"audiences": ".toml"}
+WORDS = frozenset({"title", "question", "description", "strategy", "crosswalk"})
 
 
 def keep_company_on(
@@ -87,10 +88,32 @@ def company_as_computed(lake: Lake, company: Company, day: date, known_on: date)
 
 
 def definitions_digest(company: Company) -> str:
-    """Return a short digest of all that decides features and segments besides data and models."""
+    """Return a short digest of all that a night's tables come from besides data and models, titles, cards and translations included."""
     texts = {folder: _definition_texts(company, folder) for folder in ("features", "segments")}
-    content = {"settings": _night_settings(company), **texts, **_optional_content(company)}
-    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return _digest({"settings": _night_settings(company), **texts, **_optional_content(company)})
+
+
+def segmentation_digest(company: Company) -> str:
+    """Return a short digest of what decides who is in which segment of a scheme besides data and models, and of no words for people."""
+    features, schemes = (company.definitions(folder, ".toml") for folder in ("features", "segments"))
+    # A declared feature may have any name, such as `title`.
+    declared = {file: {name: _without_words(each) for name, each in content.toml().items()} for file, content in features.items()}
+    decided = {name: _without_words(content.toml()) for name, content in schemes.items()}
+    settings = _without_words(_night_settings(company))
+    return _digest({"settings": settings, "features": declared, "segments": decided, **_list_entries(company)})
+
+
+def _without_words(entry: object) -> object:
+    """Return definitions without what is there for people to read."""
+    if isinstance(entry, list):
+        return [_without_words(each) for each in entry]
+    if not isinstance(entry, dict):
+        return entry
+    return {name: each if name == "parameters" else _without_words(each) for name, each in entry.items() if name not in WORDS}
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _keep_definitions(lake: Lake, company: Company, day: date, *, last_read: date, without_erased: Callable[[bytes], bytes]) -> None:

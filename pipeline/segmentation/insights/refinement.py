@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.history import company_on, definitions_digest
+from pipeline.definitions.history import company_on, segmentation_digest
 from pipeline.definitions.schemes.score_methods import axes_behind
 from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
@@ -126,10 +126,8 @@ def _update_later_nights(night: RefinedNight) -> None:
 
 def _definitions(company: Company) -> str:
     """Return a digest of the definitions that the tables go by."""
-    definitions = definitions_digest(company)
-    if not company.surveys:
-        return definitions
-    return short_digest(definitions, [[each.event.name, each.question, each.answer, each.weight] for each in company.surveys])
+    declared = [[each.event.name, each.question, each.answer, each.weight] for each in company.surveys]
+    return short_digest(segmentation_digest(company), declared)
 
 
 def _remove_tables(lake: Lake, day: date) -> None:

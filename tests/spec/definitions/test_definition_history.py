@@ -16,7 +16,7 @@ from support.nights import night_of, run_night, tree_bytes, write_shop
 from support.published_nights import write_memberships
 
 from pipeline.definitions.company import PROJECT_ROOT, Company, load_company
-from pipeline.definitions.history import company_on, definitions_digest, keep_company_on
+from pipeline.definitions.history import company_on, definitions_digest, keep_company_on, segmentation_digest
 from pipeline.definitions.schemes import load_schemes
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.lake.lake import Lake
@@ -347,3 +347,23 @@ def test_schemes_that_an_edit_of_something_else_leaves_alone_are_read_and_proven
     kept = company_on(lake, company, MONDAY)
     assert kept is not company
     assert load_schemes(kept) is load_schemes(company)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('title = "Mine"', 'title = "Ours"'), ('description = "', 'description = "Else: '), ('question = "', 'question = "Else: ')],
+)
+def test_words_for_people_decide_on_nobody(shop: Path, old: str, new: str) -> None:
+    before = definitions_digest(load_company(shop)), segmentation_digest(load_company(shop))
+    replace_in(shop / "segments" / "mine.toml", old, new)
+    after = definitions_digest(load_company(shop)), segmentation_digest(load_company(shop))
+    assert (before[0] == after[0], before[1] == after[1]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("order_count >= 2", "order_count >= 3"), ('id = "', 'id = "x'), ('evidence = ["', 'evidence = ["r_score", "')]
+)
+def test_rules_ids_and_evidence_do(shop: Path, old: str, new: str) -> None:
+    before = segmentation_digest(load_company(shop))
+    replace_in(shop / "segments" / "mine.toml", old, new)
+    assert segmentation_digest(load_company(shop)) != before

@@ -13,8 +13,8 @@ import pytest
 from support.insight_shops import FORMED, NEXT, NEXT_MONTH, REFINED, run_insight_nights, write_insight_shop
 from support.nights import tree_bytes
 
-from pipeline.definitions.company import load_company
-from pipeline.definitions.history import company_on
+from pipeline.definitions.company import Company, load_company
+from pipeline.definitions.history import company_on, definitions_digest
 from pipeline.features import MergeHistory
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
@@ -79,15 +79,28 @@ def test_changed_definitions_are_told_of_at_once(shop: Path, lake: Lake, tmp_pat
         assert tree_bytes(own, *FOLDERS) == in_order, "in whatever order"
 
 
+def test_another_word_for_people_is_no_changed_definition(shop: Path, lake: Lake, tmp_path: Path) -> None:
+    changed = shutil.copytree(shop, tmp_path / "shop")
+    own = Lake(shutil.copytree(lake.root, tmp_path / "lake", symlinks=True))
+    (changed / "segments" / "translations" / "de").mkdir(parents=True)
+    (changed / "segments" / "translations" / "de" / "rfm.toml").write_text('title = "Kundenwert"\n')
+    company = load_company(changed)
+    assert definitions_digest(company) != definitions_digest(load_company(shop))
+    refine(company, own, NEXT)
+    assert refined_night(own, NEXT) == REFINED
+
+
+def refine(company: Company, lake: Lake, day: date) -> None:
+    with closing(DuckDBEngine(lake.root, memory_limit="500MB")) as engine:
+        write_refinement(company, lake, engine, day, survivors_of=MergeHistory(lake, company.zone).rows_of)
+
+
 def refine_anew(shop: Path, lake: Lake, *days: date) -> None:
     """Remove what is told of these days, and tell it again in their order, of each by the definitions of then."""
-    company = load_company(shop)
     for table, day in itertools.product(REFINEMENT_TABLES, days):
         lake.remove(table, day=day)
-    with closing(DuckDBEngine(lake.root, memory_limit="500MB")) as engine:
-        for day in days:
-            then = company_on(lake, company, day)
-            write_refinement(then, lake, engine, day, survivors_of=MergeHistory(lake, company.zone).rows_of)
+    for day in days:
+        refine(company_on(lake, load_company(shop), day), lake, day)
 
 
 def test_whichever_order_nights_come_in_the_first_of_the_month_tells(shop: Path, lake: Lake, tmp_path: Path) -> None:
