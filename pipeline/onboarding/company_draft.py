@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from pipeline.onboarding.file_formats import FileFormat
+from pipeline.definitions.source_formats import TableFormat
 from pipeline.onboarding.layouts.layout import AttributeDraft, EventDraft, TablePart
 
 LINE_COLUMNS = ("order_id", "line_number", "customer_id", "ordered_at", "quantity", "net_amount")
@@ -20,8 +20,7 @@ class TableDraft:
     name: str
     title: str
     file_names: tuple[str, ...]
-    format: FileFormat
-    key: tuple[str, ...]
+    format: TableFormat
     part: TablePart
 
 

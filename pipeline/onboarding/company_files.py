@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from pipeline.onboarding.company_draft import CompanyDraft, TableDraft
+from pipeline.onboarding.file_formats import format_settings
 from pipeline.onboarding.layouts.layout import AttributeDraft, EventDraft
 
 NOTE = "README.md"
@@ -40,11 +41,11 @@ def _settings_lines(draft: CompanyDraft) -> Iterator[str]:
 
 
 def _format_lines(table: TableDraft) -> Iterator[str]:
-    settings = table.format.settings()
+    settings = format_settings(table.format)
     if settings:
         yield from ("", f"[source.formats.{table.name}]  # how the files of data/{table.name} are written")
         for name, value in settings.items():
-            yield f"{name} = {_text(value) if isinstance(value, str) else value}"
+            yield f"{name} = {json.dumps(value, ensure_ascii=False)}"
 
 
 def _attribute_lines(attribute: AttributeDraft) -> Iterator[str]:
@@ -70,9 +71,9 @@ def folder_note(draft: CompanyDraft) -> str:
         f"| `data/{table.name}/` | {table.title} | {', '.join(f'`{name}`' for name in table.file_names)} |" for table in draft.tables
     )
     assumed = "\n".join(f"- {sentence}" for sentence in draft.assumptions)
-    keyed = [table for table in draft.tables if table.key]
+    keyed = [table for table in draft.tables if table.format.key]
     overlaps = "".join(
-        f"\nOf rows of `data/{table.name}` that two exports share ({', '.join(table.key)}), the newest file's stand." for table in keyed
+        f" Of rows of `data/{each.name}` with the same {_quoted(each.format.key)} the newest file's stand." for each in keyed
     )
     return f"""# {draft.name}
 

@@ -26,7 +26,7 @@ EVERYTHING = Window(BEGINNING, END)
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class UncountedLines:
     """Lines that the query leaves out, and why."""
 
     reason: str
@@ -115,7 +115,7 @@ def _broken_rules(company: Company, read: QueryRows, night: date, ids: pa.Array 
             yield BrokenRule(read.table.name, rule.name, count)
 
 
-def lines_left_out(snapshot: Snapshot, lines_table: str, currency: str, *, has_currency: bool, file: Path) -> list[LeftOut]:
+def lines_left_out(snapshot: Snapshot, lines_table: str, currency: str, *, has_currency: bool, file: Path) -> list[UncountedLines]:
     """Return how many lines, and how much, `order_lines.sql` leaves out, by reason."""
     other = f"WHEN currency <> '{currency}' THEN 'in ' || currency" if has_currency else ""
     cancelled = "WHEN is_cancelled THEN 'cancelled or not paid'" if "is_cancelled" in lines_table.rpartition("all_lines AS (")[2] else ""
@@ -125,11 +125,11 @@ WITH
 SELECT
   CASE WHEN customer_id IS NULL THEN 'of nobody known' {other} {cancelled} END AS reason, count(*) AS lines, sum(net_amount) AS amount
 FROM all_lines GROUP BY reason HAVING reason IS NOT NULL ORDER BY reason
-"""  # noqa: S608 - our own query
+"""
     query = SourceQuery("order_lines", file, "duckdb", text, EVERYTHING)
     snapshot.schema(query)
     rows = [row for batch in snapshot.rows(query) for row in batch.to_pylist()]
-    return [LeftOut(row["reason"], row["lines"], row["amount"] or Decimal()) for row in rows]
+    return [UncountedLines(row["reason"], row["lines"], row["amount"] or Decimal()) for row in rows]
 
 
 def without_amounts_of_cancelled(rows: pa.Table) -> pa.Table:

@@ -119,7 +119,8 @@ def _numeric_format(texts: list[str]) -> DateFormat | None:
     mark, year = matches[0]["mark"], _year_pattern(matches[0])
     format_of_day = DateFormat(f"%d{mark}%m{mark}{year}{clock}", has_clock=bool(clock))
     # Where every day of the month equals the month, both orders say the same.
-    is_ambiguous = can_be_day_first and can_be_month_first and firsts != seconds
+    # With points between, no country writes the month first.
+    is_ambiguous = can_be_day_first and can_be_month_first and firsts != seconds and mark != "."
     if is_ambiguous:
         return replace(format_of_day, is_ambiguous=True)
     return format_of_day if can_be_day_first else format_of_day.ordered(MONTH_FIRST)

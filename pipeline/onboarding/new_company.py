@@ -25,14 +25,14 @@ from pipeline.onboarding.company_draft import CompanyDraft
 from pipeline.onboarding.company_files import company_texts
 from pipeline.onboarding.company_preview import (
     BrokenRule,
-    LeftOut,
     QueryRows,
+    UncountedLines,
     broken_rules,
     first_and_last_day,
     lines_left_out,
     read_queries,
 )
-from pipeline.onboarding.file_formats import FileFormat
+from pipeline.onboarding.file_formats import text_format
 from pipeline.onboarding.given_files import DATA, copy_files, move_files, require_files, table_name, write_texts
 from pipeline.onboarding.layouts import layout_of
 from pipeline.onboarding.questions import Ask, Settings, open_questions_error, require_choice
@@ -47,7 +47,7 @@ class NewCompany:
     folder: Path
     draft: CompanyDraft
     read: Mapping[str, QueryRows]
-    left_out: Sequence[LeftOut]
+    left_out: Sequence[UncountedLines]
     broken: Sequence[BrokenRule]
     later_rows: int
 
@@ -80,7 +80,7 @@ def make_company(  # noqa: PLR0913
         raise ConfigError("there is no such folder", where=str(folder.absolute().parent), todo="Make it first.")
     files = require_files(given)
     with new_folder(folder.absolute()) as new:
-        tables = _recognised_tables(files, new / DATA, memory_limit)
+        tables = _recognised_tables(files, new / DATA, settings, memory_limit)
         draft = _understood(tables, settings, company_name(folder.name), ask, command)
         write_texts(new, company_texts(draft))
         found = _tried(new, draft, now, memory_limit)
@@ -89,21 +89,22 @@ def make_company(  # noqa: PLR0913
     return replace(found, folder=folder)
 
 
-def _recognised_tables(files: Sequence[Path], data: Path, memory_limit: str) -> list[RecognisedTable]:
+def _recognised_tables(files: Sequence[Path], data: Path, settings: Settings, memory_limit: str) -> list[RecognisedTable]:
     """Copy the files below `data`, a folder for each table, and return what they are."""
     copies = copy_files(files, data)
-    source = Source(kind="files", folder=data)
+    found = {name: text_format(copy.read_bytes(), given_encoding=settings.get("encoding")) for name, copy in copies.items()}
+    source = Source(kind="files", folder=data, formats={name: each.format for name, each in found.items()})
     with _open_source(source, memory_limit) as snapshot:
         samples = {name: TableSample(name, _all_rows(snapshot, name), (copy,)) for name, copy in copies.items()}
-    layouts = {name: layout_of(sample) for name, sample in samples.items()}
-    names: dict[str, list[str]] = {}
-    for group in group_by_columns(samples, layouts):
-        wanted = layouts[group[0]].table
-        names[table_name(wanted, names)] = group
-    moved = move_files(copies, names, data)
-    with _open_source(source, memory_limit) as snapshot:
-        tables = [TableSample(name, _all_rows(snapshot, name), tuple(moved[name])) for name in names]
-    return [RecognisedTable(table, layouts[names[table.name][0]], FileFormat()) for table in tables]
+    layouts = {name: layout_of(sample, settings) for name, sample in samples.items()}
+    groups: dict[str, list[str]] = {}
+    for group in group_by_columns(samples, layouts, source.formats):
+        groups[table_name(layouts[group[0]].table, groups)] = group
+    formats = {name: source.formats[group[0]] for name, group in groups.items()}
+    moved = move_files(copies, groups, data)
+    with _open_source(replace(source, formats=formats), memory_limit) as snapshot:
+        tables = [TableSample(name, _all_rows(snapshot, name), tuple(moved[name])) for name in groups]
+    return [RecognisedTable(each, layouts[groups[each.name][0]], formats[each.name], found[groups[each.name][0]]) for each in tables]
 
 
 def _understood(tables: Sequence[RecognisedTable], settings: Settings, name: str, ask: Ask | None, command: str) -> CompanyDraft:

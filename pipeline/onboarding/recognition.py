@@ -10,13 +10,16 @@ from zoneinfo import available_timezones
 
 from pipeline.definitions.fields import printable_value
 from pipeline.definitions.settings import CURRENCIES
+from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import ConfigError
 from pipeline.onboarding.company_draft import CompanyDraft, TableDraft
 from pipeline.onboarding.date_formats import offsets
-from pipeline.onboarding.file_formats import FileFormat
+from pipeline.onboarding.file_formats import FoundFormat, with_key
 from pipeline.onboarding.layouts.layout import Layout, TableReading
-from pipeline.onboarding.numbers import currency_sign
-from pipeline.onboarding.questions import Choice, Question, Settings
+from pipeline.onboarding.layouts.table_of_customers import customer_column, email_column
+from pipeline.onboarding.number_styles import currency_sign
+from pipeline.onboarding.questions import Choice, Question, Settings, require_choice
+from pipeline.onboarding.roles import column_roles
 from pipeline.onboarding.table_sample import TableSample
 from pipeline.onboarding.time_zones import fitting_zones, zone_of_name
 from pipeline.spelling import did_you_mean
@@ -44,7 +47,8 @@ class RecognisedTable:
 
     sample: TableSample
     layout: Layout
-    format: FileFormat
+    format: TableFormat
+    found: FoundFormat = FoundFormat(TableFormat())  # noqa: RUF009 - both are frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +69,34 @@ def understand(tables: Sequence[RecognisedTable], settings: Settings, *, name: s
     assumptions: list[str] = []
     zone = _time_zone(tables, settings, questions, assumptions)
     currency = _currency(tables, settings, questions, assumptions)
+    identity = _identity(tables, settings)
     drafts = []
     for table, reading in zip(tables, readings, strict=True):
-        reading.zone, reading.currency = zone, currency
+        reading.zone, reading.currency, reading.identity = zone, currency, identity
+        if table.found.assumption:
+            reading.assume(f"{reading.table}: {table.found.assumption}")
+        if table.found.question and not settings.get("encoding"):
+            reading.questions.append(table.found.question)
         part = table.layout.read(reading)
         files = tuple(path.name for path in table.sample.files)
-        drafts.append(TableDraft(table.sample.name, table.layout.title, files, table.format, _key(table), part))
+        drafts.append(TableDraft(table.sample.name, table.layout.title, files, with_key(table.format, _key(table)), part))
         questions += reading.questions
         assumptions += [sentence for sentence in reading.assumptions if sentence not in assumptions]
     given_name = settings.get("name") or name
     return Understanding(CompanyDraft(given_name, zone, currency, drafts, assumptions), questions)
+
+
+def _identity(tables: Sequence[RecognisedTable], settings: Settings) -> str:
+    """Return by what customers are known in all tables: their e-mail address, or an id that a shop gave them."""
+    if given := settings.get("customer"):
+        return require_choice(Question("customer", "", (Choice("email", ""), Choice("id", ""))), given)
+    if any(table.layout.is_known for table in tables):
+        return "email"
+    has_id = []
+    for table in tables:
+        roles = column_roles(table.sample)
+        has_id.append(bool(customer_column(table.sample, roles)) or not email_column(roles))
+    return "id" if all(has_id) else "email"
 
 
 def _key(table: RecognisedTable) -> tuple[str, ...]:
@@ -151,11 +173,13 @@ def company_name(folder: str) -> str:
     return f"{words[:1].upper()}{words[1:]}" or "My company"
 
 
-def group_by_columns(samples: Mapping[str, TableSample], layouts: Mapping[str, Layout]) -> list[list[str]]:
+def group_by_columns(
+    samples: Mapping[str, TableSample], layouts: Mapping[str, Layout], formats: Mapping[str, TableFormat]
+) -> list[list[str]]:
     """Return the names of samples in groups of one kind: of one known layout, or with the same columns."""
     groups: dict[object, list[str]] = {}
     for name, sample in samples.items():
         layout = layouts[name]
         kind = layout.name if layout.is_known else tuple(sample.column_names)
-        groups.setdefault(kind, []).append(name)
+        groups.setdefault((kind, formats[name], sample.files[0].suffix), []).append(name)
     return list(groups.values())

@@ -87,9 +87,8 @@ def _counts(made: NewCompany) -> Sequence[str]:
     if "order_lines" in made.read:
         read = made.read["order_lines"].rows
         orders = len(pc.unique(read["order_id"]))
-        lines.append(
-            f"{read.num_rows:,} order lines of {orders:,} orders, {draft.first_day} to {draft.last_day}: net {_amount(made.net_amount)} {draft.currency}"
-        )
+        days = f"{draft.first_day} to {draft.last_day}"
+        lines.append(f"{read.num_rows:,} order lines of {orders:,} orders, {days}: net {_amount(made.net_amount)} {draft.currency}")
     if "consents" in made.read:
         refused = pc.sum(pc.invert(made.read["consents"].rows["is_consenting"])).as_py() or 0
         lines.append(f"{refused:,} customers did not agree to be written to: they are not published; without sources/consents.sql all are")

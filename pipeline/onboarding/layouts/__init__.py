@@ -1,15 +1,36 @@
-"""Layouts of exports that many shops have, each known by its columns."""
+"""Layouts of exports that many shops have, each known by its columns; and of any other table, made of its columns."""
 
 from __future__ import annotations
 
-from pipeline.onboarding.layouts import shopify_orders
+from pipeline.errors import ConfigError
+from pipeline.onboarding.layouts import shopify_orders, table_of_customers, table_of_orders
 from pipeline.onboarding.layouts.layout import Layout
+from pipeline.onboarding.questions import Settings
+from pipeline.onboarding.roles import Role, column_roles
 from pipeline.onboarding.table_sample import TableSample
 
 LAYOUTS: tuple[Layout, ...] = (shopify_orders.LAYOUT,)
 
 
-def layout_of(sample: TableSample) -> Layout:
-    """Return the layout that the table has: of those that fit the one with most columns, else one made of its columns."""
+def layout_of(sample: TableSample, settings: Settings) -> Layout:
+    """Return the layout that the table has: of those that fit the one with most columns, else one made of its columns.
+
+    Raises ConfigError where they show neither orders nor customers.
+    """
     fitting = [layout for layout in LAYOUTS if layout.fits(sample)]
-    return max(fitting, key=lambda layout: len(layout.required)) if fitting else layout_of_columns(sample)
+    if fitting:
+        return max(fitting, key=lambda layout: len(layout.required))
+    roles = column_roles(sample)
+    found = {each.role for each in roles}
+    named = {key.partition(".")[2] for key in settings.values if key.startswith("orders.")}
+    if (Role.DATE in found or "date" in named) and (found & {Role.AMOUNT, Role.PRICE} or "amount" in named):
+        return table_of_orders.layout(roles)
+    email, customer = table_of_customers.email_column(roles), table_of_customers.customer_column(sample, roles)
+    if email or customer:
+        return table_of_customers.layout(roles, customer or email)
+    what = f"{sample.files[0].name} shows neither orders nor customers: it has the columns {', '.join(sample.column_names[:20])}"
+    todo = (
+        "Orders need a column of dates and one of amounts, customers one that tells them apart. If it has them, name them: "
+        "--set orders.date=COLUMN --set orders.amount=COLUMN --set orders.customer=COLUMN."
+    )
+    raise ConfigError(what, where=str(sample.files[0]), todo=todo)

@@ -6,21 +6,19 @@ A layout is one module, which says how it is recognised and what has to be asked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.onboarding.date_formats import ORDERS, DateFormat, date_format
-from pipeline.onboarding.numbers import NumberStyle, number_style
+from pipeline.onboarding.number_styles import NumberStyle, number_style
 from pipeline.onboarding.questions import Choice, Question, Settings, require_choice
 from pipeline.onboarding.table_sample import ColumnSample, TableSample
 
 # How many digits amounts have behind the point, of ISO 4217; all others have two.
-_NO_DIGITS = frozenset(
-    ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
-)
+_NO_DIGITS = frozenset(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"))
 _THREE_DIGITS = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
 
 
@@ -73,6 +71,7 @@ class TableReading:
     settings: Settings
     zone: str = ""
     currency: str = ""
+    identity: str = "id"
     questions: list[Question] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
 
@@ -140,6 +139,19 @@ class TableReading:
         """Return the SQL that reads the column as an instant."""
         return self.format(name).sql(self.quoted(name), self.zone)
 
+    def moment_of(self, date: str, time: str = "") -> str:
+        """Return the SQL that reads a column of dates, and perhaps one of times of day, as an instant."""
+        if not time or self.format(date).has_clock:
+            return self.moment(date)
+        is_halved = any(value[-1:].lower() == "m" for value in self.column(time).counts)
+        clock = f"CAST(strptime(upper({self.quoted(time)}), '{_half_clock(self.column(time).values)}') AS TIME)"
+        clock = clock if is_halved else f"CAST({self.quoted(time)} AS TIME)"
+        return f"({self.day_of(date)} + COALESCE({clock}, TIME '00:00:00')) AT TIME ZONE '{self.zone}'"
+
+    def day_of(self, date: str) -> str:
+        """Return the SQL that reads a column of dates as the day that is written there."""
+        return self.format(date).date_sql(self.quoted(date))
+
     def choose(self, key: str, text: str, choices: Iterable[Choice]) -> str:
         """Return the answer to a question, which stays open where nobody has answered it; then an empty text."""
         question = Question(key, text, tuple(choices))
@@ -192,6 +204,11 @@ class Layout:
     def fits(self, sample: TableSample) -> bool:
         """Return whether the table has all columns that this export always has."""
         return all(sample.spelling(name) for name in self.required)
+
+
+def _half_clock(values: Sequence[str]) -> str:
+    seconds = ":%S" if any(value.count(":") > 1 for value in values) else ""
+    return f"%I:%M{seconds}{' %p' if any(' ' in value for value in values) else '%p'}"
 
 
 def quoted_name(name: str) -> str:

@@ -27,22 +27,22 @@ def read(reading: TableReading) -> TablePart:
     unpaid = reading.option(f"{reading.table}.unpaid", "left-out", ["counted"])
     statuses = CALLED_OFF if unpaid == "counted" else (*UNPAID, *CALLED_OFF)
     if unpaid == "left-out" and any(reading.column("Financial Status").counts.get(status) for status in UNPAID):
-        reading.assume(
-            f"Orders that are pending or authorized are not paid yet and do not count; to count them: --set {reading.table}.unpaid=counted."
-        )
+        reading.assume(f"Orders pending or authorized are not paid and do not count; --set {reading.table}.unpaid=counted counts them.")
     reading.assume("An order counts from `Created at` on. Cancelled, voided and expired orders are kept, but count nowhere.")
     reading.assume(
-        "net_amount is what was paid for the goods: `Subtotal`, after all discounts, without shipping; discounts of an order are shared out over its lines to the cent."
+        "net_amount is what was paid for the goods: `Subtotal`, after all discounts, without shipping; discounts of an order are shared out "
+        "over its lines to the cent."
     )
     if _has_tax_within(reading):
         reading.assume("Your prices include tax, so net_amount does.")
     if reading.has_values("Refunded Amount"):
         reading.assume(
-            "The export does not date refunds: they count for the day of their order. `Refunded Amount` gives goods back first, so what exceeds "
-            "`Subtotal` is shipping or tax and left out."
+            "The export does not date refunds: they count for the day of their order. `Refunded Amount` gives goods back first; what "
+            "exceeds `Subtotal` is shipping or tax and left out."
         )
     reading.assume(
-        "A customer is an e-mail address, whatever its case; without one, a phone number. Orders with neither belong to nobody and are left out."
+        "A customer is an e-mail address, whatever its case; without one, a phone number. Orders with neither belong to nobody and are "
+        "left out."
     )
     has_consents = reading.has_values("Accepts Marketing")
     email = f"lower(max({reading.text('Email')}))"

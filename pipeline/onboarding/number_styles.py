@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 _SPACES = "\\s\u00a0\u202f'\u2019"
-_NUMBER = re.compile(rf"[^\d.,{_SPACES}+()-]{{0,4}}[+-]?\(?[+-]?[^\d.,+()-]{{0,4}}[\d.,{_SPACES}]*\d[.,]?\d*[^\d.,+()-]{{0,4}}\)?-?")
+_SIGN = "[^\\d.,+()#/:%&*@_-]{0,4}"  # of currency, with a space
+_NUMBER = re.compile(rf"{_SIGN}[+-]?\(?[+-]?{_SIGN}[\d.,{_SPACES}]*\d[.,]?\d*{_SIGN}\)?-?")
 _GROUPED = re.compile(rf"\d{{1,3}}([.,{_SPACES}])\d{{3}}(\1\d{{3}})*")
 
 

@@ -1,0 +1,294 @@
+"""A table of orders that is no known export, one row per line, order or payment: its columns are known by names and values."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from pipeline.errors import ConfigError
+from pipeline.onboarding.attributes import attribute_columns
+from pipeline.onboarding.column_names import answers, has_status, is_total
+from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
+from pipeline.onboarding.questions import Choice
+from pipeline.onboarding.roles import ColumnRole, Role, column_roles
+from pipeline.spelling import did_you_mean
+
+NAME = "table_of_orders"
+_ORDER = (
+    Role.EMAIL, Role.DATE, Role.TIME, Role.QUANTITY, Role.PRICE, Role.DISCOUNT, Role.REFUND, Role.AMOUNT, Role.ORDER_ID, Role.CUSTOMER,
+    Role.CURRENCY, Role.STATUS, Role.CHANNEL, Role.CATEGORY, Role.PRODUCT, Role.CONSENT,
+)  # fmt: skip
+NONE = "none"
+LINE_OPTIONS = ("discount_amount", "product_id", "category", "channel", "is_cancelled", "currency")
+_WORDS = {Role.ORDER_ID: "order", Role.EMAIL: "e-mail", Role.PRICE: "unit price"}
+
+
+@dataclass(slots=True)
+class OrderColumns:
+    """The column of each role, and why it was chosen."""
+
+    by_role: dict[Role, str] = field(default_factory=dict)
+    reasons: dict[Role, str] = field(default_factory=dict)
+
+    def take(self, role: Role, column: str, reason: str) -> None:
+        """Let `column` have the role."""
+        self.by_role[role], self.reasons[role] = column, reason
+
+    def get(self, role: Role) -> str:
+        """Return the column; empty where there is none."""
+        return self.by_role.get(role, "")
+
+
+def read(reading: TableReading) -> TablePart:
+    """Return what a table of orders gives a company."""
+    columns = order_columns(reading)
+    table = reading.table
+    said = ", ".join(f"{_WORDS.get(role, role.value)} `{name}` ({columns.reasons[role]})" for role, name in columns.by_role.items())
+    reading.assume(f"{table}: {said}.")
+    customer = _customer(reading, columns)
+    values: dict[str, Any] = {
+        "rows": _row_columns(reading, columns, customer),
+        "condition": _condition(reading, columns),
+        "has_refund": bool(columns.get(Role.REFUND)),
+    }
+    options = [name for name in values["rows"] if name in LINE_OPTIONS]
+    used = set(columns.by_role.values())
+    attributes = attribute_columns(reading, used, are_words_taken=False)
+    consent = columns.get(Role.CONSENT)
+    return TablePart(
+        table,
+        lines=reading.render(NAME, "lines", options=options, **values),
+        line_columns=(*options, *(["refunded_order_day"] if values["has_refund"] else [])),
+        people=reading.render(NAME, "people", attributes=attributes, customer=customer, **values),
+        rank=6,
+        attributes=tuple(each.draft for each in attributes),
+        consents=reading.render(NAME, "consents", consent=reading.text(consent), customer=customer, yes=answers("yes"), **values)
+        if consent
+        else "",
+    )
+
+
+def order_columns(reading: TableReading) -> OrderColumns:
+    """Return the column of each role; asks where two columns could both be the amount, or the date."""
+    candidates = column_roles(reading.sample)
+    columns = OrderColumns()
+    for role in _ORDER:
+        taken = set(columns.by_role.values())
+        fitting = [each for each in candidates if each.role is role and each.column not in taken]
+        given = reading.settings.get(f"{reading.table}.{role.value}")
+        if given:
+            if given != NONE:
+                columns.take(role, _named(reading, given, role), "as you said")
+        elif role is Role.AMOUNT:
+            _take_amount(reading, columns, fitting)
+        elif role is Role.DATE:
+            _take_asked(reading, columns, role, [each for each in fitting if each.rank == fitting[0].rank], "says when it was sold")
+        elif fitting:
+            columns.take(role, fitting[0].column, fitting[0].reason)
+    return columns
+
+
+def _named(reading: TableReading, name: str, role: Role) -> str:
+    if spelled := reading.sample.spelling(name):
+        return spelled
+    what = f"{reading.table} has no column `{name}`{did_you_mean(name, reading.sample.column_names)}"
+    todo = f"Its columns are: {', '.join(reading.sample.column_names)}. Or write {NONE}."
+    raise ConfigError(what, where=f"--set {reading.table}.{role.value}=...", todo=todo)
+
+
+def _take_asked(reading: TableReading, columns: OrderColumns, role: Role, fitting: list[ColumnRole], meaning: str) -> None:
+    if not fitting:
+        return
+    chosen = fitting[0]
+    if len(fitting) > 1:
+        text = f"{reading.table}: which column {meaning}? {' and '.join(f'`{each.column}`' for each in fitting)} both could."
+        given = reading.choose(f"{reading.table}.{role.value}", text, [Choice(each.column, each.reason) for each in fitting])
+        chosen = next((each for each in fitting if each.column == given), chosen)
+    columns.take(role, chosen.column, chosen.reason)
+
+
+def _take_amount(reading: TableReading, columns: OrderColumns, fitting: list[ColumnRole]) -> None:
+    price, quantity, discount = (columns.get(role) for role in (Role.PRICE, Role.QUANTITY, Role.DISCOUNT))
+    fitting = _distinct(reading, fitting)
+    if price and quantity:
+        for each in fitting:
+            if found := _product_reason(reading, each.column, price, quantity, discount):
+                columns.take(Role.AMOUNT, each.column, found)
+                return
+    whole = [each for each in fitting if _is_of_whole_order(reading, each.column)]
+    fitting = [each for each in fitting if each not in whole] if len(whole) < len(fitting) or price else fitting
+    if not fitting and price:
+        return  # quantity times price, or the price alone
+    if price and quantity and fitting:
+        fitting = [*fitting, ColumnRole(f"{quantity} x {price}", Role.AMOUNT, 2, "is worked out from both")]
+    _take_asked(reading, columns, Role.AMOUNT, fitting, "says what was paid for the row")
+    if columns.get(Role.AMOUNT) == f"{quantity} x {price}":
+        del columns.by_role[Role.AMOUNT]
+
+
+def _distinct(reading: TableReading, fitting: Iterable[ColumnRole]) -> list[ColumnRole]:
+    """Return the candidates without those that say the same as one before them, row by row."""
+    seen: dict[tuple[Decimal | None, ...], ColumnRole] = {}
+    for each in fitting:
+        style = reading.style(each.column)
+        amounts = tuple(style.number(cell) if cell else None for (cell,) in reading.sample.records((each.column,)))
+        seen.setdefault(amounts, each)
+    return list(seen.values())
+
+
+def _product_reason(reading: TableReading, amount: str, price: str, quantity: str, discount: str) -> str:
+    """Return the reason to take `amount` where every row of it is quantity times price, perhaps less the discount; else an empty text."""
+    names = [amount, price, quantity, *([discount] if discount else [])]
+    styles = [reading.style(name) for name in names]
+    rows = [
+        [style.number(cell) if cell else Decimal() for style, cell in zip(styles, cells, strict=True)]
+        for cells in reading.sample.records(names)
+        if all(cells[:3])
+    ]
+    if not rows:
+        return ""
+    if discount and all(abs(row[1] * row[2] - abs(row[3]) - row[0]) < Decimal("0.01") for row in rows):
+        return f"it is `{quantity}` times `{price}` less `{discount}` in every row"
+    if all(abs(row[1] * row[2] - row[0]) < Decimal("0.01") for row in rows):
+        return f"it is `{quantity}` times `{price}` in every row"
+    return ""
+
+
+def _is_of_whole_order(reading: TableReading, column: str) -> bool:
+    """Return whether the column repeats one amount on all rows of each order, so that adding it up would count it several times."""
+    order = next((each.column for each in column_roles(reading.sample) if each.role is Role.ORDER_ID), "")
+    if not order:
+        return False
+    by_order: dict[str, list[str]] = defaultdict(list)
+    for number, cell in reading.sample.records((order, column)):
+        by_order[number].append(cell)
+    several = [cells for cells in by_order.values() if len(cells) > 1]
+    return len(several) > 1 and all(len(set(cells)) == 1 for cells in several)
+
+
+def _customer(reading: TableReading, columns: OrderColumns) -> str:
+    """Return the SQL of the customer's id."""
+    email, customer = columns.get(Role.EMAIL), columns.get(Role.CUSTOMER)
+    if email and (reading.identity == "email" or not customer):
+        reading.assume("A customer is an e-mail address, whatever its case.")
+        return f"lower({reading.text(email)})"
+    if customer:
+        reading.assume(f"{reading.table}: a customer is who has the same `{customer}`.")
+        return reading.text(customer)
+    reading.choose(
+        f"{reading.table}.customer",
+        f"{reading.table}: no column says who bought. Which one tells customers apart?",
+        [Choice(name, "") for name in reading.sample.column_names if name not in columns.by_role.values()],
+    )
+    return "NULL"
+
+
+def _row_columns(reading: TableReading, columns: OrderColumns, customer: str) -> Mapping[str, str]:
+    """Return the SQL of each column of a row, by its name."""
+    date, time = columns.get(Role.DATE), columns.get(Role.TIME)
+    found = {"customer_id": customer, "ordered_at": reading.moment_of(date, time)}
+    order = columns.get(Role.ORDER_ID)
+    if order:
+        found["order_id"] = reading.text(order)
+    else:
+        reading.assume(f"{reading.table}: no column says which order a row is of: what a customer buys on one day is one order.")
+        found["order_id"] = f"concat_ws(' ', {customer}, {reading.day_of(date)})"
+    found["quantity"] = (
+        f"COALESCE({reading.amount(columns.get(Role.QUANTITY))}, 1)" if columns.get(Role.QUANTITY) else "CAST(1 AS DECIMAL(18, 4))"
+    )
+    found |= _amounts(reading, columns)
+    for name, role in {"product_id": Role.PRODUCT, "category": Role.CATEGORY, "channel": Role.CHANNEL}.items():
+        if column := columns.get(role):
+            found[name] = reading.text(column)
+    if is_cancelled := _is_cancelled(reading, columns):
+        found["is_cancelled"] = is_cancelled
+    if currency := columns.get(Role.CURRENCY):
+        found["currency"] = f"upper({reading.text(currency)})"
+    return found
+
+
+def _amounts(reading: TableReading, columns: OrderColumns) -> dict[str, str]:
+    amount, price, quantity, discount = (columns.get(role) for role in (Role.AMOUNT, Role.PRICE, Role.QUANTITY, Role.DISCOUNT))
+    taken_off = f"COALESCE(abs({reading.amount(discount)}), 0)" if discount else ""
+    full = reading.amount(amount) if amount else reading.amount(price)
+    if not amount and quantity:
+        full = f"CAST(round({reading.amount(quantity)} * {reading.amount(price)}, 4) AS DECIMAL(18, 4))"
+        reading.assume(f"{reading.table}: what was paid is `{quantity}` times `{price}`{f', less `{discount}`' if discount else ''}.")
+    refund = columns.get(Role.REFUND)
+    found = {"net_amount": full} | ({"discount_amount": taken_off} if taken_off else {})
+    if taken_off and not _is_discount_taken_off(reading, columns):
+        found["net_amount"] = f"{full} - {taken_off}"
+    if refund:
+        reading.assume(f"{reading.table}: what `{refund}` says was given back counts for the day of its order, as no column says when.")
+        found["refunded"] = f"COALESCE(abs({reading.amount(refund)}), 0)"
+    return found
+
+
+def _is_discount_taken_off(reading: TableReading, columns: OrderColumns) -> bool:
+    """Return whether the amount is what was left after the discount; asks where nothing shows it."""
+    amount, discount = columns.get(Role.AMOUNT), columns.get(Role.DISCOUNT)
+    if not amount:
+        return False
+    reason = columns.reasons[Role.AMOUNT]
+    if " less " in reason or not any(reading.style(discount).number(value) for value in reading.column(discount).counts):
+        return True
+    if " times " in reason:
+        return False
+    text = f"{reading.table}: is `{amount}` what was left after `{discount}`, or before it?"
+    return (
+        reading.choose(f"{reading.table}.discounts", text, (Choice("taken-off", "after it"), Choice("to-take-off", "before it")))
+        != "to-take-off"
+    )
+
+
+def _is_cancelled(reading: TableReading, columns: OrderColumns) -> str:
+    status = columns.get(Role.STATUS)
+    values = reading.column(status).values if status else []
+    gone = [value for value in values if has_status(value, "called_off")]
+    if not columns.get(Role.REFUND):
+        gone += [value for value in values if has_status(value, "given_back") and value not in gone]
+    if not gone:
+        return ""
+    rest = [value for value in values if value not in gone]
+    reading.assume(f"{reading.table}: rows whose `{status}` is {', '.join(gone)} count nowhere; those with {', '.join(rest[:8])} do.")
+    listed = ", ".join("'" + value.replace("'", "''") + "'" for value in gone)
+    return f"COALESCE({reading.text(status)} IN ({listed}), FALSE)"
+
+
+def _condition(reading: TableReading, columns: OrderColumns) -> str:
+    """Return the SQL condition for rows that are of an order: they have a date, and are no row of sums."""
+    date = columns.get(Role.DATE)
+    column = reading.column(date)
+    labels = [value for value in column.counts if is_total(value)]
+    left_out = column.row_count - column.given_count + sum(column.counts[value] for value in labels)
+    if left_out:
+        rows = "1 row" if left_out == 1 else f"{left_out:,} rows"
+        reading.assume(f"{reading.table}: {rows} without a date in `{date}` left out: sums or notes.")
+    condition = f"{reading.text(date)} IS NOT NULL"
+    if labels:
+        listed = ", ".join(f"'{value}'" for value in sorted(labels))
+        condition += f" AND trim({reading.quoted(date)}) NOT IN ({listed})"
+    return condition
+
+
+def layout(roles: Iterable[ColumnRole]) -> Layout:
+    """Return the layout of a table of orders that has these columns."""
+    by_role: dict[Role, list[str]] = defaultdict(list)
+    for each in roles:
+        by_role[each.role].append(each.column)
+    order = by_role[Role.ORDER_ID][:1]
+    return Layout(
+        NAME,
+        "A table of orders",
+        "orders",
+        (),
+        read,
+        key=tuple(order),
+        moments=tuple(by_role[Role.DATE]),
+        currencies=tuple(by_role[Role.CURRENCY][:1]),
+        money=(*by_role[Role.AMOUNT], *by_role[Role.PRICE]),
+        is_known=False,
+    )
