@@ -30,8 +30,8 @@ def read(reading: TableReading) -> TablePart:
         reading.assume(f"Orders pending or authorized are not paid and do not count; --set {reading.table}.unpaid=counted counts them.")
     reading.assume("An order counts from `Created at` on. Cancelled, voided and expired orders are kept, but count nowhere.")
     reading.assume(
-        "net_amount is what was paid for the goods: `Subtotal`, after all discounts, without shipping; discounts of an order are shared out "
-        "over its lines to the cent."
+        "net_amount is what was paid for the goods: `Subtotal`, after all discounts, without shipping; discounts of an order are shared "
+        "out over its lines to the cent."
     )
     if _has_tax_within(reading):
         reading.assume("Your prices include tax, so net_amount does.")
