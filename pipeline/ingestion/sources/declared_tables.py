@@ -15,6 +15,7 @@ from pipeline.spelling import did_you_mean
 _NUMBERS = ("decimal", "thousands")
 _KEYS: Mapping[FileKind, tuple[str, ...]] = {
     "Parquet": ("key",),
+    "workbook": ("sheet", "header_row", "fill_merged", *_NUMBERS, "key"),
     "CSV": ("encoding", "separator", "quote", *_NUMBERS, "header_row", "key"),
 }
 
@@ -24,7 +25,7 @@ def require_known_tables(source: Source, tables: Mapping[str, SourceTable]) -> N
     texts = [name for name, files in tables.items() if files.kind != "Parquet"]
     for name, types in (source.column_types or {}).items():
         if name not in texts:
-            raise _unknown_table(f"source.column_types.{name}", "a table that the source does not have as CSV", texts)
+            raise _unknown_table(f"source.column_types.{name}", "a table that the source does not have as text", texts)
         for kind in types.values():
             cell_type(name, kind, TableFormat())
     for name, declared in source.formats.items():

@@ -23,7 +23,7 @@ from pipeline.ingestion.sources.duckdb_errors import absent_table, is_about_rows
 from pipeline.ingestion.sources.failed_casts import cast_columns, instant_columns
 from pipeline.ingestion.sources.newest_files import rows_of_newest_files
 from pipeline.ingestion.sources.table_files import SourceTable, find_tables, link_targets, missing_table_error
-from pipeline.ingestion.sources.text_rows import FILE_COLUMN
+from pipeline.ingestion.sources.text_rows import FILE_COLUMN, TextRows
 from pipeline.ingestion.sources.text_tables import TextTable
 from pipeline.lake.engines.duckdb import confine_connection, interruptible
 from pipeline.lake.file_stamps import FileStamp
@@ -80,9 +80,10 @@ class FilesSnapshot:
             if files.kind == "Parquet":
                 self._open_parquet(files, declared.key)
                 return
-            rows = CsvRows(files, declared, self._staging)
+            types = (self._source.column_types or {}).get(files.name, {})
+            rows = _text_rows(files, declared, types, self._staging)
             rows.open()
-            table = TextTable(rows, (self._source.column_types or {}).get(files.name, {}))
+            table = TextTable(rows, types)
             table.create_views(self._connection)
             self._texts[files.name] = table
         except duckdb.Error as error:
@@ -206,6 +207,15 @@ def _open_confined_duckdb(folder: Path, staging: Path, linked: Sequence[str], me
     connection = duckdb.connect(config=settings)
     confine_connection(connection, [folder, staging], files=linked)
     return connection
+
+
+def _text_rows(files: SourceTable, declared: TableFormat, types: Mapping[str, str], staging: Path) -> TextRows:
+    """Return the rows of the files as text; what is only needed for some kind of file is loaded for it alone."""
+    if files.kind == "workbook":
+        from pipeline.ingestion.sources.workbooks import workbook_rows
+
+        return workbook_rows(files, declared, types, staging)
+    return CsvRows(files, declared, staging)
 
 
 def _stamps(tables: Mapping[str, SourceTable]) -> dict[Path, FileStamp | None]:

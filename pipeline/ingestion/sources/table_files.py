@@ -1,7 +1,7 @@
 """Which files of a folder are tables: found by their names, and refused where they cannot be opened.
 
-Every file of a known kind is a table named by its stem, in capitals or not: Parquet, CSV, compressed or not. A sub-folder is one table of
-all files below it, of one kind. Folders named `year=2024`, as Hive and Spark write them, give a text column `year`.
+Every file of a known kind is a table named by its stem, in capitals or not: Parquet, CSV, compressed or not, workbooks. A sub-folder is
+one table of all files below it, of one kind. Folders named `year=2024`, as Hive and Spark write them, give a text column `year`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from pipeline.ingestion.sources.compressed_files import COMPRESSIONS
 from pipeline.lake.file_stamps import FileStamp, file_stamp
 from pipeline.spelling import did_you_mean
 
-FileKind = Literal["Parquet", "CSV"]
+FileKind = Literal["Parquet", "CSV", "workbook"]
 SUFFIXES: Mapping[str, FileKind] = {
     ".parquet": "Parquet",
     **{f"{suffix}{compression}": "CSV" for suffix in (".csv", ".tsv") for compression in COMPRESSIONS},
+    **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".ods"), "workbook"),
 }
+_HIDDEN = (".", "~$")  # the latter beside a workbook that is open somewhere
 _REMEDIES = {
-    ".xlsx": "save the sheet as CSV (UTF-8)",
-    ".xls": "save the sheet as CSV (UTF-8)",
-    ".ods": "save the sheet as CSV (UTF-8)",
+    ".xlsb": "save it as .xlsx",
+    ".numbers": "export it as .xlsx or CSV",
     ".zip": "unpack it",
     ".7z": "unpack it",
     ".rar": "unpack it",
@@ -107,7 +108,7 @@ def missing_table_error(name: str, folder: Path, tables: Mapping[str, SourceTabl
     read = {path for table in tables.values() for path in table.paths}
     alike = [path for path in _listed(folder) if path.name.lower().startswith(name.lower())]
     unread = [path for path in alike if path.name not in tables and path not in read]
-    hints = [f"{path.name} is no CSV or Parquet file by its name: {_remedy(path)}." for path in unread[:3]]
+    hints = [f"{path.name} is no file of a known kind by its name: {_remedy(path)}." for path in unread[:3]]
     return ConfigError(
         f"the source has no table `{name}`{did_you_mean(name, tables)}",
         where=where,
@@ -144,7 +145,7 @@ def _files_below(folder: Path) -> list[Path]:
     files = [
         path
         for path in sorted(folder.rglob("*"))
-        if table_name(path) and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+        if table_name(path) and not any(part.startswith((*_HIDDEN, "_")) for part in path.relative_to(folder).parts)
     ]
     kinds = sorted({SUFFIXES[_suffix(path)] for path in files})
     if len(kinds) > 1:
@@ -154,7 +155,7 @@ def _files_below(folder: Path) -> list[Path]:
 
 def _listed(folder: Path) -> list[Path]:
     try:
-        return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+        return [path for path in sorted(folder.iterdir()) if not path.name.startswith(_HIDDEN)]
     except OSError as error:
         raise _unreadable(folder, error) from None
 

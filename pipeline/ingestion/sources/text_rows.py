@@ -47,6 +47,9 @@ class TextRows(Protocol):
     def lines(self, path: Path, records: Sequence[int]) -> list[int]:
         """Return where in the file people find these records."""
 
+    def remedy(self, cell: str, column: str, kind: str) -> str:
+        """Return what to declare where a query casts such a cell in vain; nothing where the query is to be edited."""
+
     def find_fault(self) -> DataError | None:
         """Return the error for the first file that nobody can read to its end; None where all can be."""
 

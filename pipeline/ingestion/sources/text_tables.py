@@ -89,7 +89,11 @@ class TextTable:
                 is_readable = f"TRY_CAST({self._text_cell(column)} AS {kind}) IS NOT NULL"
                 if found := self._bad_cells_of_column(path, numbered, column, kind, is_readable):
                     words, bad = found
-                    return DataError(words, where=str(path), todo=f"{_form_words(bad)} {remedy_for(bad, column, kind)}")
+                    return DataError(
+                        words,
+                        where=str(path),
+                        todo=f"{_form_words(bad)} {self.rows.remedy(bad, column, kind) or remedy_for(bad, column, kind)}",
+                    )
         return None
 
     def _type(self, kind: str) -> CellType:

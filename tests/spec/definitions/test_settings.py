@@ -132,7 +132,7 @@ def test_seconds_of_a_lock_are_a_number(monkeypatch: pytest.MonkeyPatch, tmp_pat
 @pytest.mark.parametrize(
     ("section", "words"),
     [
-        ('[source.column_types.nope]\npaid = "DATE"', "names a table that the source does not have as CSV"),
+        ('[source.column_types.nope]\npaid = "DATE"', "names a table that the source does not have as text"),
         ('[source.column_types.order]\npaid = "DATE"', "(did you mean `orders`?)"),
         ('[source.column_types.orders]\npayd = "DATE"', "names `payd`, which no file has (did you mean `paid`?)"),
         ('[source.column_types.orders]\npaid = "MONEY"', "has the type `MONEY`"),

@@ -305,11 +305,11 @@ def test_a_file_that_no_query_names_may_be_anything(shop: Company, lake: Lake, m
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("orders.xlsx", "orders.xlsx is no CSV or Parquet file by its name: save the sheet as CSV (UTF-8)."),
-        ("orders.txt", "orders.txt is no CSV or Parquet file by its name: rename it to .csv, if that is what it is."),
-        ("Orders.jsonl", "Orders.jsonl is no CSV or Parquet file by its name: convert it to CSV or Parquet."),
-        ("orders.zip", "orders.zip is no CSV or Parquet file by its name: unpack it."),
-        ("orders", "orders is no CSV or Parquet file by its name: name it *.csv or *.parquet, if it is one."),
+        ("orders.xlsb", "orders.xlsb is no file of a known kind by its name: save it as .xlsx."),
+        ("orders.txt", "orders.txt is no file of a known kind by its name: rename it to .csv, if that is what it is."),
+        ("Orders.jsonl", "Orders.jsonl is no file of a known kind by its name: convert it to CSV or Parquet."),
+        ("orders.zip", "orders.zip is no file of a known kind by its name: unpack it."),
+        ("orders", "orders is no file of a known kind by its name: name it *.csv or *.parquet, if it is one."),
         ("orders 2024-03.csv", "Where names change, put the file into a folder"),
     ],
 )
