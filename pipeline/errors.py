@@ -5,15 +5,25 @@ Every message says what is wrong, where, and what to do next; none holds a custo
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
+
 
 class PipelineError(Exception):
-    """Base of every error shown to people without a traceback."""
+    """Base of every error shown to people without a traceback.
+
+    `setting` is the path of the setting that is wrong in its file, such as `source.path`, where it is one. `others` are faults of other
+    parts of the same file, found in the same reading.
+    """
 
     exit_code = 1
 
     def __init__(self, what: str, *, where: str = "", todo: str = "") -> None:
         super().__init__(what)
         self.what, self.where, self.todo = what, where, todo
+        self.setting = ""
+        self.others: Sequence[PipelineError] = ()
 
     def __str__(self) -> str:
         lines = [self.what]
@@ -67,3 +77,34 @@ class RefitRefused(PipelineError):
     """A candidate model was refused on purpose; the current model stays valid."""
 
     exit_code = 8
+
+
+OnError = Callable[[str, PipelineError], None]
+"""What to do about a part, by its name, and its error, where the others can be read all the same."""
+
+
+def raise_error(_name: str, error: PipelineError) -> NoReturn:
+    """Raise the error: the first fault ends the reading."""
+    raise error
+
+
+class ErrorCollector:
+    """Errors of parts that are right or wrong independently of each other: each part is tried, whatever is wrong with those before."""
+
+    def __init__(self) -> None:
+        self.errors: list[PipelineError] = []
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Collect the error that ends the block, if one does."""
+        try:
+            yield
+        except PipelineError as error:
+            self.errors.append(error)
+
+    def raise_first(self) -> None:
+        """Raise the first error, with the others at hand; nothing where there is none."""
+        if self.errors:
+            first, *others = [each for error in self.errors for each in (error, *error.others)]
+            first.others = others
+            raise first

@@ -30,10 +30,7 @@ def managed_lists(company: Company, definition: SinkDefinition, publication: Pat
     segments = _rows(publication / f"{SEGMENT_PROFILES.name}.parquet", "scheme", "segment", "title")
     audiences = _rows(publication / f"{AUDIENCES.name}.parquet", "audience", "title")
     schemes = {scheme for scheme, _, _ in segments}
-    _require_names(definition, "schemes", definition.schemes, schemes)
-    _require_names(definition, "audiences", definition.audiences, {name for name, _ in audiences})
-    for field, scheme in definition.field_schemes.items():
-        _require_names(definition, f"fields.{field}", (scheme,), schemes)
+    require_names(definition, schemes, {name for name, _ in audiences}, of="The live publication")
     groups = _scheme_titles(company, schemes) | {
         scheme: title for scheme, title in definition.titles.items() if scheme in schemes and title
     }
@@ -100,10 +97,20 @@ def _scheme_titles(company: Company, schemes: Collection[str]) -> dict[str, str]
     return titles
 
 
-def _require_names(definition: SinkDefinition, key: str, named: tuple[str, ...] | None, known: set[str]) -> None:
+def require_names(definition: SinkDefinition, schemes: Collection[str], audiences: Collection[str], *, of: str) -> None:
+    """Raise ConfigError where a sink names a scheme or an audience that is none of these; messages say whose they are, `of` what."""
+    _require_known(definition, "schemes", definition.schemes, schemes, of)
+    _require_known(definition, "audiences", definition.audiences, audiences, of)
+    for field, scheme in definition.field_schemes.items():
+        _require_known(definition, f"fields.{field}", (scheme,), schemes, of)
+
+
+def _require_known(definition: SinkDefinition, key: str, named: Sequence[str] | None, known: Collection[str], of: str) -> None:
     for name in named or ():
         if name not in known:
-            todo = f"The live publication has: {', '.join(sorted(known)) or 'none'}."
-            raise ConfigError(
+            todo = f"{of} has: {', '.join(sorted(known)) or 'none'}."
+            error = ConfigError(
                 f"`{key}` names `{name}`, which is not published{did_you_mean(name, known)}", where=definition.where, todo=todo
             )
+            error.setting = key
+            raise error

@@ -18,6 +18,7 @@ from pipeline.cli import (
     backfill,
     campaign,
     catalog,
+    check,
     erase,
     explain,
     history,
@@ -53,6 +54,7 @@ def segments() -> None:
 COMMANDS = (
     init.init,
     run.run,
+    check.check,
     backfill.backfill,
     run.summary,
     report.report,

@@ -41,6 +41,7 @@ from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
 from pipeline.definitions.notify import NotifySettings, read_notify
 from pipeline.definitions.past_definitions import PastDefinitions
 from pipeline.definitions.settings import LANGUAGE, MOST_DAYS
+from pipeline.definitions.shipped import SHIPPED
 from pipeline.definitions.surveys import Survey, read_surveys
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import (
@@ -156,7 +157,7 @@ class Company:
         return self._definitions_now(folder, suffix)
 
     def _definitions_now(self, folder: str, suffix: str) -> dict[str, Definition]:
-        ours, theirs = PROJECT_ROOT / folder, self.folder / folder
+        ours, theirs = SHIPPED / folder, self.folder / folder
         files = {path.stem: path for root in (ours, theirs) for path in definition_files(root, suffix)}
         return {name: read_definition(file) for name, file in files.items()}
 
@@ -172,6 +173,21 @@ def load_company(folder: Path) -> Company:
 
     Raises ConfigError naming file and key where something is missing, unknown or of the wrong type.
     """
+    file = require_company_file(folder)
+    definition = read_definition(file)
+    company = read_company(definition, folder)
+    require_queries(company.declared_events, folder / "sources", definition)
+    require_known_files(folder, ours=SHIPPED, data=company.source.folder, events=list(company.events))
+    require_sensible_settings(company, file)
+    require_source_queries(company)
+    company = with_declared_features(company)
+    require_prediction_features(company, file)
+    require_report_scheme(company, file)
+    return company
+
+
+def require_company_file(folder: Path) -> Path:
+    """Return the path of `company.toml`; raises ConfigError where `folder` has none."""
     file = folder / COMPANY_FILE
     if not file.exists() and not file.is_symlink():
         other = did_you_mean(COMPANY_FILE, (path.name for path in definition_files(folder, "")) if folder.is_dir() else ())
@@ -180,16 +196,7 @@ def load_company(folder: Path) -> Company:
             where=str(folder),
             todo="Point --company (or SEGMENTS_COMPANY) at a company folder, such as examples/adventureworks.",
         )
-    definition = read_definition(file)
-    company = read_company(definition, folder)
-    require_queries(company.declared_events, folder / "sources", definition)
-    require_known_files(folder, ours=PROJECT_ROOT, data=company.source.folder, events=list(company.events))
-    require_sensible_settings(company, file)
-    require_source_queries(company)
-    company = with_declared_features(company)
-    require_prediction_features(company, file)
-    require_report_scheme(company, file)
-    return company
+    return file
 
 
 def read_company(definition: Definition, folder: Path) -> Company:

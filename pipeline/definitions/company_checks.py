@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.calendar import is_once_a_day
 from pipeline.definitions.fields import printable_value
 from pipeline.definitions.settings import MOST_DAYS
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ErrorCollector
 from pipeline.lake.tables import Kind
 from pipeline.spelling import did_you_mean
 
@@ -35,10 +35,11 @@ def require_sensible_settings(company: Company, file: Path) -> None:
         "`customer_language` must name a text attribute without personal data": company.customer_language not in texts,
         "`last_day` lies before `first_day`": company.last_day is not None and company.last_day < company.first_day,
     }
-    for fault, is_so in faults.items():
-        if is_so:
-            raise ConfigError(fault, where=str(file), todo="Correct the setting.")
-    _require_fitting_deadline(company, file)
+    found = ErrorCollector()
+    found.errors += [ConfigError(fault, where=str(file), todo="Correct the setting.") for fault, is_so in faults.items() if is_so]
+    with found.collecting():
+        _require_fitting_deadline(company, file)
+    found.raise_first()
 
 
 def _require_fitting_deadline(company: Company, file: Path) -> None:
@@ -62,25 +63,28 @@ def _attributes_of_kind(company: Company, kind: Kind) -> set[str]:
 
 def require_source_queries(company: Company) -> None:
     """Raise ConfigError where a query is missing that every company has."""
+    missing = ErrorCollector()
     for source in ("customers", "order_lines"):
         if not company.source_file(source).is_file():
-            raise ConfigError(
-                f"sources/{source}.sql is missing",
-                where=str(company.folder),
-                todo="Write a query whose columns are those of the table; README shows them.",
-            )
+            todo = "Write a query whose columns are those of the table; README shows them."
+            missing.errors.append(ConfigError(f"sources/{source}.sql is missing", where=str(company.folder), todo=todo))
+    missing.raise_first()
 
 
 def require_prediction_features(company: Company, file: Path) -> None:
     """Raise ConfigError where predictions are to go by what is no declared feature, or no number."""
     kinds = {feature.name: feature.column.kind for feature in company.features}
+    found = ErrorCollector()
     for name in company.prediction_features:
         what = f"`predictions.features` names `{name}`, which is "
         if name not in kinds:
             what += f"no feature of your own{did_you_mean(name, kinds)}"
-            raise ConfigError(what, where=str(file), todo="Declare it in features/; built-in features are used as they are.")
-        if kinds[name] not in (Kind.INTEGER, Kind.MONEY, Kind.NUMBER):
-            raise ConfigError(f"{what}{kinds[name].words}", where=str(file), todo="Name numbers, such as counts and sums.")
+            todo = "Declare it in features/; built-in features are used as they are."
+            found.errors.append(ConfigError(what, where=str(file), todo=todo))
+        elif kinds[name] not in (Kind.INTEGER, Kind.MONEY, Kind.NUMBER):
+            what += kinds[name].words
+            found.errors.append(ConfigError(what, where=str(file), todo="Name numbers, such as counts and sums."))
+    found.raise_first()
 
 
 def require_report_scheme(company: Company, file: Path) -> None:

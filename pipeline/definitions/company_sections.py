@@ -112,11 +112,8 @@ def read_time_zone(content: Fields) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones, or a name too long for a file
-        raise ConfigError(
-            f"`time_zone` is {printable_value(name)}, which is no IANA time zone{did_you_mean(name, available_timezones())}",
-            where=content.where,
-            todo='Write a name such as "Europe/Berlin".',
-        ) from None
+        what = f"is {printable_value(name)}, which is no IANA time zone{did_you_mean(name, available_timezones())}"
+        raise content.refusal("time_zone", what, 'Write a name such as "Europe/Berlin".') from None
 
 
 def read_source(section: Fields, folder: Path, queries: Iterable[str]) -> Source:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ErrorCollector
 from pipeline.lake.tables import ERASURES, RAW_PREFIX, SOURCE_TABLES
 from pipeline.spelling import did_you_mean
 
@@ -76,11 +76,13 @@ def require_known_files(company: Path, *, ours: Path, data: Path | None, events:
     `ours` is the folder of the default definitions: a suite is of one of its tables. `data` is the folder of the source's files,
     which may have any name. `events` are the names of the events that the company may have: each has a query and may have a suite.
     """
+    found = ErrorCollector()
     for path in _entries(company):
         is_data = data is not None and (path.resolve() == data or path.resolve() in data.parents)
         near = "" if is_data or path.name in SUFFIXES else did_you_mean(path.name.lower(), SUFFIXES, cutoff=_FOLDER_CUTOFF)
         if near and path.is_dir():
-            raise ConfigError(f"the folder `{path.name}` is not read{near}", where=str(path), todo="Rename it, or move it away.")
+            what = f"the folder `{path.name}` is not read{near}"
+            found.errors.append(ConfigError(what, where=str(path), todo="Rename it, or move it away."))
     names = {
         "sources": sorted(f"{name}.sql" for name in {*SOURCE_TABLES, ERASURES.name, *events}),
         "features": [],  # any name will do
@@ -101,7 +103,9 @@ def require_known_files(company: Path, *, ours: Path, data: Path | None, events:
             if path.is_dir() and (folder, path.name) == ("segments", "translations"):
                 continue  # looked through once schemes are known
             if not path.name.lower().endswith(NOTES):
-                _require_known_file(path, suffix, names[folder])
+                with found.collecting():
+                    _require_known_file(path, suffix, names[folder])
+    found.raise_first()
 
 
 def unreadable_error(path: Path, error: OSError) -> ConfigError:

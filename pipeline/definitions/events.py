@@ -12,7 +12,7 @@ from pipeline.definitions.definition_files import Definition, definition_files
 from pipeline.definitions.field_records import TableKeys
 from pipeline.definitions.fields import IDENTIFIER, Document, Fields, require_identifier
 from pipeline.definitions.settings import MOST_DAYS
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ErrorCollector
 from pipeline.lake.tables import (
     ALL_TABLES,
     BUILT_IN_EVENTS,
@@ -110,15 +110,18 @@ def read_events(sections: Mapping[str, Any], definition: Definition) -> tuple[Ev
 
 def require_queries(events: Sequence[EventType], folder: Path, definition: Definition) -> None:
     """Raise ConfigError for a declared event whose query is not there; `folder` is that of the queries."""
+    missing = ErrorCollector()
     for event in events:
         if not (folder / f"{event.name}.sql").is_file():
             found = [path.stem for path in definition_files(folder, ".sql")]
             others = [name for name in found if name not in {*SOURCE_TABLES, ERASURES.name, *(each.name for each in events)}]
-            raise ConfigError(
+            error = ConfigError(
                 f"`[events.{event.name}]` has no query: sources/{event.name}.sql is missing{did_you_mean(event.name, others)}",
                 where=_EventPlaces(definition).of_event(event.name),
                 todo=f"Write it; its columns are {', '.join(event.raw_table.column_names)}. Or delete the declaration.",
             )
+            missing.errors.append(error)
+    missing.raise_first()
 
 
 def _read_event(name: str, values: object, places: _EventPlaces) -> EventType:

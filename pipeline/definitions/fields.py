@@ -13,12 +13,13 @@ from datetime import date, datetime
 from typing import Any, NoReturn
 
 from pipeline.definitions.field_records import ANY_NAME, ENTRY, TableKeys, note_field
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.errors import ConfigError, ErrorCollector, PipelineError
 from pipeline.spelling import did_you_mean
 
 LARGEST_NUMBER = 1e15
 LONGEST_TEXT = 200
 LONGEST_SHOWN = 40
+MOST_UNKNOWN = 20  # that are told of together: a file of another kind has nothing but unknown settings
 REQUIRED = object()
 IDENTIFIER = "[a-z][a-z0-9_]*"
 
@@ -73,7 +74,9 @@ class Fields:
 
     def refusal(self, key: str, what: str, todo: str = "") -> PipelineError:
         """Return the error for the field, to be raised."""
-        return self.document.error(f"`{self.name_of(key)}` {what}", todo)
+        error = self.document.error(f"`{self.name_of(key)}` {what}", todo)
+        error.setting = self.name_of(key)
+        return error
 
     def note(self, key: str, **facts: Any) -> None:
         """Write down for the schemas of editors what a reader requires of the field beyond what taking it says; see FieldRecord."""
@@ -217,11 +220,17 @@ class Fields:
 
     def refuse_unknown(self) -> None:
         """Refuse what nobody took."""
+        unknown = ErrorCollector()
         for key in self._values:
             # Cut off: comparing a name of a million letters with all known ones would take minutes.
             hint = did_you_mean(key[:LONGEST_SHOWN], self._known)
             shown = printable_value(key)[1:-1]  # of a long name the end says which it is
-            raise self.document.error(f"`{self.name_of(shown)}` is not a known {self.document.noun}{hint}")
+            error = self.document.error(f"`{self.name_of(shown)}` is not a known {self.document.noun}{hint}")
+            error.setting = self.name_of(key)
+            unknown.errors.append(error)
+            if len(unknown.errors) == MOST_UNKNOWN:
+                break
+        unknown.raise_first()
 
     def _list(self, key: str, *, default: object = REQUIRED) -> list[object]:
         self.note(key, kinds=frozenset({list}))

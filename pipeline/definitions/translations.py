@@ -20,11 +20,12 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.definitions.company import PROJECT_ROOT, Company
+from pipeline.definitions.company import Company
 from pipeline.definitions.definition_files import Definition, definition_files, read_definition
 from pipeline.definitions.fields import Document, Fields
 from pipeline.definitions.settings import LANGUAGE
-from pipeline.errors import ConfigError
+from pipeline.definitions.shipped import SHIPPED
+from pipeline.errors import ConfigError, ErrorCollector
 from pipeline.spelling import did_you_mean
 
 FOLDER = "translations"
@@ -80,6 +81,19 @@ def company_translations(company: Company, names: Mapping[str, Definition]) -> d
     return {name: tuple(sorted(languages.items())) for name, languages in found.items() if languages}
 
 
+def require_own_translations(company: Company, names: Mapping[str, Definition]) -> None:
+    """Raise ConfigError where a translation that the company wrote itself is wrong, in whatever language: all such faults together."""
+    folder, found = company.folder / "segments" / FOLDER, ErrorCollector()
+    with found.collecting():
+        _require_known_files(folder, names)
+    for by_name in _files_by_language(folder).values():
+        for name, file in by_name.items():
+            if name in (*names, FIXED):
+                with found.collecting():
+                    _own_texts(read_definition(file), _sources(names[name]).keys() if name in names else None)
+    found.raise_first()
+
+
 def translated_content(definition: Definition, translations: Translations, language: str) -> dict[str, Any]:
     """Return the content of a scheme's file with each text as a table of texts by language, as far as it is translated.
 
@@ -114,15 +128,17 @@ def documented_translations(document: Mapping[str, Any]) -> dict[str, Translatio
 
 def _require_known_files(folder: Path, schemes: Mapping[str, Any]) -> None:
     """Raise ConfigError for what lies in the company's folder of translations and would never be read."""
+    found = ErrorCollector()
     for path in definition_files(folder, ""):
         if not path.is_dir() or not re.fullmatch(LANGUAGE, path.name):
             todo = "Name a folder for each language, such as translations/tr."
-            raise ConfigError(f"`{FOLDER}/{path.name}` would never be read", where=str(path), todo=todo)
+            found.errors.append(ConfigError(f"`{FOLDER}/{path.name}` would never be read", where=str(path), todo=todo))
+            continue
         for file in definition_files(path, ""):
             if file.suffix != ".toml" or file.stem not in (*schemes, FIXED):
-                hint = did_you_mean(file.stem, schemes)
-                todo = "Name it like the file of the scheme that it translates."
-                raise ConfigError(f"`{FOLDER}/{path.name}/{file.name}` would never be read{hint}", where=str(file), todo=todo)
+                what = f"`{FOLDER}/{path.name}/{file.name}` would never be read{did_you_mean(file.stem, schemes)}"
+                found.errors.append(ConfigError(what, where=str(file), todo="Name it like the file of the scheme that it translates."))
+    found.raise_first()
 
 
 def _places(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -157,7 +173,7 @@ def _files_by_language(folder: Path) -> dict[str, dict[str, Path]]:
 # Ours are part of the program, a hundred files: they change with it alone, and are read once by a process.
 @cache
 def _our_files() -> dict[str, dict[str, Path]]:
-    return _files_by_language(PROJECT_ROOT / "segments" / FOLDER)
+    return _files_by_language(SHIPPED / "segments" / FOLDER)
 
 
 @cache
@@ -176,8 +192,8 @@ def _translations_of(name: str, definition: Definition | None, files: Sequence[d
         texts: dict[str, str] = {}
         if (file := our_files.get(language, {}).get(name)) is not None:
             texts = dict(_our_texts(file))
-            if definition and definition.file.parent != PROJECT_ROOT / "segments":
-                texts = _of_same_source(texts, definition, PROJECT_ROOT / "segments" / f"{name}.toml")
+            if definition and definition.file.parent != SHIPPED / "segments":
+                texts = _of_same_source(texts, definition, SHIPPED / "segments" / f"{name}.toml")
         if (file := own_files.get(language, {}).get(name)) is not None:
             texts |= _own_texts(read_definition(file), known)
         if texts:

@@ -161,7 +161,7 @@ def open_source(extraction: Extraction, staging: Path) -> AbstractContextManager
 
 def _stage_query(company: Company, snapshot: Snapshot, query: SourceQuery, staging: Path, *, by_customer: bool) -> StagedTable:
     """Check the columns that a query gives, then stage its rows in the order in which they come."""
-    table = _table_for_query(company, query.name)
+    table = table_for_query(company, query.name)
     found = snapshot.schema(query)
     check_columns(table, found, query, company.zone)
     wanted = query.select_from_rows([name for name in table.column_names if name in found.names], _night_condition(table, found))
@@ -173,7 +173,7 @@ def _stage_query(company: Company, snapshot: Snapshot, query: SourceQuery, stagi
     return StagedTable(table, path, rows, ignored_columns(table, found), source)
 
 
-def _table_for_query(company: Company, name: str) -> Table:
+def table_for_query(company: Company, name: str) -> Table:
     """Return the table with the columns that its query must give: customers need the company's attributes, prospects may lack them.
 
     Events need every column that is declared.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -39,6 +39,14 @@ def audience_list(campaign: CampaignDefinition) -> str:
 
 def audience_rule(company: Company, campaign: CampaignDefinition) -> str:
     """Return the rule of a campaign's audience, empty for everybody; raises ConfigError for an audience that the company does not have."""
+    if campaign.audience == EVERYBODY or not re.fullmatch(IDENTIFIER, campaign.audience):
+        return rule_of_audience(campaign, ())
+    audiences = load_audiences(company)
+    return rule_of_audience(campaign, [each.name for each in (*audiences.schemes, *audiences.uncomputed)])
+
+
+def rule_of_audience(campaign: CampaignDefinition, known: Collection[str]) -> str:
+    """Return the rule as `audience_rule` does, where the company's audiences are `known` by name."""
     named = campaign.audience
     if named == EVERYBODY:
         return ""
@@ -46,8 +54,6 @@ def audience_rule(company: Company, campaign: CampaignDefinition) -> str:
         return f"{found[1]}.segment = '{found[2]}'"
     if not re.fullmatch(IDENTIFIER, named):
         return named
-    audiences = load_audiences(company)
-    known = [each.name for each in (*audiences.schemes, *audiences.uncomputed)]
     if named not in known:
         what = f"`audience` is `{named}`, which is no audience of this company{did_you_mean(named, known)}"
         todo = f"Write {EVERYBODY}, the name of a file of audiences/, a segment such as lifecycle.at_risk, or a rule."

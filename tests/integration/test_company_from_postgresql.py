@@ -13,6 +13,7 @@ from support.nights import run_night, tree_bytes
 
 from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.lake.lake import Lake
+from pipeline.operations.check import check_company
 
 DEMO = PROJECT_ROOT / "examples" / "adventureworks"
 POSTGRESQL_TYPES = {"UTINYINT": "SMALLINT", "DOUBLE": "DOUBLE PRECISION", "VARCHAR": "TEXT"}
@@ -62,3 +63,19 @@ def test_files_and_postgresql_give_the_same_bytes_and_the_segments_arrive(
         counts = connection.execute(counted).fetchone()
     # Nine schemes are for everybody, five for people and four for the 701 firms.
     assert counts == (9 * 21_244 + 5 * 20_543 + 4 * 701, 18, 21_244)
+
+
+def test_a_check_has_the_database_describe_each_query(company_in_postgresql: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One database for several faults, as filling it takes longest."""
+    assert check_company(company_in_postgresql).problems == ()
+    customers, lines = (company_in_postgresql / "sources" / f"{name}.sql" for name in ("customers", "order_lines"))
+    customers.write_text(f"SELECT customer_id, '1' AS yearly_income FROM (\n{customers.read_text('utf-8')}\n) AS given", "utf-8")
+    lines.write_text(lines.read_text("utf-8").replace("SELECT", "SELECT no_such_column,", 1), "utf-8")
+    found = check_company(company_in_postgresql)
+    assert found.exit_code == 5
+    whats = [problem.what for problem in found.problems]
+    assert any("customers.yearly_income is text, declared" in what for what in whats)
+    assert any("no_such_column" in what for what in whats)
+    monkeypatch.setenv("SEGMENTS_CONNECTION_SHOP", "postgresql://nobody@127.0.0.1:1/shop")
+    [problem] = check_company(company_in_postgresql).problems
+    assert (problem.exit_code, problem.what) == (7, "the database could not be reached")

@@ -5,7 +5,7 @@ Their rules are those of schemes, and may look at the segment of any scheme. No 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline.definitions.audiences.named_audiences import audiences_in_order, audiences_named, rules_by_audience
+from pipeline.definitions.audiences.named_audiences import audiences_in_order, audiences_in_rules, audiences_named, rules_by_audience
 from pipeline.definitions.company import Company
 from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.features import feature_digests
@@ -34,7 +34,7 @@ from pipeline.definitions.schemes.scheme_vocabulary import LoadedSchemes, cluste
 from pipeline.definitions.schemes.score_methods import methods_of_scheme, scores_named
 from pipeline.definitions.schemes.segment_files import FileContext
 from pipeline.definitions.schemes.strategies import Strategy, read_strategy, read_translated_text
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, OnError, PipelineError, raise_error
 from pipeline.spelling import did_you_mean
 
 MEMBER = "member"
@@ -80,21 +80,43 @@ def expiry_words(audience: Scheme) -> str:
 @lru_cache(maxsize=8)
 def _audiences_of_inputs(inputs: _AudienceInputs) -> Schemes:
     """Return the audiences; cached, as a night asks for them in several steps."""
-    loaded = read_schemes(inputs.schemes.company)
-    by_name: dict[str, Scheme | None] = {definition.file.stem: None for definition in inputs.definitions}
-    for definition in audiences_in_order(inputs.definitions):
-        by_name[definition.file.stem] = read_audience(loaded, definition, others=by_name)
-    audiences = [audience for _, audience in sorted(by_name.items()) if audience is not None]
+    audiences = list(read_each_audience(read_schemes(inputs.schemes.company), inputs.definitions).values())
     reasons = {each.name: f"needs {', '.join(each.missing)}" for each in audiences if each.missing}
     return Schemes(tuple(each for each in audiences if not each.missing), reasons, tuple(each for each in audiences if each.missing))
 
 
+def read_each_audience(loaded: LoadedSchemes, definitions: Sequence[Definition], on_error: OnError = raise_error) -> dict[str, Scheme]:
+    """Return the audiences that can be read by name, each after those that its rules name.
+
+    `on_error` is handed the name and the fault of each other one; by default it is raised. What names an audience that could not be
+    read is left out without a word: nobody knows whether it is right.
+    """
+    by_name: dict[str, Scheme | None] = {definition.file.stem: None for definition in definitions}
+    left_out: set[str] = set()
+    for definition in audiences_in_order(definitions):
+        name = definition.file.stem
+        if left_out.intersection(audiences_in_rules(definition)):
+            left_out.add(name)
+            continue
+        try:
+            by_name[name] = read_audience(loaded, definition, others=by_name)
+        except PipelineError as error:
+            on_error(name, error)
+            left_out.add(name)
+    return {name: audience for name, audience in sorted(by_name.items()) if audience is not None}
+
+
 def audience_of_rule(company: Company, rule: str) -> Scheme:
     """Return the audience of a rule that no file holds; raises ConfigError, with a caret, as for a rule of a file."""
-    values = {"title": UNNAMED, "purpose": "To be counted.", "owner": UNNAMED, "rule": rule}
     audiences = load_audiences(company) if audiences_named([rule]) else Schemes((), {})
     others = {each.name: each for each in (*audiences.schemes, *audiences.uncomputed)}
-    return read_audience(read_schemes(company), Definition(Path(UNNAMED), ""), values=values, others=others)
+    return read_rule_as_audience(read_schemes(company), rule, others)
+
+
+def read_rule_as_audience(loaded: LoadedSchemes, rule: str, others: Mapping[str, Scheme]) -> Scheme:
+    """Return what `audience_of_rule` does, of schemes that are loaded already, and with the audiences that the rule may name."""
+    values = {"title": UNNAMED, "purpose": "To be counted.", "owner": UNNAMED, "rule": rule}
+    return read_audience(loaded, Definition(Path(UNNAMED), ""), values=values, others=others)
 
 
 def read_audience(

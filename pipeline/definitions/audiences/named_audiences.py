@@ -24,7 +24,7 @@ def audiences_named(texts: Iterable[str]) -> list[str]:
 def audiences_in_order(definitions: Sequence[Definition]) -> list[Definition]:
     """Return `definitions`, each after those that its rules name; raises ConfigError for a circle, with its path."""
     by_name = {definition.file.stem: definition for definition in definitions}
-    named = {name: set(audiences_named(_texts(definition))) & by_name.keys() for name, definition in by_name.items()}
+    named = {name: set(audiences_in_rules(definition)) & by_name.keys() for name, definition in by_name.items()}
     graph = TopologicalSorter({name: sorted(named[name]) for name in sorted(named)})
     try:
         return [by_name[name] for name in graph.static_order()]
@@ -41,10 +41,11 @@ def _place_of_name(name: str, definition: Definition) -> str:
     return next((f"{definition.file}:{number}" for number, line in lines if named.search(line)), str(definition.file))
 
 
-def _texts(definition: Definition) -> list[str]:
+def audiences_in_rules(definition: Definition) -> list[str]:
+    """Return the names of the audiences that the rules of a file name, as far as they can be read, in order."""
     # What names no audience needs no reading yet; TOML may write any letter as an escape.
     may_name = "audience" in definition.text.lower() or "\\" in definition.text
-    return rule_texts(definition.toml()) if may_name else []
+    return audiences_named(rule_texts(definition.toml()) if may_name else [])
 
 
 def rules_by_audience(audiences: Mapping[str, Scheme | None], named: Mapping[str, Scheme], where: str) -> dict[str, exp.Expression | None]:

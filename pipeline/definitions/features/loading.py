@@ -32,7 +32,7 @@ from pipeline.definitions.rules.day_windows import DayWindow, Period
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.definitions.rules.types import TypedNode, typed_column
 from pipeline.definitions.settings import MOST_DAYS
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, OnError, PipelineError, raise_error
 from pipeline.lake.tables import VISITS_SOURCE, Column, Kind
 from pipeline.spelling import did_you_mean
 
@@ -63,19 +63,31 @@ class FeatureText:
 
 
 def read_features(
-    features: Mapping[str, Definition], schemes: Iterable[Definition], columns: Iterable[Column], sources: Mapping[str, EventSource]
+    features: Mapping[str, Definition],
+    schemes: Iterable[Definition],
+    columns: Iterable[Column],
+    sources: Mapping[str, EventSource],
+    on_error: OnError = raise_error,
 ) -> tuple[DeclaredFeature, ...]:
     """Return the features that files declare and those that rules of `schemes` hold, each after the ones that it looks at.
 
     `columns` are the built-in features and attributes, `sources` the tables of events. Raises ConfigError with file, line and column.
+    Where a feature itself is wrong, and not its name, `on_error` is handed the name and the fault, by default to be raised, and the
+    feature is left out, with those that look at it.
     """
     known = {column.name: column for column in columns}
     texts = _feature_texts(features, known)
     declared: list[DeclaredFeature] = []
     for name in _loading_order(texts):
+        if _features_looked_at(texts[name]) & texts.keys() - known.keys():
+            continue
         kinds = {column.name: column.kind for column in known.values()}
         separators = {column.name: column.separator for column in known.values() if column.separator}
-        feature = _read_feature(texts[name], Vocabulary(kinds, separators=separators, sources=sources))
+        try:
+            feature = _read_feature(texts[name], Vocabulary(kinds, separators=separators, sources=sources))
+        except PipelineError as error:
+            on_error(name, error)
+            continue
         known[name] = feature.column
         declared.append(feature)
     return (*declared, *_features_in_rules(schemes, {column.name: column.kind for column in known.values()}, sources))
@@ -100,7 +112,7 @@ def _feature_texts(files: Mapping[str, Definition], names: Container[str]) -> di
 
 def _loading_order(texts: Mapping[str, FeatureText]) -> list[str]:
     """Return the names of features, each after those it looks at; raises ConfigError for a circle."""
-    words = {name: _names_outside_aggregates(str(text.settings.get("value", ""))) for name, text in texts.items()}
+    words = {name: _features_looked_at(text) for name, text in texts.items()}
     graph = TopologicalSorter({name: sorted(words[name] & texts.keys()) for name in sorted(texts)})
     try:
         return list(graph.static_order())
@@ -110,9 +122,9 @@ def _loading_order(texts: Mapping[str, FeatureText]) -> list[str]:
         raise ConfigError(what, where=texts[path[0]].where("value"), todo="Make one of them of events alone.") from None
 
 
-def _names_outside_aggregates(value: str) -> set[str]:
+def _features_looked_at(text: FeatureText) -> set[str]:
     """Return the words of a value that may name features: within an aggregate names are columns, and within quotes there are none."""
-    left = _QUOTED.sub("''", value)
+    left = _QUOTED.sub("''", str(text.settings.get("value", "")))
     while call := AGGREGATE_CALL.search(left):
         end, opened = call.end(), 1
         while opened and end < len(left):

@@ -20,7 +20,7 @@ from pipeline.definitions.schemes.cluster_features import TODO, ClusterFeature, 
 from pipeline.definitions.schemes.fixed_segments import TITLES, UNCLUSTERED, texts_of_fixed
 from pipeline.definitions.schemes.loading import SchemeInputs, load_schemes
 from pipeline.definitions.schemes.quantile_limits import quantiles_of
-from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, joined_columns_of
+from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, Scheme, joined_columns_of
 from pipeline.definitions.schemes.sql import membership_statement
 from pipeline.definitions.schemes.strategies import LIFECYCLE, Strategy, read_card, read_strategy, require_budget_shares
 from pipeline.errors import ConfigError
@@ -123,14 +123,20 @@ def _cluster_schemes_of_inputs(inputs: SchemeInputs) -> tuple[ClusterScheme, ...
         if values.get("kind") == KIND:
             scheme = read_cluster_scheme(definition.file.stem, definition, values, inputs.company)
             scheme = replace(scheme, fixed_titles=fixed)
-            schemes.append(_limit_to_segment(scheme, inputs.company, definition.file) if scheme.within else scheme)
+            # What most companies do not need is not read: loading every other scheme takes longest.
+            others = {each.name: each for each in load_schemes(inputs.company).schemes} if scheme.within else {}
+            schemes.append(limit_to_segment(scheme, others, definition.file))
     return tuple(schemes)
 
 
-def _limit_to_segment(scheme: ClusterScheme, company: Company, file: Path) -> ClusterScheme:
-    """Return the scheme with the statement of the customers that it is `within`."""
+def limit_to_segment(scheme: ClusterScheme, by_name: Mapping[str, Scheme], file: Path) -> ClusterScheme:
+    """Return the scheme with the statement of the customers that it is `within`, if any; `by_name` are the schemes decided by rules.
+
+    Raises ConfigError where there is no such segment, or a fit could not find its customers by features alone.
+    """
+    if not scheme.within:
+        return scheme
     other, _, segment = scheme.within.partition(".")
-    by_name = {each.name: each for each in load_schemes(company).schemes}
     known = [f"{name}.{each.id}" for name, found in by_name.items() for each in found.segments]
     if scheme.within not in known:
         what = f"`within` is {printable_value(scheme.within)}, which is no segment of this company{did_you_mean(scheme.within, known)}"

@@ -44,7 +44,7 @@ from pipeline.definitions.schemes.segment_files import (
 from pipeline.definitions.schemes.strategies import read_strategy, read_translated_text, require_budget_shares
 from pipeline.definitions.translations import FIXED, Translations, company_translations, translated_content
 from pipeline.definitions.value_lists import list_digests
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ErrorCollector, OnError, PipelineError, raise_error
 from pipeline.lake.tables import Kind
 from pipeline.spelling import did_you_mean
 
@@ -137,6 +137,21 @@ def _methods_and_stays(
 @lru_cache(maxsize=8)
 def _schemes_of_inputs(inputs: SchemeInputs) -> Schemes:
     """Return the schemes; cached, as a night asks for them in several steps and proving takes longest."""
+    loaded = read_each_scheme(inputs)
+    by_name = [loaded.schemes[name] for name in sorted(loaded.schemes)]
+    return Schemes(
+        tuple(scheme for scheme in by_name if not scheme.missing),
+        dict(_reasons_not_computed(inputs.company, by_name)),
+        tuple(scheme for scheme in by_name if scheme.missing),
+    )
+
+
+def read_each_scheme(inputs: SchemeInputs, on_error: OnError = raise_error) -> LoadedSchemes:
+    """Return the schemes that can be read, each after those that it looks at.
+
+    `on_error` is handed the name and the fault of each other one; by default it is raised. What looks at a scheme that could not be
+    read is left out without a word: nobody knows whether it is right.
+    """
     company, definitions = inputs.company, {definition.file.stem: definition for definition in inputs.definitions}
     parsed = inputs.contents()
     contents = {name: values for name, values in parsed.items() if values.get("kind") != "clusters"}
@@ -145,13 +160,13 @@ def _schemes_of_inputs(inputs: SchemeInputs) -> Schemes:
     loaded = LoadedSchemes(company, clusters, company_score_methods(definitions), stays, fixed=inputs.fixed)
     named = {name: referenced_schemes(values) for name, values in contents.items()}
     for name in loading_order(named, {name: definitions[name].file for name in contents}):
-        loaded.schemes[name] = _read_scheme(loaded, definitions[name], contents[name], named[name])
-    by_name = [loaded.schemes[name] for name in sorted(loaded.schemes)]
-    return Schemes(
-        tuple(scheme for scheme in by_name if not scheme.missing),
-        dict(_reasons_not_computed(company, by_name)),
-        tuple(scheme for scheme in by_name if scheme.missing),
-    )
+        if any(other in contents and other not in loaded.schemes for other in named[name]):
+            continue
+        try:
+            loaded.schemes[name] = _read_scheme(loaded, definitions[name], contents[name], named[name])
+        except PipelineError as error:
+            on_error(name, error)
+    return loaded
 
 
 def _reasons_not_computed(company: Company, schemes: Sequence[Scheme]) -> Iterator[tuple[str, str]]:
@@ -169,31 +184,44 @@ def _read_scheme(loaded: LoadedSchemes, definition: Definition, values: dict[str
     content = Fields(values, Document(str(file)))
     kind: Any = content.choice("kind", (*KINDS, "clusters"))
     vocabulary, quantiles, missing = read_vocabulary(loaded, content, named, rule_texts(values))
+    # What does not depend on what is wrong is read all the same: whoever mends a file wants to hear of all of it.
+    found, strategy = ErrorCollector(), None
+    evidence: tuple[str, ...] = ()
+    own_methods: ScoreMethods = {}
     title, titles = read_translated_text(content, "title", language)
     question, questions = read_translated_text(content, "question", language)
+    level = content.choice("level", LEVELS)
+    with found.collecting():
+        evidence = read_evidence(content, vocabulary.names)
+    with found.collecting():
+        strategy = read_strategy(content, language)
     scheme = Scheme(
         name=file.stem,
         title=title,
         titles=titles,
-        level=content.choice("level", LEVELS),
+        level=level,
         question=question,
         questions=questions,
         kind=kind,
-        evidence=read_evidence(content, vocabulary.names),
+        evidence=evidence,
         segments=(),
         file=file,
         missing=missing,
-        strategy=read_strategy(content, language),
+        strategy=strategy,
         parameters={**vocabulary.parameters, **quantiles},
         quantiles=quantiles,
         vocabulary=vocabulary if quantiles else None,
         references=schemes_referred_to(loaded, named),
         clusters=clusters_referred_to(loaded, named),
     )
-    own_methods = read_score_methods(content)
     context = FileContext(definition, vocabulary, language, fixed=loaded.fixed)
-    scheme = _read_applies_to(scheme, content, context)
-    scheme = _read_rules(scheme, content, context) if kind == "rules" else _read_values(scheme, content, context)
+    with found.collecting():
+        own_methods = read_score_methods(content)
+    with found.collecting():
+        scheme = _read_applies_to(scheme, content, context)
+    with found.collecting():
+        scheme = _read_rules(scheme, content, context) if kind == "rules" else _read_values(scheme, content, context)
+    found.raise_first()
     content.refuse_unknown()
     require_parameters_used(scheme, definition.text)
     scores = scores_named(scheme.trees, scheme.evidence)
@@ -265,10 +293,13 @@ def _read_segments(content: Fields, context: FileContext, *, is_scored: bool = F
         raise ConfigError("there are no segments, so customers are left without a segment", where=content.where, todo="Add [[segment]].")
     parts = [Fields(table, content.document, f"segment {number}: ") for number, table in enumerate(tables, 1)]
     locations = segment_locations(context.definition, len(parts))
-    segments = tuple(
-        read_segment(part, context.at_line(where), is_scored=is_scored, is_tier=is_tier)
-        for part, where in zip(parts, locations, strict=True)
-    )
+    found = ErrorCollector()
+    read: list[Segment] = []
+    for part, where in zip(parts, locations, strict=True):
+        with found.collecting():
+            read.append(read_segment(part, context.at_line(where), is_scored=is_scored, is_tier=is_tier))
+    found.raise_first()
+    segments = tuple(read)
     # After all are read: a segment that is wrong in itself is reported before two that share a name.
     ids = [segment.id for segment in segments]
     for index, name in enumerate(ids):

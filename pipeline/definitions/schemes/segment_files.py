@@ -15,8 +15,9 @@ from pipeline.definitions.fields import Fields, require_identifier
 from pipeline.definitions.rules import Vocabulary, parse_rule, parse_score
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, Segment, Signals
 from pipeline.definitions.schemes.strategies import read_strategy, read_translated_text
+from pipeline.definitions.toml_lines import setting_line
 from pipeline.definitions.translations import Translations
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ErrorCollector
 from pipeline.lake.tables import Kind
 from pipeline.spelling import did_you_mean
 
@@ -61,7 +62,10 @@ def segment_locations(definition: Definition, count: int) -> list[str]:
         elif found and _DECISIVE_LINE.match(line):
             found[-1] = number
     file: Path = definition.file
-    return [f"{file}:{line}" for line in found] if len(found) == count else [str(file)] * count
+    if len(found) == count:
+        return [f"{file}:{line}" for line in found]
+    inline = [setting_line(definition.text, f"segment {number}: id") for number in range(1, count + 1)]
+    return [f"{file}:{line}" if line else str(file) for line in inline]
 
 
 def read_evidence(content: Fields, names: Mapping[str, Kind]) -> tuple[str, ...]:
@@ -89,24 +93,31 @@ def read_segment(content: Fields, context: FileContext, *, is_scored: bool, is_t
     content.note_named("crosswalk", kinds=frozenset({str}))
     title, titles = read_translated_text(content, "title", context.language)
     description, descriptions = read_translated_text(content, "description", context.language)
+    found, strategy = ErrorCollector(), None
+    name = content.take("id", str)
+    crosswalk = content.take("crosswalk", dict, default={})
+    with found.collecting():
+        strategy = read_strategy(content, context.language)
     segment = Segment(
-        id=content.take("id", str),
+        id=name,
         title=title,
         description=description,
         titles=titles,
         descriptions=descriptions,
-        crosswalk=content.take("crosswalk", dict, default={}),
-        strategy=read_strategy(content, context.language),
+        crosswalk=crosswalk,
+        strategy=strategy,
     )
-    require_identifier(segment.id, "`id`", context.where)
-    _require_texts(segment.crosswalk.values(), "`crosswalk`", context.where)
-    if is_tier:
-        content.note("below", low=0, high=1)
-        below = content.take("below", (int, float), default=None)
-        segment = replace(segment, below=None if below is None else float(below))
-    else:
-        segment = _read_decision(segment, content, context, is_scored=is_scored)
-    content.refuse_unknown()
+    with found.collecting():
+        require_identifier(segment.id, "`id`", context.where)
+        _require_texts(segment.crosswalk.values(), "`crosswalk`", context.where)
+        if is_tier:
+            content.note("below", low=0, high=1)
+            below = content.take("below", (int, float), default=None)
+            segment = replace(segment, below=None if below is None else float(below))
+        else:
+            segment = _read_decision(segment, content, context, is_scored=is_scored)
+        content.refuse_unknown()
+    found.raise_first()
     return segment
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -25,16 +26,29 @@ def check_columns(table: Table, found: pa.Schema, query: SourceQuery, zone: Zone
     for name in found.names:
         if found.names.count(name) > 1:
             raise ConfigError(f"{query.name} has two columns named {name}", where=str(query.file), todo="Select it once.")
+    if faults := column_faults(table, found, query, zone):
+        raise _schema_drift(
+            "\n".join(f"{fault.what}: {fault.remedy}" if fault.remedy else fault.what for fault in faults), table, found, query
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFault:
+    """What is wrong with columns of a query, and what to write instead; nothing where that depends on what is lacking."""
+
+    column: str
+    what: str
+    remedy: str = ""
+
+
+def column_faults(table: Table, found: pa.Schema, query: SourceQuery, zone: ZoneInfo) -> list[ColumnFault]:
+    """Return what `check_columns` refuses of columns that have each a name of their own."""
     lacking = [column.name for column in table.columns if column.required and column.name not in found.names]
-    if lacking:
-        spare = [name for name in found.names if name not in table.column_names]
-        wrong = ", ".join(f"{name}{did_you_mean(name, spare)}" for name in lacking)
-        raise _schema_drift(f"{query.name} lacks {wrong}", table, found, query)
-    problems = [
-        _column_problem(table, column, found.field(column.name), query, zone) for column in table.columns if column.name in found.names
-    ]
-    if any(problems):
-        raise _schema_drift("\n".join(filter(None, problems)), table, found, query)
+    spare = [name for name in found.names if name not in table.column_names]
+    wrong = ", ".join(f"{name}{did_you_mean(name, spare)}" for name in lacking)
+    given = (column for column in table.columns if column.name in found.names)
+    faults = [_column_fault(table, column, found.field(column.name), query, zone) for column in given]
+    return [*([ColumnFault("", f"{query.name} lacks {wrong}")] if lacking else []), *filter(None, faults)]
 
 
 def ignored_columns(table: Table, found: pa.Schema) -> str:
@@ -80,19 +94,19 @@ _ACCEPTED: dict[Kind, Callable[[pa.DataType], bool]] = {
 _KINDS_TO_DECLARE = (Kind.FLAG, Kind.INTEGER, Kind.MONEY, Kind.NUMBER, Kind.DATE, Kind.INSTANT, Kind.TEXT)
 
 
-def _column_problem(table: Table, column: Column, found: pa.Field, query: SourceQuery, zone: ZoneInfo) -> str:
+def _column_fault(table: Table, column: Column, found: pa.Field, query: SourceQuery, zone: ZoneInfo) -> ColumnFault | None:
     if types.is_null(found.type) or _ACCEPTED[column.kind](found.type):
-        return ""
+        return None
     name = f"{query.name}.{column.name}"
     words = f"{name} is {_type_words(found.type)}, declared {column.kind.words}"
     write = f"write {_cast_to_write(column, found.type, query, zone)}"
     section = _declaring_section(table, column, query)
     if not section:
-        return f"{words}: {write}"
+        return ColumnFault(column.name, words, write)
     fitting = next((kind for kind in _KINDS_TO_DECLARE if _ACCEPTED[kind](found.type)), None)
     declare = f'declare `kind = "{fitting.name.lower()}"` under [{section}] of company.toml' if fitting else ""
     remedies = [declare, write] if column.kind is Kind.TEXT else [write, declare]
-    return f"{words}: {', or '.join(filter(None, remedies))}"
+    return ColumnFault(column.name, words, ", or ".join(filter(None, remedies)))
 
 
 def _declaring_section(table: Table, column: Column, query: SourceQuery) -> str:

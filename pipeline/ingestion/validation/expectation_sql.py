@@ -41,6 +41,11 @@ def suite_statement(suite: SuiteDefinition, parameters: Mapping[str, Any]) -> ex
     return exp.select(exp.alias_(exp.Count(this=exp.Star()), CHECKED_COUNT), *failures).from_(table)
 
 
+def require_countable(arguments: Arguments) -> None:
+    """Raise ConfigError naming file and rule where SQL cannot count the expectation with these arguments."""
+    _failed_count(arguments, exp.to_table(arguments.suite.table.name))
+
+
 def _failed_count(arguments: Arguments, table: exp.Table) -> exp.Expr:
     kind = str(arguments.entry.get("type"))
     if kind not in EXPECTATIONS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from pipeline.errors import ConfigError
 from pipeline.ingestion.validation.expectation_counts import count_failures_in_memory, is_about_table
 from pipeline.ingestion.validation.expectation_sql import is_known_to_sql
 from pipeline.ingestion.validation.frames import pandas_frame
-from pipeline.ingestion.validation.suites import SuiteDefinition, ValidationRule, load_suite_definition
+from pipeline.ingestion.validation.suites import SuiteDefinition, ValidationRule, columns_named, load_suite_definition
 from pipeline.lake.spared_imports import spared_imports
 from pipeline.lake.tables import Table
 from pipeline.spelling import did_you_mean
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 # Positions of broken rows, but no sample of their values, which would end up in results and logs.
 POSITIONS_ONLY = {"result_format": "COMPLETE", "partial_unexpected_count": 0, "return_unexpected_index_query": False}
-COLUMN_KEYS = ("column", "column_A", "column_B", "column_list", "column_set")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ class Suite:
     @cached_property
     def columns(self) -> frozenset[str]:
         """Names of the columns that the rules read."""
-        return frozenset(name for entry in self.definition.entries for name in _columns_of(entry))
+        return frozenset(name for entry in self.definition.entries for name in columns_named(entry))
 
     @cached_property
     def expectations(self) -> ExpectationSuite:
@@ -143,13 +142,6 @@ def load_suite(company: Company, table: Table) -> Suite:
 
 def _finding_without_rows(rule: ValidationRule, entry: Mapping[str, Any], failed: int) -> RuleFinding:
     return RuleFinding(rule, failed, is_about_rows=not is_about_table(entry), positions=np.empty(0, np.int64))
-
-
-def _columns_of(entry: Mapping[str, Any]) -> Iterator[str]:
-    kwargs = entry.get("kwargs") or {}
-    for key in COLUMN_KEYS:
-        value = kwargs.get(key, [])
-        yield from [value] if isinstance(value, str) else value
 
 
 def _build_library_suite(definition: SuiteDefinition) -> ExpectationSuite:

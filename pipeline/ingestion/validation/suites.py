@@ -18,6 +18,7 @@ from pipeline.ingestion.validation.event_suites import event_expectations
 from pipeline.lake.tables import EventType, Table
 
 CRITICAL, WARNING = "critical", "warning"
+COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list", "column_set")
 WHOLE_TABLE = "table_"  # how the name of a rule about a whole table begins
 
 RuleResult = dict[str, Any]
@@ -90,6 +91,14 @@ def _event_suite(company: Company, event: EventType, table: Table, own: Definiti
     entries = event_expectations(event, content["expectations"])
     digest = sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()[:16]
     return SuiteDefinition(table, file, digest, content.get("meta") or {}, entries, tuple(_read_rules(entries, file)))
+
+
+def columns_named(entry: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the columns that an expectation reads."""
+    kwargs = entry.get("kwargs") or {}
+    for argument in COLUMN_ARGUMENTS:
+        value = kwargs.get(argument, [])
+        yield from [value] if isinstance(value, str) else value
 
 
 def suite_parameters(company: Company, night: date) -> dict[str, Any]:

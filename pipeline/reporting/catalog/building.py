@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.definitions.company import PROJECT_ROOT, Company
+from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.schemes import STRATEGY_TEXTS, ClusterScheme, Scheme, Schemes, Segment, Strategy, scheme_digest
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
+from pipeline.definitions.shipped import SHIPPED
 from pipeline.models.clusters import UNCLUSTERED, outside_words, translated_title
 from pipeline.reporting.catalog.entries import (
     Catalog,
@@ -185,7 +186,7 @@ def _cluster_entry(context: CatalogContext, scheme: ClusterScheme, file: Path, u
 def file_words(company: Company, file: Path) -> str:
     """Say where a definition stands: from the house down, else from the company's folder down, and never from the root of a disk."""
     # The house comes first, since the examples are companies whose folders lie within it.
-    for root, name in ((PROJECT_ROOT, ""), (company.folder.resolve(), company.folder.name)):
+    for root, name in ((SHIPPED, ""), (company.folder.resolve(), company.folder.name)):
         if file.resolve().is_relative_to(root):
             return str(Path(name) / file.resolve().relative_to(root))
     return file.name

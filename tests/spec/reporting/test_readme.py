@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import typer.main
+import yaml
 from support.nights import run_night
 from typer._click.core import Command
 from typer.core import TyperGroup
@@ -121,6 +122,17 @@ def command_of(words: list[str]) -> tuple[Command, list[str]]:
     if isinstance(command, TyperGroup):
         return command.commands[words[2]], words[3:]
     return command, words[2:]
+
+
+def test_every_command_of_a_workflow_parses() -> None:
+    page = (DOCS / "guides" / "pull-requests.md").read_text("utf-8")
+    [workflow] = yaml.safe_load_all(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
+    scripts = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    called = [shlex.split(words) for script in scripts for words in re.findall(r"\bsegments (?:check|plan|apply)[ \w-]*", script)]
+    assert {words[1] for words in called} == {"check", "plan", "apply"}
+    for words in called:
+        command, given = command_of(words)
+        command.make_context(words[1], [*given, *(["PLAN"] if words[1] == "apply" else [])])
 
 
 def commands_of(page: str) -> Iterator[list[str]]:

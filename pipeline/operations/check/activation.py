@@ -1,0 +1,80 @@
+"""Sinks and campaigns: what their files say, and whether the schemes and audiences that they name are there."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.activation.sinks import open_sink, sink_class
+from pipeline.activation.vocabulary import require_names
+from pipeline.definitions.audiences.loading import read_rule_as_audience
+from pipeline.definitions.campaigns import EVERYBODY, CampaignDefinition, read_campaign
+from pipeline.definitions.definition_files import Definition, definition_files, read_definition
+from pipeline.definitions.features import read_features
+from pipeline.definitions.sinks import KINDS, SinkDefinition, read_sink
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import CUSTOMER_FEATURES
+from pipeline.measurement.audience import rule_of_audience
+from pipeline.operations.check.problems import ProblemList
+from pipeline.operations.check.schemes import CheckedSchemes
+from pipeline.spelling import did_you_mean
+
+# A sink is made with an address, and connects to it when it is first used: which one is a matter of the deployment, and not of the folder.
+_ANY_ADDRESS = "https://user:secret@sink.invalid/path"
+_WORD = re.compile(r"\w+")
+
+
+def check_sinks(checked: CheckedSchemes, found: ProblemList) -> int:
+    """Add what is wrong with the company's sinks, and return how many there are; nothing is connected to."""
+    files = definition_files(checked.company.folder / "sinks", ".toml")
+    for file in files:
+        with found.collecting():
+            sink = read_sink(file.stem, read_definition(file))
+            with found.collecting():
+                _require_settings(sink, checked.company.folder)
+            if not checked.unsound.intersection((*(sink.schemes or ()), *(sink.audiences or ()), *sink.field_schemes.values())):
+                require_names(sink, checked.scheme_names, checked.audiences.keys(), of="The company")
+    return len(files)
+
+
+def _require_settings(sink: SinkDefinition, folder: Path) -> None:
+    """Raise ConfigError for settings that the kind of a sink does not know; of a class of one's own, where there is none such."""
+    if sink.kind in KINDS:
+        open_sink(sink, lambda _name: _ANY_ADDRESS, folder, clock=lambda: datetime.now(UTC)).close()
+    else:
+        sink_class(sink)
+
+
+def check_campaigns(checked: CheckedSchemes, found: ProblemList) -> int:
+    """Add what is wrong with the company's campaigns, and return how many there are."""
+    files = definition_files(checked.company.folder / "campaigns", ".toml")
+    for file in files:
+        with found.collecting():
+            campaign = read_campaign(read_definition(file))
+            if checked.unsound.intersection((*_WORD.findall(campaign.audience), campaign.scheme)):
+                found.leave_out(file)
+            else:
+                _require_audience(checked, campaign)
+    return len(files)
+
+
+def _require_audience(checked: CheckedSchemes, campaign: CampaignDefinition) -> None:
+    """Raise ConfigError where the campaign names a scheme or an audience that there is no file of, or its rule is none."""
+    if campaign.scheme not in checked.scheme_names:
+        what = f"`scheme` is `{campaign.scheme}`, which is no scheme{did_you_mean(campaign.scheme, checked.scheme_names)}"
+        raise ConfigError(what, where=campaign.where, todo="Name a file of segments/, ours or yours, without its ending.")
+    if campaign.audience == EVERYBODY or checked.loaded is None:
+        return
+    rule, company = rule_of_audience(campaign, checked.audiences.keys()), checked.company
+    try:
+        # Aggregates within the rule are features of their own.
+        definition = Definition(Path(campaign.where), f"rule = {json.dumps(rule)}")
+        own = read_features({}, [definition], company.table(CUSTOMER_FEATURES).columns, company.event_sources)
+        features = {each.name: each for each in (*own, *company.features)}
+        loaded = replace(checked.loaded, company=replace(company, features=tuple(features.values())))
+        read_rule_as_audience(loaded, rule, checked.audiences)
+    except ConfigError as error:
+        raise ConfigError(f"`audience`: {error.what}", where=campaign.where, todo=error.todo, place=error.place) from None

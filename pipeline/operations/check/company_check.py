@@ -1,0 +1,91 @@
+"""The check of a company's folder, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.definitions.company import COMPANY_FILE
+from pipeline.definitions.company_checks import require_prediction_features, require_report_scheme
+from pipeline.definitions.connections import connection_uri
+from pipeline.operations.check.activation import check_campaigns, check_sinks
+from pipeline.operations.check.problems import Problem, ProblemList
+from pipeline.operations.check.queries import check_against_source, check_queries, unread_tables
+from pipeline.operations.check.schemes import CheckedSchemes, check_schemes, unused_lists
+from pipeline.operations.check.settings import CheckedSettings, check_settings
+from pipeline.operations.check.suites import check_suites
+
+SOURCE = "source"
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyCheck:
+    """What a check found.
+
+    `checked` says what was looked at, a part each. `left_out` are files that cannot be judged before others are mended, `unused` those
+    that nothing reads, which is no fault.
+    """
+
+    folder: str
+    problems: tuple[Problem, ...]
+    checked: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The highest code of all problems, as each has that of its kind; 0 where there is none."""
+        return max((problem.exit_code for problem in self.problems), default=0)
+
+
+def check_company(folder: Path, *, connections: Callable[[str], str] = connection_uri, with_source: bool = True) -> CompanyCheck:
+    """Return all that can be known to be wrong with the company in `folder` without a night; nothing is written.
+
+    `with_source` has the source asked for the columns and types of each query; no row is read.
+    """
+    found = ProblemList(folder)
+    settings = check_settings(folder, found)
+    if settings is None:
+        return CompanyCheck(str(folder), tuple(found.problems))
+    schemes = check_schemes(settings.company, settings.unsound, found)
+    checked = [COMPANY_FILE]
+    queries = check_queries(schemes.company, found)
+    is_asked = with_source and SOURCE not in settings.unsound
+    if is_asked:
+        check_against_source(schemes.company, queries, connections, found)
+    checked.append(f"{_counted(len(queries), 'query', 'queries')}{' against the source' if is_asked else ', not against the source'}")
+    checked += _check_definitions(settings, schemes, found)
+    unused = [*unused_lists(schemes.company, schemes.lists_named), *unread_tables(schemes.company, queries)]
+    return CompanyCheck(
+        str(folder),
+        tuple(found.problems),
+        tuple(checked),
+        tuple(dict.fromkeys(found.left_out)),
+        tuple(found.path_words(path) for path in unused),
+    )
+
+
+def _check_definitions(settings: CheckedSettings, schemes: CheckedSchemes, found: ProblemList) -> list[str]:
+    """Check what goes by schemes; return in words what was checked, schemes included."""
+    company, file = schemes.company, settings.company.folder / COMPANY_FILE
+    if not schemes.unsound.intersection(company.prediction_features):
+        with found.collecting():
+            require_prediction_features(company, file)
+    if company.report_scheme not in schemes.unsound:
+        with found.collecting():
+            require_report_scheme(company, file)
+    counts = [
+        (len(company.features), "declared feature", "declared features"),
+        (len(schemes.scheme_names), "scheme", "schemes"),
+        (len(schemes.audiences), "audience", "audiences"),
+        (len(company.list_files()), "list", "lists"),
+        (check_suites(company, found), "suite of checks of its own", "suites of checks of its own"),
+        (check_sinks(schemes, found), "sink", "sinks"),
+        (check_campaigns(schemes, found), "campaign", "campaigns"),
+    ]
+    return [_counted(*each) for each in counts if each[0]]
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"

@@ -1,0 +1,169 @@
+"""`segments check`: everything that is wrong with a company's folder, in one run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.faulty_company import FILES, LEFT_OUT, PROBLEMS, UNUSED, write_faulty_company
+from support.nights import write_shop
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.definitions.toml_lines import setting_line
+from pipeline.operations.check import CompanyCheck, check_company
+from pipeline.operations.check.view import check_lines
+
+ORDERS = ["A1,1,1,2024-03-01 10:00:00,1,10.00,x"]
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_faulty_company(tmp_path_factory.mktemp("companies") / "faulty")
+
+
+@pytest.fixture(scope="module")
+def found(faulty: Path) -> CompanyCheck:
+    return check_company(faulty)
+
+
+def problems_by_place(check: CompanyCheck) -> list[tuple[str, int, str]]:
+    return [(each.file.removeprefix(f"{check.folder}/"), each.line, each.what) for each in check.problems]
+
+
+def test_one_run_finds_every_fault_with_its_line(found: CompanyCheck) -> None:
+    missing = [
+        each for each in sorted(PROBLEMS) if not any(each[:2] == there[:2] and each[2] in there[2] for there in problems_by_place(found))
+    ]
+    assert missing == []
+
+
+def test_nothing_that_is_right_is_called_a_problem(found: CompanyCheck) -> None:
+    wrong = [there for there in problems_by_place(found) if not any(there[:2] == each[:2] and each[2] in there[2] for each in PROBLEMS)]
+    assert wrong == []
+    assert len(found.problems) == len(PROBLEMS)
+
+
+def test_what_goes_by_a_fault_is_not_judged_and_is_named(found: CompanyCheck) -> None:
+    assert [name.removeprefix(f"{found.folder}/") for name in found.left_out] == LEFT_OUT
+    assert [name.removeprefix(f"{found.folder}/") for name in found.unused] == UNUSED
+
+
+def test_the_highest_exit_code_counts(found: CompanyCheck) -> None:
+    assert {problem.exit_code for problem in found.problems} == {3, 5}
+    assert found.exit_code == 5
+
+
+def test_each_problem_is_one_line_with_its_remedy(found: CompanyCheck) -> None:
+    lines = list(check_lines(found))
+    assert len(lines) == len(PROBLEMS) + 3
+    assert lines[-1] == f"{len(PROBLEMS)} problems in {found.folder}."
+    assert (
+        f"{found.folder}/sources/order_lines.sql:3: order_lines.net_amount is DOUBLE, declared exact decimal. "
+        "Write `CAST(CAST(paid AS DOUBLE) AS DECIMAL(18,4)) AS net_amount`."
+    ) in lines
+    assert all("\n" not in line for line in lines)
+
+
+def test_json_has_the_same_for_editors(faulty: Path, found: CompanyCheck) -> None:
+    result = CliRunner().invoke(app, ["check", "--company", str(faulty), "--json"])
+    document = json.loads(result.stdout)
+    assert result.exit_code == document["exit_code"] == 5
+    assert [(each["file"], each["line"] or 0) for each in document["problems"]] == [(each.file, each.line) for each in found.problems]
+    assert document["problems"][-1].keys() == {"file", "line", "what", "remedy", "kind", "exit_code"}
+
+
+def test_nothing_is_written(tmp_path: Path) -> None:
+    folder = write_faulty_company(tmp_path / "faulty")
+    check_company(folder)
+    assert {str(path.relative_to(folder)): path.read_text("utf-8") for path in tmp_path.rglob("*") if path.is_file()} == FILES
+
+
+def test_a_sound_company_has_no_problem_and_says_what_was_checked(tmp_path: Path) -> None:
+    shop = write_shop(tmp_path / "shop", ORDERS, customers=["1"])
+    result = CliRunner().invoke(app, ["check", "--company", str(shop)])
+    assert result.stdout == f"{shop} has no problem. Checked: company.toml, 2 queries against the source, 18 schemes.\n"
+    assert result.exit_code == 0
+
+
+def test_the_source_is_left_alone_where_that_is_asked_for(tmp_path: Path) -> None:
+    shop = write_shop(tmp_path / "shop", ORDERS, customers=["1"])
+    (shop / "data" / "orders.csv").unlink()
+    assert [problem.exit_code for problem in check_company(shop).problems] == [3]
+    found = check_company(shop, with_source=False)
+    assert (found.problems, found.checked[:2]) == ((), ("company.toml", "2 queries, not against the source"))
+
+
+def test_a_file_that_cannot_be_read_is_the_data_s_fault(tmp_path: Path) -> None:
+    shop = write_shop(tmp_path / "shop", ORDERS, customers=["1"])
+    (shop / "data" / "orders.csv").unlink()
+    (shop / "data" / "orders.parquet").write_bytes(b"PAR1 is how it begins")
+    assert check_company(shop).exit_code == 4
+
+
+def test_a_database_whose_address_is_not_known_is_told_beside_the_other_faults(tmp_path: Path) -> None:
+    shop = write_shop(tmp_path / "shop", ORDERS, customers=["1"])
+    settings = (shop / "company.toml").read_text("utf-8").partition("[source]")[0]
+    (shop / "company.toml").write_text(f'{settings}colour = "red"\n[source]\nkind = "postgresql"\nconnection = "warehouse"\n', "utf-8")
+    whats = [problem.what for problem in check_company(shop).problems]
+    assert len(whats) == 2
+    assert "`colour` is not a known setting" in whats[0]
+    assert "connection `warehouse` is not set" in whats[1]
+
+
+@pytest.mark.parametrize("content", ["name = ", "", "[source", 'name = ["x"]\nfirst_day = 1', "events = 1", "[[attributes]]"])
+def test_no_company_toml_is_too_broken_to_be_told_of(tmp_path: Path, content: str) -> None:
+    shop = write_shop(tmp_path / "shop", ORDERS, customers=["1"])
+    (shop / "company.toml").write_text(content, "utf-8")
+    found = check_company(shop)
+    assert found.problems
+    assert {problem.exit_code for problem in found.problems} == {3}
+
+
+def test_a_folder_without_company_toml_is_one_problem(tmp_path: Path) -> None:
+    [problem] = check_company(tmp_path).problems
+    assert (problem.file, problem.line, problem.exit_code) == (str(tmp_path), 0, 3)
+
+
+TOML = '''name = "x"
+[source.column_types]
+"my table" = {paid = "DECIMAL"}
+text = """
+[not.a.table]
+"""
+[[segment]]
+id = "a"
+[segment.strategy]
+message = "m"
+[[segment]]
+rule = "r"
+[[features]]
+name = "f"
+[other]
+segment = [
+  {id = "c", rule = "d"},
+  {rule = "e"},
+]
+'''
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("name", 1),
+        ("source", 2),
+        ("source.column_types.text", 4),
+        ("source.kind", 2),
+        ("not.a.table", 0),
+        ("segment 1: id", 8),
+        ("segment 1: strategy.message", 10),
+        ("segment 2: rule", 12),
+        ("segment 2: id", 11),
+        ("features[0].name", 14),
+        ("other.segment[1].rule", 18),
+        ("nothing", 0),
+    ],
+)
+def test_a_setting_has_its_line(setting: str, line: int) -> None:
+    assert setting_line(TOML, setting) == line
