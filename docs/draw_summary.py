@@ -1,7 +1,6 @@
 """Draws docs/summary.png and docs/morning-page.png from the live night of a lake: `make docs-picture`, after `make run`.
 
-The first shows what a terminal shows of the summary, down to the end of the fourth scheme. Chromium takes the picture, as its fonts draw
-the bars without gaps.
+The first shows what a terminal of 100 columns shows of the summary. Chromium takes the picture, as its fonts draw the frame without gaps.
 """
 
 from __future__ import annotations
@@ -20,16 +19,15 @@ from rich.text import Text
 from pipeline.definitions.company import load_company
 from pipeline.lake.addresses import morning_page
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import SEGMENT_PROFILES
 from pipeline.publication.current import current_publication
 from pipeline.reporting.summary import print_summary
+from pipeline.reporting.summary.where_next import MORE
 from pipeline.reporting.terminal import Terminal
 
 PICTURE, PAGE_PICTURE = (Path(__file__).resolve().parent / name for name in ("summary.png", "morning-page.png"))
 PAGE_SIZE = "1080,1180"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-SCHEMES = ("Lifecycle", "RFM", "Shopper groups", "Value tiers")  # that are shown; the summary has them in this order
-COLUMNS, WIDTH, LINE_HEIGHT, MARGIN = 124, 1080, 17.5, 18
+COLUMNS, WIDTH, LINE_HEIGHT, MARGIN = 100, 900, 17.5, 18
 PAGE = (
     "<!doctype html><meta charset='utf-8'><style>body{{margin:0;background:#1e1d23;color:#e8e6e3;overflow:hidden}}"
     f"pre{{{{margin:{MARGIN}px;font:14px/{LINE_HEIGHT}px 'DejaVu Sans Mono',monospace}}}}</style><pre>{{code}}</pre>"
@@ -45,14 +43,10 @@ def draw_summary(company_folder: Path, lake_folder: Path) -> None:
         raise SystemExit("Install chromium, and run a night first: make run.")
     console = Terminal(file=StringIO(), record=True, width=COLUMNS, force_terminal=True, color_system="truecolor")
     print_summary(load_company(company_folder), lake, live.day, console=console)
-    lines = console.export_text(styles=True).splitlines()
-    first_beyond = _first_line_of_next_scheme([Text.from_ansi(line).plain for line in lines])
-    others = len(set(lake.read(SEGMENT_PROFILES, day=live.day)["scheme"].to_pylist())) - len(SCHEMES)
-    shown = [
-        Text("$ make run", style="bold green"),
-        *map(Text.from_ansi, lines[:first_beyond]),
-        Text(f"and {others} more schemes", style="dim"),
-    ]
+    lines = [Text.from_ansi(line) for line in console.export_text(styles=True).splitlines()]
+    # The commands at its end have the folders of this machine in them.
+    last = next(number for number, line in enumerate(lines) if line.plain == MORE)
+    shown = [Text("$ make run", style="bold green"), *lines[:last]]
     picture = Terminal(file=StringIO(), record=True, width=COLUMNS, force_terminal=True, color_system="truecolor")
     for line in shown:
         picture.print(line, soft_wrap=True)
@@ -76,12 +70,6 @@ def _take_picture(browser: str, page: Path, picture: Path, *, size: str) -> None
             page.as_uri(),
         ]
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own words
-
-
-def _first_line_of_next_scheme(lines: list[str]) -> int:
-    """Return the number of the first line behind the last of SCHEMES: a block ends with an empty line."""
-    last = next(number for number, line in enumerate(lines) if line.startswith(f"{SCHEMES[-1]}  "))
-    return next(number for number, line in enumerate(lines) if number > last and not line.strip()) + 1
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ SinceOption = Annotated[
     datetime | None, typer.Option("--since", formats=["%Y-%m-%d"], help="Read the source again from this local day on; implies --reread.")
 ]
 
+AllOption = Annotated[bool, typer.Option("--all", help="Show every scheme with its segments.")]
+
 
 def run(  # noqa: PLR0913, PLR0917 - a command takes each of its options as an argument
     company: CompanyOption = COMPANY,
@@ -47,10 +49,16 @@ def run(  # noqa: PLR0913, PLR0917 - a command takes each of its options as an a
     print_summary(deployment.company, deployment.lake, night.day)
 
 
-def summary(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, day: DayOption = None) -> None:
-    """Show what a night published: customers, rejected rows, segments."""
+def summary(
+    company: CompanyOption = COMPANY,
+    lake: LakeOption = LAKE,
+    day: DayOption = None,
+    is_whole: AllOption = False,  # noqa: FBT002
+) -> None:
+    """Show a night on one screen: customers, what changed since the last night, what to do today, what went wrong; or every scheme."""
     from pipeline.operations.deployment import Deployment
-    from pipeline.reporting.summary import print_summary
+    from pipeline.reporting.summary import print_summary, print_whole_summary
 
     deployment = Deployment.of(company, lake)
-    print_summary(deployment.company, deployment.lake, deployment.day_or_newest(day.date() if day else None))
+    show = print_whole_summary if is_whole else print_summary
+    show(deployment.company, deployment.lake, deployment.day_or_newest(day.date() if day else None))

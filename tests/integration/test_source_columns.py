@@ -33,7 +33,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for day in (FIRST, SECOND):
         run_night(shop, Lake(place / "lake"), day)
     (place / "told.txt").write_text(
-        "\n".join(said(place, *words) for words in (["catalog"], ["explain", "ann"], ["plan"], ["summary", "--day", str(SECOND)])), "utf-8"
+        "\n".join(said(place, *words) for words in (["catalog"], ["explain", "ann"], ["plan"], ["summary", "--all", "--day", str(SECOND)])),
+        "utf-8",
     )
     query.write_text(ORDER_LINES_SQL, "utf-8")
     run_night(shop, Lake(place / "lake"), THIRD)

@@ -11,7 +11,7 @@ from support.nights import run_night, write_shop
 from pipeline.definitions.company import load_company
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, RAW_VISITS, REJECTED_ROWS, VALIDATION_RESULTS, VISITS
-from pipeline.reporting.summary import print_summary
+from pipeline.reporting.summary import print_whole_summary
 from pipeline.reporting.terminal import Terminal
 
 FIRST, SECOND = date(2024, 3, 27), date(2024, 3, 28)
@@ -79,5 +79,5 @@ def test_a_company_without_visits_is_checked_for_none_and_told_so(tmp_path: Path
     run_night(shop, lake, FIRST)
     assert RAW_VISITS.name not in lake.read(VALIDATION_RESULTS, day=FIRST)["source_table"].to_pylist()
     console = Terminal(record=True, width=100)
-    print_summary(load_company(shop), lake, FIRST, console=console)
+    print_whole_summary(load_company(shop), lake, FIRST, console=console)
     assert "shopper_groups.wandering: not computed: needs visits" in console.export_text()

@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 from pipeline.reporting.column_warnings import column_warnings
-from pipeline.reporting.summary import print_summary
+from pipeline.reporting.summary import print_whole_summary
 
 NIGHT = date(2024, 3, 10)
 COUNTRIES = {"Canada": 7, "canada": 5, "CANADA": 6, "new  york ": 5, "New York": 6, "Chile": 5}
@@ -49,7 +49,7 @@ def test_values_that_differ_in_capitals_or_spaces_alone_are_counted_and_none_is_
     assert found["favourite_category"].startswith("favourite_category: 1 values of 17 customers differ")
     assert "category into one spelling in order_lines.sql" in found["favourite_category"]
     console = Console(record=True, width=300)
-    print_summary(load_company(shop), lake, NIGHT, console=console)
+    print_whole_summary(load_company(shop), lake, NIGHT, console=console)
     assert "country: 3 values of 16 customers differ" in console.export_text()
 
 

@@ -19,7 +19,7 @@ from pipeline.reporting.catalog.markdown import to_markdown
 from pipeline.reporting.plan import SchemePlan, plan_change
 from pipeline.reporting.plan.json import to_json
 from pipeline.reporting.plan.view import render
-from pipeline.reporting.summary import print_summary
+from pipeline.reporting.summary import print_whole_summary
 
 NIGHT = date(2024, 3, 31)
 CUSTOMERS_SQL = "SELECT CAST(id AS VARCHAR) AS customer_id, NULLIF(business_type, '') AS business_type FROM customers"
@@ -70,7 +70,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_summary_says_whom_a_scheme_is_for_and_how_many_are_outside(night: Path) -> None:
     console = Console(width=120, record=True, file=StringIO())
-    print_summary(load_company(night / "shop"), Lake(night / "lake"), NIGHT, console=console)
+    print_whole_summary(load_company(night / "shop"), Lake(night / "lake"), NIGHT, console=console)
     text = console.export_text()
     assert "Applies where business_type IS NOT NULL; 4 customers are outside." in text
     assert "66.7%" in text.split("Few")[1].splitlines()[0]
@@ -78,7 +78,7 @@ def test_the_summary_says_whom_a_scheme_is_for_and_how_many_are_outside(night: P
 
 def test_the_summary_counts_next_actions_by_card(night: Path) -> None:
     console = Console(width=120, record=True, file=StringIO())
-    print_summary(load_company(night / "shop"), Lake(night / "lake"), NIGHT, console=console)
+    print_whole_summary(load_company(night / "shop"), Lake(night / "lake"), NIGHT, console=console)
     part = console.export_text().split("Next actions")[1].split("Lifecycle")[0]
     rows = [line.split() for line in part.splitlines()[2:] if line.strip()]
     assert ["Prospects", "lifecycle", "3", "4", "57.1%", "0"] in rows

@@ -1,9 +1,11 @@
-"""The summary says what a marketing person asks first, in a narrow and in a wide terminal."""
+"""The summary fits a screen, the whole one shows every scheme: what a marketing person asks first, in a narrow and in a wide terminal."""
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +14,9 @@ from support.nights import run_night, write_shop
 
 from pipeline.definitions.company import load_company
 from pipeline.lake.lake import Lake
-from pipeline.reporting.summary import print_summary
+from pipeline.reporting.pages.morning.cards import actions_of
+from pipeline.reporting.pages.morning.night_tables import read_night
+from pipeline.reporting.summary import print_summary, print_whole_summary
 from pipeline.reporting.terminal import Terminal
 
 NIGHT = date(2024, 3, 31)
@@ -26,11 +30,66 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def summary(shop: Path, *, width: int, day: date = NIGHT) -> str:
+def shown(shop: Path, show: Callable[..., None], *, width: int, day: date = NIGHT) -> str:
     console = Terminal(width=width, record=True, quiet=False, force_terminal=False, file=(shop / "shown").open("w"))
-    print_summary(load_company(shop), Lake(shop / "lake"), day, console=console)
+    show(load_company(shop), Lake(shop / "lake"), day, console=console)
     console.file.close()
     return console.export_text()
+
+
+def summary(shop: Path, *, width: int, day: date = NIGHT) -> str:
+    return shown(shop, print_whole_summary, width=width, day=day)
+
+
+def short_summary(shop: Path, *, width: int = 100, day: date = NIGHT) -> str:
+    return shown(shop, print_summary, width=width, day=day)
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_the_short_one_says_who_they_are_what_to_do_and_what_went_wrong(shop: Path, width: int) -> None:
+    text = short_summary(shop, width=width)
+    assert "9 customers and 1 prospects" in text
+    assert "No earlier night is stored that it could be compared with." in text
+    assert "To do today: the next action of most customers" in text
+    assert "1 rejected row: 1 raw_order_lines: customer id is given." in " ".join(text.split())
+    assert "Not computed: age_band (needs birth_year), " in text
+    assert len(re.findall(r"^  [1-9]\. ", text, re.MULTILINE)) <= 3
+    assert "…" not in text
+
+
+def test_the_short_one_fits_a_screen_and_names_the_rest(shop: Path) -> None:
+    lines = short_summary(shop).splitlines()
+    assert len(lines) <= 40
+    more = lines[lines.index("More") + 1 :]
+    assert "summary --all" in more[0]
+    assert "catalog" in more[1]
+    # Commands and addresses stay whole, so that they can be pasted; everything else is within the screen.
+    assert max(len(line.rstrip()) for line in lines[: lines.index("More")]) <= 100
+
+
+def test_the_short_one_ends_with_the_morning_page(shop: Path) -> None:
+    page = shop / "lake" / "reports" / f"day={NIGHT}" / "index.html"
+    assert short_summary(shop, width=200).split()[-1] == page.resolve().as_uri()
+
+
+def test_the_cards_are_those_of_the_morning_page(shop: Path) -> None:
+    company, lake = load_company(shop), Lake(shop / "lake")
+    cards = actions_of(read_night(company, lake, NIGHT, language="en")).cards
+    told = re.findall(r"^  [1-9]\. (.*?): ([0-9,]+) customer", short_summary(shop), re.MULTILINE)
+    assert told == [(card.title, f"{card.customer_count:,}") for card in cards[:3]]
+    assert told
+
+
+def test_what_changed_since_the_last_night_is_told_by_cause(tmp_path: Path) -> None:
+    orders = [f"o{n},1,c{n},2024-02-{n % 28 + 1:02} 10:00:00,1,{n}.50,a" for n in range(1, 60)]
+    shop = write_shop(tmp_path, [*orders, "n1,1,new,2024-03-31 10:00:00,1,7.50,a"], customers=[f"c{n}" for n in range(60)])
+    for day in (date(2024, 3, 30), NIGHT):
+        run_night(shop, Lake(shop / "lake"), day)
+    text = short_summary(shop)
+    assert "Since the night of 2024-03-30: RFM" in text
+    assert "1 order for 8 EUR, after 0 orders for 0 EUR the day before." in text
+    assert "1 are new" in text
+    assert "--day 2024-03-29" not in text
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])

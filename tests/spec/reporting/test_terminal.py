@@ -134,6 +134,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "command",
     [
         "summary --day 2024-03-06",
+        "summary --all --day 2024-03-06",
         "status",
         "status --json",
         "catalog",
@@ -155,6 +156,6 @@ def test_every_command_shows_hostile_data_unharmed(shop: Path, command: str) -> 
     result = CliRunner().invoke(app, [*words, *company, "--lake", str(shop / "lake")])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     assert not OBEDIENCE.search(result.output)
-    if ("country" in command and "json" not in command) or command.startswith("summary"):
+    if ("country" in command and "json" not in command) or command.startswith("summary --all"):
         assert "Korea [/South]" in result.output.replace("\\", "")
         assert ":smile:" in result.output

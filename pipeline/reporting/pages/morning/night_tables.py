@@ -166,7 +166,7 @@ def read_night(valid: Company, lake: Lake, day: date, *, language: str) -> Night
         year_before=year_before,
         titles={(row["scheme"], row["segment"]): row["title"] for row in profiles} | {key: row["title"] for key, row in known.items()},
         cards={key: row for key, row in known.items() if row["priority"] is not None},
-        compared_night=_compared_night(lake, day),
+        compared_night=compared_night(lake, day, WEEK_NIGHTS),
         flows=flows,
         concentration=_rows(lake, VALUE_CONCENTRATION, day),
         grid=_rows(lake, SCORE_GRID, day),
@@ -196,11 +196,14 @@ def _rollback_of(lake: Lake, day: date) -> Rollback | None:
     return next((each for each in reversed(since) if each.takes_back(day)), None)
 
 
-def _compared_night(lake: Lake, day: date) -> date | None:
-    """Return the night that the flows of a week compare with, as its manifest says: a week in which nobody moved has no row."""
+def compared_night(lake: Lake, day: date, nights: int) -> date | None:
+    """Return the night that the flows of so many nights compare with, as their manifest says: where nobody moved there is no row.
+
+    None where no night so far back is stored, or the night stored no flows.
+    """
     if not lake.has(SEGMENT_FLOWS, day=day):
         return None
-    since = lake.manifest(lake.path(SEGMENT_FLOWS, day=day)).get("compared", {}).get(str(WEEK_NIGHTS))
+    since = lake.manifest(lake.path(SEGMENT_FLOWS, day=day)).get("compared", {}).get(str(nights))
     return date.fromisoformat(since) if since else None
 
 

@@ -1,38 +1,32 @@
-"""The summary of a night in the terminal, for whoever wants to know who the customers are this morning."""
+"""The whole summary: every scheme with its segments, and all that is known of what went wrong."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
-from pathlib import Path
-from shlex import quote
 from typing import Any
 
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.calendar import ONE_DAY
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.history import company_on
 from pipeline.definitions.schemes import ClusterScheme, Scheme, load_cluster_schemes
-from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, REJECTED_ROWS, SEGMENT_PROFILES
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, REJECTED_ROWS, SEGMENT_PROFILES
 from pipeline.models.refits.prediction_refit import prediction_source_words
 from pipeline.publication.gates.results import stored_gates
-from pipeline.publication.publish import current_publication
 from pipeline.reporting.applies_to import applies_to_words
 from pipeline.reporting.column_warnings import column_warnings
 from pipeline.reporting.next_actions import next_action_counts, next_action_grid
 from pipeline.reporting.pages import gates_line
 from pipeline.reporting.source_notices import source_notices
+from pipeline.reporting.summary.headline import headline_text
+from pipeline.reporting.summary.where_next import NightPlaces, places_text
 from pipeline.reporting.terminal import Terminal
 from pipeline.segmentation import not_computed_on, schemes_of_night
 from pipeline.spelling import printable_line
@@ -44,7 +38,7 @@ MOST_ROWS, SHOWN_ROWS = 15, 12
 BAR_WIDTH, WIDTH_WITH_BARS = 12, 120
 
 
-def print_summary(company: Company, lake: Lake, day: date, *, console: Terminal | None = None) -> None:
+def print_whole_summary(company: Company, lake: Lake, day: date, *, console: Terminal | None = None) -> None:
     """Print what the night of `day` found: customers, rejected rows by rule, segments, and where to go next.
 
     Schemes are named as the definitions valid on that night have them; `console` is where to print, by default the terminal.
@@ -58,7 +52,7 @@ def print_summary(company: Company, lake: Lake, day: date, *, console: Terminal 
 
 def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -> Iterator[RenderableType]:
     heading = Text(f"{company.name} · {day:%A %d %B %Y}")  # a panel takes a plain title for markup
-    yield Panel(_headline_text(company, lake, day), title=heading, title_align="left", padding=(1, 2))
+    yield Panel(headline_text(company, lake, day), title=heading, title_align="left", padding=(1, 2))
     profiles = lake.read(SEGMENT_PROFILES, day=day).to_pylist()
     customer_count = pq.read_metadata(lake.path(CUSTOMER_FEATURES, day=day)).num_rows
     actions = next_action_counts(lake, day)
@@ -88,7 +82,7 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
     if record:
         yield Text(f"{gates_line(record.results)}\n")
     yield Text(f"Predicted value: {prediction_source_words(lake, day)}\n")
-    yield _where_next(company, lake, day)
+    yield places_text(NightPlaces(company, lake, day))
 
 
 def _largest_segments(rows: Sequence[Row]) -> Sequence[Row]:
@@ -100,46 +94,6 @@ def _largest_segments(rows: Sequence[Row]) -> Sequence[Row]:
     # The first of either, then the second of either, and so on: who brings much of the money is not hidden by being few.
     taken = list(dict.fromkeys(row["segment"] for pair in zip(by_customers, by_spend, strict=True) for row in pair))[:SHOWN_ROWS]
     return [row for row in by_customers if row["segment"] in taken]
-
-
-def headline_lines(company: Company, lake: Lake, day: date) -> list[str]:
-    """Return the night in a few sentences, one a line: customers, what they bought, what was read."""
-    counted, *others = (line.strip() for line in _headline_text(company, lake, day).plain.splitlines())
-    customers, bought = counted.split(". ", 1)
-    return [f"{customers}.", bought, *others]
-
-
-def _headline_text(company: Company, lake: Lake, day: date) -> Text:
-    names = ["is_prospect", "order_day_count", "spend_amount", "refund_amount"]
-    features = lake.read_columns(CUSTOMER_FEATURES, names, day=day)
-    prospects = pc.sum(features["is_prospect"]).as_py() or 0
-    # The sum is that of the customers who are counted beside it; who only gave back is a sentence of its own.
-    buyers = features.filter(pc.greater(features["order_day_count"], 0))
-    spend = pc.sum(buyers["spend_amount"]).as_py() or Decimal(0)
-    others = features.filter(pc.and_(pc.equal(features["order_day_count"], 0), pc.greater(features["refund_amount"], 0)))
-    refunds = pc.sum(others["refund_amount"]).as_py() or Decimal(0)
-    return Text.assemble(
-        (f"{features.num_rows - prospects:,}", "bold"),
-        " customers and ",
-        (f"{prospects:,}", "bold"),
-        " prospects. ",
-        (f"{buyers.num_rows:,}", "bold"),
-        f" bought in the last {company.window_days} days, for ",
-        (f"{spend:,.2f} {company.currency}", "bold"),
-        " net of refunds.\n",
-        f"{others.num_rows:,} more only gave something back in that time, for {refunds:,.2f} {company.currency}.\n"
-        if others.num_rows
-        else "",
-        (_lines_read(lake, day), "dim"),
-    )
-
-
-def _lines_read(lake: Lake, day: date) -> str:
-    if day not in lake.nights(EXTRACTIONS):
-        return ""
-    rows = lake.read(EXTRACTIONS, day=day).to_pylist()
-    read = ", ".join(f"{row['row_count']:,} {row['source_table'].removeprefix('raw_').replace('_', ' ')}" for row in rows)
-    return f"Read from the source this night: {read}."
 
 
 def _scheme_questions(schemes: Sequence[Scheme], clusters: Sequence[ClusterScheme]) -> list[tuple[str, str, str]]:
@@ -214,36 +168,6 @@ def _rejected_grid(lake: Lake, day: date) -> RenderableType:
     for row in sorted(counts, key=lambda row: (row["source_table"], -row["rule_count"], row["rule"])):
         grid.add_row(row["source_table"], row["rule"].replace("_", " "), f"{row['rule_count']:,}")
     return Group(grid, Text())
-
-
-def _where_next(company: Company, lake: Lake, day: date) -> RenderableType:
-    published = current_publication(lake)
-    live_day = published.day if published else None
-    is_live = live_day == day
-    file = lake.local(f"{addresses.CURRENT}/{CUSTOMER_SEGMENTS.name}.parquet") if is_live else lake.path(CUSTOMER_SEGMENTS, day=day)
-    what_is_live = "This night is live." if is_live else f"This night is not published: {live_day or 'nothing'} stays live."
-    page = addresses.morning_page(day)
-    # The programs of this very environment, so that the lines work when pasted, whatever is on the PATH and in the names.
-    root, segments, programs = _short_path(lake.local("")), _short_path(file), Path(sys.executable).parent
-    script = f"import pandas; print(pandas.read_parquet({segments!r}))"
-    # In double quotes, which are easier to read, unless it has what a shell would look at within them.
-    quoted_script = quote(script) if set(script) & set('"$`\\!') else f'"{script}"'
-    python, command = (quote(_short_path(programs / name)) for name in ("python", "segments"))
-    return Text.assemble(
-        ("Where it is\n", "bold"),
-        f"  {what_is_live}\n",
-        f"  {segments}, and segment_profiles, customer_features likewise\n",
-        f"  {root}/segments.sqlite, the same as tables with their history\n" if company.target.kind == "sqlite" else "",
-        f"  {root}/reports/day={day}/validation.html, what each check found\n",
-        ("Try next\n", "bold"),
-        f"  {python} -c {quoted_script}\n",
-        f"  {command} run --company {quote(_short_path(company.folder))} --lake {quote(root)} --day {day - ONE_DAY}\n",
-        *((("The morning page\n", "bold"), f"  {lake.local(page).as_uri()}\n") if lake.exists(page) else ()),
-    )
-
-
-def _short_path(path: Path) -> str:
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _percent_text(share: float | None) -> str:
