@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Literal
 
 from pipeline.definitions.campaigns import CampaignState
+from pipeline.lake.tables import FEWEST_PUBLISHED
 from pipeline.measurement.arm_sums import NOBODY, ArmSums, CampaignSums
 from pipeline.measurement.buyers import buyers_needed
 from pipeline.measurement.cuped import CupedDifference, cuped_difference
@@ -17,8 +18,6 @@ from pipeline.measurement.ratios import ratio_difference, ratio_mean
 from pipeline.measurement.shrinkage import Estimate, ShrunkEffect, shrunk_effects
 
 ALL = "all"
-FEWEST_CUSTOMERS = 10
-"""A segment with fewer customers in either arm is withheld."""
 FEWEST_EXPECTED = {"ordered": 5, "visited": 5, "spend": 20}
 """Segments are told apart where the smaller arm is expected to have so many who ordered, visited or bought, were both arms alike.
 
@@ -102,7 +101,7 @@ def _segment_effects(sums: CampaignSums, arms: tuple[str, str], overall: Effect,
     effects = []
     for segment in sums.segments:
         treated, held = (sums.of_segment(arm, segment) for arm in arms)
-        if min(treated.customer_count, held.customer_count) < FEWEST_CUSTOMERS:
+        if min(treated.customer_count, held.customer_count) < FEWEST_PUBLISHED:
             continue
         if overall.metric == "spend":
             effects.append(_spend_effect(overall.method, treated, held, segment, confidence))

@@ -15,11 +15,10 @@ from zoneinfo import ZoneInfo
 
 from pipeline.calendar import ONE_DAY, first_instant
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import SEGMENT_PROFILES
+from pipeline.lake.tables import FEWEST_PUBLISHED, SEGMENT_PROFILES
 from pipeline.publication.gates import GateState
 from pipeline.reporting.status.status import LakeStatus, NightState
 
-FEWEST_CUSTOMERS = 10
 SegmentSizes = Mapping[str, Mapping[str, int]]
 _Samples = Iterable[tuple[Mapping[str, str], float]]
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
@@ -72,7 +71,7 @@ def _shown_sizes(segments: Mapping[str, int]) -> dict[str, int]:
     by_size = sorted((size, name) for name, size in segments.items() if size > 0)
     hidden: dict[str, int] = {}
     for size, name in by_size:
-        if size >= FEWEST_CUSTOMERS and not 0 < sum(hidden.values()) < FEWEST_CUSTOMERS:
+        if size >= FEWEST_PUBLISHED and not 0 < sum(hidden.values()) < FEWEST_PUBLISHED:
             break
         hidden[name] = size
     return {name: size for name, size in segments.items() if name not in hidden}

@@ -273,6 +273,14 @@ def test_small_flows_are_joined_so_that_totals_stay() -> None:
     assert [(node.segment, node.customer_count) for node in diagram.targets] == [("z", 56)]
 
 
+def test_moves_that_are_left_out_are_counted() -> None:
+    ways = [("champions", "lost", "ageing", 20), ("lost", "champions", "own_purchase", 9), ("lost", "champions", "refund", 8)]
+    for count, words in ((3, "17"), (2, "fewer than 10")):
+        page = html_of(a_night(flows=[a_flow(*way) for way in ways[:count]]))
+        assert f"Customers who moved in ways that only a few did, and are not shown: {words}." in page
+    assert "are not shown:" not in html_of(a_night(flows=[a_flow(*ways[0])]))
+
+
 def test_nothing_is_drawn_of_a_few_moves() -> None:
     assert flow_diagram([Flow("a", "b", Cause.ROSE, 9)], ["a", "b"]) is None
 

@@ -7,7 +7,19 @@ from datetime import date
 from typing import Any
 
 import pytest
-from support.morning_tables import DAY, RESULT, VALUE, a_campaign_night, a_night, a_profile, a_proposal, a_taste, an_answer, html_of
+from support.morning_tables import (
+    DAY,
+    RESULT,
+    VALUE,
+    a_campaign_night,
+    a_night,
+    a_night_of_everything,
+    a_profile,
+    a_proposal,
+    a_taste,
+    an_answer,
+    html_of,
+)
 
 from pipeline.reporting.pages.morning.campaigns import campaign_cards
 from pipeline.reporting.pages.morning.insights import next_categories, segment_tastes, telling_schemes
@@ -119,6 +131,13 @@ def test_tastes_are_the_surest_categories_then_products_and_never_chance_or_a_fe
     assert "36% bought it; others who buy as much: 21%" in page
     assert "As of March 1, 2024." in page
     assert "As of" not in html_of(a_night(insights=rows, refined_on=DAY))
+
+
+def test_all_that_the_first_night_of_a_month_found_says_of_which_night_it_is() -> None:
+    page = html_of(replace(a_night_of_everything(), refined_on=date(2024, 3, 1)))
+    for section in ("tastes", "surveys", "ideas"):
+        assert "As of March 1, 2024." in page.partition(f'id="{section}"')[2].partition("</p>")[0], section
+    assert "As of" not in html_of(replace(a_night_of_everything(), refined_on=DAY))
 
 
 @pytest.mark.parametrize(

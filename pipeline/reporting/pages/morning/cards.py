@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS, is_withheld
+from pipeline.lake.tables import FEWEST_PUBLISHED
+from pipeline.reporting.pages.morning.figures import is_withheld
 from pipeline.reporting.pages.morning.movement import Cause, Entries, entries_of
 from pipeline.reporting.pages.morning.night_tables import NightTables
 
@@ -44,11 +45,6 @@ class ActionCard:
     origins: Sequence[Origin] = ()
     causes: Sequence[tuple[Cause, int]] = ()
 
-    @property
-    def is_withheld(self) -> bool:
-        """Whether it is for too few customers to be counted."""
-        return is_withheld(self.customer_count)
-
 
 @dataclass(frozen=True, slots=True)
 class Actions:
@@ -71,7 +67,7 @@ def _entry_cards(tables: NightTables) -> Iterator[ActionCard]:
     scheme = tables.main_scheme
     for segment, entries in entries_of(tables.flows, scheme).items():
         card = tables.cards.get((scheme, segment))
-        if card and card["priority"] <= LEAST_URGENT and entries.customer_count >= FEWEST_CUSTOMERS:
+        if card and card["priority"] <= LEAST_URGENT and entries.customer_count >= FEWEST_PUBLISHED:
             yield ActionCard(
                 scheme,
                 segment,
@@ -81,7 +77,7 @@ def _entry_cards(tables: NightTables) -> Iterator[ActionCard]:
                 entries.lifetime_spend_amount,
                 _texts(card),
                 _origins(tables, scheme, entries),
-                [(cause, count) for cause, count in sorted(entries.by_cause.items(), key=_most_first) if count >= FEWEST_CUSTOMERS],
+                [(cause, count) for cause, count in sorted(entries.by_cause.items(), key=_most_first) if count >= FEWEST_PUBLISHED],
             )
 
 
@@ -106,7 +102,7 @@ def _texts(card: Mapping[str, object]) -> dict[str, str]:
 def _origins(tables: NightTables, scheme: str, entries: Entries) -> list[Origin]:
     """Return where most of them came from; all other segments are joined, so that the counts add up, unless they are a few together."""
     counted = sorted(((count, segment) for segment, count in entries.by_origin.items() if segment), key=lambda item: (-item[0], item[1]))
-    large = [(count, segment) for count, segment in counted if count >= FEWEST_CUSTOMERS][:MOST_ORIGINS]
+    large = [(count, segment) for count, segment in counted if count >= FEWEST_PUBLISHED][:MOST_ORIGINS]
     others = sum(count for count, _ in counted) - sum(count for count, _ in large)
     named = [Origin(tables.title_of(scheme, segment), count) for count, segment in large]
-    return [*named, Origin(None, others)] if others >= FEWEST_CUSTOMERS else named
+    return [*named, Origin(None, others)] if others >= FEWEST_PUBLISHED else named

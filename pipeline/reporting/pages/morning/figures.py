@@ -1,6 +1,6 @@
 """Figures of the page as pure functions of the night's tables: segments, scores, clusters, places. Templates only write them out.
 
-Cells of fewer than FEWEST_CUSTOMERS customers are withheld, so that no figure is one person's.
+Cells of fewer than FEWEST_PUBLISHED customers are withheld, so that no figure is one person's.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from pipeline.lake.tables import FEWEST_PUBLISHED
 from pipeline.reporting.pages.morning.movement import SizeChange, changes_of, flows_of
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row
 
-FEWEST_CUSTOMERS = 10
 SHOWN_PLACES, SHOWN_FEATURES, SHOWN_SEGMENTS = 8, 5, 15
 SCORES = (1, 2, 3, 4, 5)
 SHARES_TOLD = (1, 10, 50)  # percent of the buyers
@@ -20,7 +20,7 @@ SHARES_TOLD = (1, 10, 50)  # percent of the buyers
 
 def is_withheld(customer_count: int) -> bool:
     """Return whether figures of so many customers are withheld; of nobody there is nothing to withhold."""
-    return 0 < customer_count < FEWEST_CUSTOMERS
+    return 0 < customer_count < FEWEST_PUBLISHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class SchemeFigures:
     @property
     def is_shown(self) -> bool:
         """Whether any segment has customers enough to be told of."""
-        return any(each.customer_count >= FEWEST_CUSTOMERS for each in self.segments)
+        return any(each.customer_count >= FEWEST_PUBLISHED for each in self.segments)
 
     @property
     def is_moved_by_others(self) -> bool:
@@ -132,7 +132,7 @@ def scheme_figures(tables: NightTables, scheme: str, *, most: int | None = None,
     before = {row["segment"]: row["customer_count"] for row in tables.profiles_year_before if row["scheme"] == scheme}
     rows = tables.profiles_of(scheme)
     is_named = summary.kind != "values"
-    named = [row for row in rows if is_named or row["customer_count"] >= FEWEST_CUSTOMERS]
+    named = [row for row in rows if is_named or row["customer_count"] >= FEWEST_PUBLISHED]
     small = 0 if is_named else sum(is_withheld(row["customer_count"]) for row in rows)
     if is_ranked or (most is not None and len(named) > most):
         named.sort(key=lambda row: (-row["customer_count"], row["position"]))
@@ -171,7 +171,7 @@ def score_grid(tables: NightTables) -> list[list[GridCell]]:
     """Return the cells by score of frequency and spend, 5 first, each row by recency from 1 to 5; nothing where all are withheld."""
     cells = {(row["r_score"], row["fm_score"]): row for row in tables.grid}
     most = max((row["customer_count"] for row in tables.grid), default=0)
-    return [[_grid_cell(cells.get((r, fm)), most) for r in SCORES] for fm in reversed(SCORES)] if most >= FEWEST_CUSTOMERS else []
+    return [[_grid_cell(cells.get((r, fm)), most) for r in SCORES] for fm in reversed(SCORES)] if most >= FEWEST_PUBLISHED else []
 
 
 def _grid_cell(row: Row | None, most: int) -> GridCell:
@@ -195,7 +195,7 @@ def concentration_curve(tables: NightTables) -> list[Row]:
     drawn: dict[int, Row] = {}
     for percent in (100, *SHARES_TOLD, *sorted(rows)):
         if percent in rows and all(
-            abs(rows[percent]["customer_count"] - count) >= FEWEST_CUSTOMERS
+            abs(rows[percent]["customer_count"] - count) >= FEWEST_PUBLISHED
             for count in (0, *(row["customer_count"] for row in drawn.values()))
         ):
             drawn[percent] = rows[percent]
@@ -215,5 +215,5 @@ def cluster_figures(tables: NightTables, scheme: str) -> list[ClusterFigures]:
 def _differences(tables: NightTables, scheme: str, segment: str) -> Iterator[FeatureDifference]:
     rows = [row for row in tables.cluster_profiles if row["scheme"] == scheme and row["segment"] == segment]
     for row in sorted(rows, key=lambda row: row["difference_rank"]):
-        if row["cluster_mean"] is not None and row["overall_mean"] is not None and row["known_count"] >= FEWEST_CUSTOMERS:
+        if row["cluster_mean"] is not None and row["overall_mean"] is not None and row["known_count"] >= FEWEST_PUBLISHED:
             yield FeatureDifference(row["feature"], row["value"] or "", row["cluster_mean"], row["overall_mean"])

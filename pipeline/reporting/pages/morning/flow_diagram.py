@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS
+from pipeline.lake.tables import FEWEST_PUBLISHED
 from pipeline.reporting.pages.morning.movement import Cause, Flow
 
 SEVERAL = "*"
@@ -58,13 +58,13 @@ def drawn_flows(flows: Iterable[Flow]) -> tuple[list[Flow], int]:
     drawn: list[Flow] = []
     small: dict[tuple[str, Cause], int] = defaultdict(int)
     for flow in flows:
-        if flow.customer_count >= FEWEST_CUSTOMERS:
+        if flow.customer_count >= FEWEST_PUBLISHED:
             drawn.append(flow)
         else:
             small[flow.to_segment, flow.cause] += flow.customer_count
     left_out = 0
     for (to_segment, cause), count in sorted(small.items(), key=lambda item: (item[0][0], item[0][1].value)):
-        if count >= FEWEST_CUSTOMERS:
+        if count >= FEWEST_PUBLISHED:
             drawn.append(Flow(SEVERAL, to_segment, cause, count))
         else:
             left_out += count

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS, concentration_rows, is_withheld
+from pipeline.lake.tables import FEWEST_PUBLISHED
+from pipeline.reporting.pages.morning.figures import concentration_rows, is_withheld
 from pipeline.reporting.pages.morning.language import PageLanguage
 from pipeline.reporting.pages.morning.movement import Cause, counts_by_cause, flows_of
 from pipeline.reporting.pages.morning.night_tables import NightTables
@@ -72,7 +73,7 @@ def _sales(tables: NightTables, language: PageLanguage) -> Sentence | None:
 
 def _sales_of_few(sales: Trend, orders: Trend, tables: NightTables, language: PageLanguage) -> Sentence:
     """Say that a few customers ordered, and not for how much: an alarm where there were orders enough before."""
-    limit = language.number(FEWEST_CUSTOMERS)
+    limit = language.number(FEWEST_PUBLISHED)
     if sales.before is None or orders.before is None or orders.before < FEWEST_ORDERS:
         text = language.gettext("Fewer than %(limit)s customers ordered in the last 28 days, so their sales are not shown.", limit=limit)
         return Sentence(text)
@@ -101,12 +102,12 @@ def _rejected_alarm(verdict: Verdict, language: PageLanguage) -> Iterator[Senten
 
 
 def _few_customers(tables: NightTables, language: PageLanguage) -> Iterator[Sentence]:
-    if all(row["customer_count"] < FEWEST_CUSTOMERS for row in tables.profiles_of(tables.main_scheme)):
+    if all(row["customer_count"] < FEWEST_PUBLISHED for row in tables.profiles_of(tables.main_scheme)):
         yield Sentence(
             language.gettext(
                 "Each segment has fewer than %(limit)s customers. Their figures are not shown, as they would be about single people; the "
                 "tasks below are.",
-                limit=language.number(FEWEST_CUSTOMERS),
+                limit=language.number(FEWEST_PUBLISHED),
             )
         )
 
@@ -114,11 +115,11 @@ def _few_customers(tables: NightTables, language: PageLanguage) -> Iterator[Sent
 def _moves(tables: NightTables, language: PageLanguage) -> Iterator[Sentence]:
     counts = counts_by_cause(flows_of(tables.flows, tables.main_scheme))
     moved, others = sum(counts.values()), counts[Cause.OTHERS]
-    if tables.compared_night and max(moved - others, others) < FEWEST_CUSTOMERS:
+    if tables.compared_night and max(moved - others, others) < FEWEST_PUBLISHED:
         # Nobody or a few, which is not the same as not known.
         count = language.count(moved)
         yield Sentence(language.gettext("Customers who changed segment in the last seven nights: %(moved)s.", moved=count))
-    if moved - others >= FEWEST_CUSTOMERS:
+    if moved - others >= FEWEST_PUBLISHED:
         counted = {
             name: language.count(counts[cause]) for name, cause in (("came", Cause.CAME), ("rose", Cause.ROSE), ("slid", Cause.SLID))
         }
@@ -130,7 +131,7 @@ def _moves(tables: NightTables, language: PageLanguage) -> Iterator[Sentence]:
             )
         )
     # The rest of all moves must not be a few customers either.
-    if others >= FEWEST_CUSTOMERS and not is_withheld(moved - others):
+    if others >= FEWEST_PUBLISHED and not is_withheld(moved - others):
         values = {"others": language.number(others), "moved": language.number(moved)}
         text = language.gettext(
             "%(others)s of %(moved)s moves happened to customers who did nothing: others bought more or less, and the ranking shifted.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS
+from pipeline.lake.tables import FEWEST_PUBLISHED
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row
 
 SHOWN_SUBJECTS, SHOWN_NEXT = 4, 6
@@ -47,7 +47,7 @@ def next_categories(tables: NightTables) -> list[Row]:
 
 
 def _is_large(row: Row) -> bool:
-    return bool(row["customer_count"] >= FEWEST_CUSTOMERS)
+    return bool(row["customer_count"] >= FEWEST_PUBLISHED)
 
 
 def telling_schemes(tables: NightTables) -> list[Row]:

@@ -16,7 +16,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent, get_currency_precision, parse_pattern
 
-from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS, is_withheld
+from pipeline.lake.tables import FEWEST_PUBLISHED
+from pipeline.reporting.pages.morning.figures import is_withheld
 
 TEXTS = Path(__file__).parent / "texts"
 SOURCE_LANGUAGE = "en"
@@ -31,10 +32,9 @@ def page_languages() -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class PageLanguage:
-    """The texts and formats of one language; `code` is the one that the page is in, `wanted` the one that was asked for."""
+    """The texts and formats of one language; `code` is its tag."""
 
     code: str
-    wanted: str
     locale: Locale
     translations: NullTranslations
 
@@ -43,7 +43,7 @@ class PageLanguage:
         """Return the language `wanted`, a tag of BCP 47, or the nearest that pages are written in: `de` for `de-AT`, else English."""
         known = page_languages()
         code = next((tag for tag in (wanted, wanted.split("-", maxsplit=1)[0]) if tag in known), SOURCE_LANGUAGE)
-        return cls(code, wanted, Locale.parse(code), _translations(code))
+        return cls(code, Locale.parse(code), _translations(code))
 
     def gettext(self, message: str, **values: object) -> str:
         """Return a text with its values."""
@@ -61,12 +61,12 @@ class PageLanguage:
     def count(self, customer_count: int) -> str:
         """Return a number of customers; of a few that they are fewer than ten."""
         if is_withheld(customer_count):
-            return self.gettext("fewer than %(limit)s", limit=self.number(FEWEST_CUSTOMERS))
+            return self.gettext("fewer than %(limit)s", limit=self.number(FEWEST_PUBLISHED))
         return self.number(customer_count)
 
     def cell(self, customer_count: int) -> str:
         """Return the same, as short as a cell of a table wants it."""
-        return f"<\N{NO-BREAK SPACE}{self.number(FEWEST_CUSTOMERS)}" if is_withheld(customer_count) else self.number(customer_count)
+        return f"<\N{NO-BREAK SPACE}{self.number(FEWEST_PUBLISHED)}" if is_withheld(customer_count) else self.number(customer_count)
 
     def percent(self, share: float) -> str:
         """Return a share as a percentage: whole, or with one decimal where it is below ten."""

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
-from typing import Any
 
-Row = Mapping[str, Any]
+from pipeline.reporting.pages.morning.night_tables import Row
 
 
 class Cause(Enum):

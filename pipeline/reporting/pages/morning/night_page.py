@@ -24,7 +24,7 @@ from pipeline.reporting.pages.morning.language import PageLanguage, page_languag
 from pipeline.reporting.pages.morning.night_index import write_index
 from pipeline.reporting.pages.morning.night_tables import NightTables, read_checks, read_night
 from pipeline.reporting.pages.morning.page import morning_page
-from pipeline.reporting.pages.morning.rendering import PageLinks, render_page
+from pipeline.reporting.pages.morning.rendering import NO_LINKS, PageLinks, render_page
 from pipeline.reporting.pages.morning.verdict import outcome_of
 from pipeline.spelling import did_you_mean
 
@@ -43,7 +43,7 @@ def page_of_night(  # noqa: PLR0913 - what a page is of, and what it is for
     judged = tables or read_night(company, lake, day, language=wanted)
     shown = _last_good_night(company, lake, day, wanted) if outcome_of(judged).is_refused or not judged.profiles else judged
     validation = "validation.html" if lake.exists(addresses.validation_page(day)) else ""
-    links = PageLinks() if is_alone else PageLinks(validation, "../index.html")
+    links = NO_LINKS if is_alone else PageLinks(validation, "../index.html")
     reader = PageLanguage.of(wanted)
     live_day = _live_day(lake) if outcome_of(judged).is_refused else None
     return render_page(morning_page(judged, shown, reader, live_day=live_day), reader, links)

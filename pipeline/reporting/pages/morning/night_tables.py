@@ -48,7 +48,7 @@ YEAR = timedelta(days=364)  # whole weeks: a weekday stands beside the same week
 NEAR = timedelta(days=7)
 MAIN_SCHEME = "rfm"
 MANY_MEMBERSHIPS = 100_000
-KINDS = ("rules", "value_tiers", "clusters", "values")
+SCHEME_KINDS = ("rules", "value_tiers", "clusters", "values")
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,4 +238,4 @@ def _scheme_summaries(company: Company, schemes: Sequence[Any], profiled: set[st
         for each in (*schemes, *load_cluster_schemes(company))
         if each.name in profiled
     ]  # fmt: skip
-    return sorted(found, key=lambda each: (each.level != "behavioural", LEVELS.index(each.level), KINDS.index(each.kind), each.name))
+    return sorted(found, key=lambda each: (each.level != "behavioural", LEVELS.index(each.level), SCHEME_KINDS.index(each.kind), each.name))

@@ -10,7 +10,7 @@ from pipeline.reporting.pages.morning.night_tables import NightTables, Row
 
 SHOWN_PROPOSALS = 4
 # What costs money first; then what changes most about who is in which segment.
-KINDS = ("stop_campaign", "shift_budget", "refit", "split", "merge", "move_threshold", "empty_segment", "tells_nothing_new")
+PROPOSAL_KINDS = ("stop_campaign", "shift_budget", "refit", "split", "merge", "move_threshold", "empty_segment", "tells_nothing_new")
 
 
 def proposals(tables: NightTables) -> list[Row]:
@@ -29,7 +29,7 @@ def _strongest_first(row: Row) -> tuple[bool, float, str, str]:
 
 
 def _kind_order(row: Row) -> tuple[int, str]:
-    return KINDS.index(row["kind"]) if row["kind"] in KINDS else len(KINDS), row["kind"]
+    return PROPOSAL_KINDS.index(row["kind"]) if row["kind"] in PROPOSAL_KINDS else len(PROPOSAL_KINDS), row["kind"]
 
 
 def proposal_title(tables: NightTables, row: Row) -> str:
@@ -55,7 +55,7 @@ def needed_text(language: PageLanguage, row: Row) -> str:
 
 def _split(language: PageLanguage, tables: NightTables, row: Row) -> str:
     parts = [(row["amount"], row["customer_count"]), (row["other_amount"], row["other_customer_count"])]
-    (less, fewer), (more, richer) = sorted(parts)
+    (less, poorer), (more, richer) = sorted(parts)
     return language.gettext(
         "“%(segment)s” holds two kinds of customers: in the last %(days)s days, %(richer)s of them spent %(more)s each, the other "
         "%(poorer)s only %(less)s.",
@@ -63,7 +63,7 @@ def _split(language: PageLanguage, tables: NightTables, row: Row) -> str:
         days=language.number(tables.window_days),
         richer=language.number(richer),
         more=language.money(more, tables.currency),
-        poorer=language.number(fewer),
+        poorer=language.number(poorer),
         less=language.money(less, tables.currency),
     )
 

@@ -16,9 +16,10 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.definitions.gate_limits import GATES
+from pipeline.lake.tables import FEWEST_PUBLISHED
 from pipeline.publication.gates import GateResult, GateState
 from pipeline.reporting.pages.gates import STYLES
-from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS, SchemeFigures
+from pipeline.reporting.pages.morning.figures import SchemeFigures
 from pipeline.reporting.pages.morning.insights import LEAST_LIFT
 from pipeline.reporting.pages.morning.labels import (
     feature_label,
@@ -182,7 +183,7 @@ def _environment() -> Environment:
         csv_link=csv_link,
         sparkline=sparkline,
         curve=curve,
-        fewest=FEWEST_CUSTOMERS,
+        fewest=FEWEST_PUBLISHED,
         policy=POLICY,
         palette=PALETTE,
         gate_styles=STYLES,

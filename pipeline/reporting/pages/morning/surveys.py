@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS
+from pipeline.lake.tables import FEWEST_PUBLISHED
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row
 
 ALL = "all"
@@ -35,7 +35,7 @@ class SurveyQuestion:
 
 def survey_questions(tables: NightTables) -> list[SurveyQuestion]:
     """Return the questions that most people answered; of a few respondents nothing is told."""
-    shown = [row for row in tables.surveys if row["respondent_count"] >= FEWEST_CUSTOMERS and row["answer_count"] >= FEWEST_CUSTOMERS]
+    shown = [row for row in tables.surveys if row["respondent_count"] >= FEWEST_PUBLISHED and row["answer_count"] >= FEWEST_PUBLISHED]
     questions: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in shown:
         questions[row["survey"], row["question"]].append(row)
