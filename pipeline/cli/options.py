@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.completion import complete_gate
+from pipeline.definitions.command_options import DEFAULT_COMPANY, DEFAULT_LAKE
 
 CompanyOption = Annotated[Path, typer.Option("--company", envvar="SEGMENTS_COMPANY", help="The company's folder.")]
 LakeOption = Annotated[Path, typer.Option("--lake", envvar="SEGMENTS_LAKE", help="Where tables are kept.")]
@@ -24,5 +25,4 @@ OverrideGateOption = Annotated[
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why a gate is overridden; recorded with the night.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for a machine.")]
-# The demo's, so that `segments run` works in a fresh checkout.
-COMPANY, LAKE = Path("examples/adventureworks"), Path("lake")
+COMPANY, LAKE = DEFAULT_COMPANY, DEFAULT_LAKE

@@ -84,7 +84,7 @@ def _read_and_store(extraction: Extraction, engine: DuckDBEngine, *, is_loss_acc
         reading = read_source(extraction, engine, staging)
         if lost := None if is_loss_accepted else lost_rows(reading.known_rows, company.limits):
             on_loss(lost)
-            raise loss_refusal(lost, day=day, folder=company.folder / "sources")
+            raise loss_refusal(company, lake, lost, day=day)
         _report_ignored_columns(lake, extraction.last_night, reading.staged)
         if lake.has(EXTRACTIONS, day=day):
             # Killed from here on, the night holds rows of both reads. So its old record is replaced by one that says so but keeps

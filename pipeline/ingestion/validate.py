@@ -119,7 +119,7 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
         log.warning("%s", sentence)
     with _reading_forgotten_on_failure(lake, day):
         stop_where_broken(lake, day, [row for findings in found for row in findings.broken_results()])
-        stop_where_too_many_rejected(lake, day, found, currency=company.currency)
+        stop_where_too_many_rejected(company, lake, day, found)
     _write_customers(company, lake, [customers, *prospects])
     _write_order_lines(company, lake, lines)
     for event, findings in zip(events, happened, strict=True):

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
+from pipeline.definitions.command_options import command_options
+from pipeline.definitions.company import Company
 from pipeline.definitions.gate_limits import GateLimits
 from pipeline.errors import GateClosed
+from pipeline.lake.lake import Lake
 
 FEWEST_ROWS = 20  # of fewer known rows some may be gone, but not all
 
@@ -76,13 +78,13 @@ def lost_rows(known: Iterable[KnownRows], limits: GateLimits) -> KnownRows | Non
     return next((rows for rows in known if "vanished" not in limits.off and rows.is_beyond(limits.vanished_rows_limit)), None)
 
 
-def loss_refusal(rows: KnownRows, *, day: date, folder: Path) -> GateClosed:
-    """Return the error for a night that is not read for the `rows` that it would forget; `folder` is that of the sources."""
+def loss_refusal(company: Company, lake: Lake, rows: KnownRows, *, day: date) -> GateClosed:
+    """Return the error for a night that is not read for the `rows` that it would forget."""
     return GateClosed(
         f"{day} is not read, or earlier days would be forgotten: {rows.words}",
-        where=str(folder / f"{rows.source}.sql"),
+        where=str(company.source_file(rows.source)),
         todo=f'If this source only ever gives what is new, write `{rows.source} = "append"` under [source] in company.toml: '
         "then what is known stays as it is. If it was cut off, have it written again. Then run the night again. "
         "If the rows are gone for good, let it pass: "
-        f'segments run --day {day} --override-gate vanished --reason "..."',
+        f'segments run --day {day} --override-gate vanished --reason "..."{command_options(company, lake)}',
     )

@@ -140,6 +140,7 @@ def audit(night: Night, *, override_gates: Sequence[str] | str = (), override_re
 
     Closed gates named in `override_gates` let the night pass; `override_reason` is recorded with them.
     """
+    from pipeline.definitions.command_options import command_options
     from pipeline.lake.addresses import validation_page
     from pipeline.publication.gates import GateResult, requested_override, require_open
     from pipeline.publication.gates.audit import audit_night
@@ -157,7 +158,8 @@ def audit(night: Night, *, override_gates: Sequence[str] | str = (), override_re
         finally:
             # Whether the night passes or not: whoever has to decide about a closed gate needs the page most.
             write_validation_page(company, night.lake, night.day, known_on=night.known_on, gates=gates)
-        require_open(night.day, gates, where=night.lake.where(validation_page(night.day)))
+        options = command_options(night.deployment.company, night.lake)
+        require_open(night.day, gates, where=night.lake.where(validation_page(night.day)), options=options)
 
 
 def publish(night: Night) -> None:

@@ -7,6 +7,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError
 from pipeline.features import MergeHistory
@@ -30,7 +31,7 @@ def withheld_customers(company: Company, lake: Lake, day: date) -> pa.Array | No
         raise DataError(
             "nobody knows who agreed to be written to: no night has read the consents",
             where=str(company.source_file(CONSENT_SOURCE)),
-            todo=f"Run the whole night: segments run --reread --day {day}",
+            todo=f"Run the whole night: segments run --reread --day {day}{command_options(company, lake)}",
         )
     rows = lake.read(RAW_CONSENTS, known_on=known)
     is_agreed = pc.fill_null(rows["is_consenting"], fill_value=False)

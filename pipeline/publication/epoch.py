@@ -11,6 +11,8 @@ from contextlib import suppress
 from datetime import date
 from typing import Literal
 
+from pipeline.definitions.command_options import command_options
+from pipeline.definitions.company import Company
 from pipeline.errors import GateClosed
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
@@ -38,12 +40,12 @@ def epoch_when_begun(lake: Lake, day: date) -> int:
     return 0
 
 
-def require_current_epoch(lake: Lake, day: date, epoch: int, *, since: Literal["begun", "audited"]) -> None:
+def require_current_epoch(company: Company, lake: Lake, day: date, epoch: int, *, since: Literal["begun", "audited"]) -> None:
     """Raise GateClosed where a rollback came after night `day` was begun, or audited, in `epoch`."""
     missed = read_rollbacks(lake)[epoch:]
     if missed:
         raise GateClosed(
             f"{day} is not published: since it was {since}, {missed[-1].from_id} was taken back",
             where=lake.where(addresses.ROLLBACKS),
-            todo=f"To publish it all the same, {_RUN_AGAIN[since]}: segments run --day {day}",
+            todo=f"To publish it all the same, {_RUN_AGAIN[since]}: segments run --day {day}{command_options(company, lake)}",
         )

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import Company
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
@@ -91,7 +92,7 @@ def publish(  # noqa: PLR0913
             return current
         epoch = epoch_when_audited(lake, day)
         if epoch is not None:
-            require_current_epoch(lake, day, epoch, since="audited")
+            require_current_epoch(company, lake, day, epoch, since="audited")
         with lake.disk_errors("publish"):
             seen = seen_tables(lake, last_shown(lake, current))
             inputs = PublicationInputs(company, lake, day, left_out_customers(company, lake, day), memory_limit, seen)
@@ -140,7 +141,7 @@ def _write_publication(inputs: PublicationInputs, tables: Sequence[Table], curre
         }
         publication_id = content_based_id(content)
         previous = _previous_id(lake, current, day, publication_id)
-        notes = {**_manifest_notes(lake, day), **({CRM_NOTE: crm_note} if crm_note else {})}
+        notes = {**_manifest_notes(company, lake, day), **({CRM_NOTE: crm_note} if crm_note else {})}
         manifest = {**content, **notes, "publication_id": publication_id, "previous": previous}
         lake.store.install_folder(addresses.publication(publication_id), staged, manifest_text(manifest))
     return publication_from_manifest(lake, manifest)
@@ -157,10 +158,10 @@ def _write_crm_tables(inputs: PublicationInputs, folder: Path) -> tuple[dict[str
     return write_crm_tables(CrmInputs(inputs.company, inputs.lake, inputs.day, folder, inputs.seen, inputs.memory_limit))
 
 
-def _manifest_notes(lake: Lake, day: date) -> dict[str, Any]:
+def _manifest_notes(company: Company, lake: Lake, day: date) -> dict[str, Any]:
     """Return what the manifest tells beside the content: what the gates said, and digests of what the schemes were then."""
     gates = stored_gates(lake, day)
-    require_open(day, gates.results if gates else [], where=str(lake.path(GATE_RESULTS, day=day)))
+    require_open(day, gates.results if gates else [], where=str(lake.path(GATE_RESULTS, day=day)), options=command_options(company, lake))
     notes = {"gates": gates_to_manifest(gates), "schemes": lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})}
     if lake.has(AUDIENCE_MEMBERS, day=day):
         notes["audiences"] = lake.manifest(lake.path(AUDIENCE_MEMBERS, day=day))["audiences"]

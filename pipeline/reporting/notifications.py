@@ -8,6 +8,7 @@ from datetime import date, time, timedelta
 from typing import Any
 
 from pipeline.definitions.campaigns import CampaignState
+from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import Company
 from pipeline.definitions.notify import DAY_IN_URL, Occasion
 from pipeline.errors import DataError, GateClosed, PipelineError
@@ -77,7 +78,7 @@ def failure_notification(company: Company, lake: Lake, failed: FailedTask) -> No
     is_held_back = failed.occasion is Occasion.HELD_BACK
     outcome = "is held back" if is_held_back else f"failed in {failed.name}"
     notification = _notification(
-        company, failed.occasion, failed.day, f"{company.name}: {failed.work} {outcome}", [*_error_lines(failed), _live_line(lake)]
+        company, failed.occasion, failed.day, f"{company.name}: {failed.work} {outcome}", [*_error_lines(failed), _live_line(company, lake)]
     )
     # It shows what the gates measured, which whoever has to decide needs most.
     address = addresses.validation_page(failed.day) if failed.day and is_held_back else ""
@@ -96,7 +97,7 @@ def morning_notification(company: Company, lake: Lake, day: date) -> Notificatio
     tables, language = read_night(company, lake, day, language=company.language), PageLanguage.of(company.language)
     first, *others = _morning_lines(company, lake, tables, language)
     cards = [f"{card.title} ({language.count(card.customer_count)}): {card.texts.get('message', '')}" for card in actions_of(tables).cards]
-    lines = [*others, *cards, _live_line(lake), *source_notices(company, lake, day)]
+    lines = [*others, *cards, _live_line(company, lake), *source_notices(company, lake, day)]
     notification = _notification(company, Occasion.PUBLISHED, day, f"{company.name}: {first}", lines)
     return replace(notification, page=Page(f"{day}.html", page_of_night(company, lake, day, is_alone=True, tables=tables)))
 
@@ -122,8 +123,10 @@ def campaign_notification(company: Company, lake: Lake, day: date) -> Notificati
     if not due:
         return None
     what = f"the result of {due[0]['title']} is there" if len(due) == 1 else f"the results of {len(due)} campaigns are there"
+    options = command_options(company, lake)
     lines = [
-        f"{row['title']}: {CAMPAIGN_WORDS.get(row['state'], row['state'])}. segments campaign results {row['campaign_id']}" for row in due
+        f"{row['title']}: {CAMPAIGN_WORDS.get(row['state'], row['state'])}. segments campaign results {row['campaign_id']}{options}"
+        for row in due
     ]
     return _notification(company, Occasion.CAMPAIGN_DUE, day, f"{company.name}: {what}", lines)
 
@@ -133,8 +136,8 @@ def not_published_notification(company: Company, lake: Lake, day: date, by: time
     newest = read_status(company, lake).newest
     known = newest if newest and newest.day >= day else None
     night, outcome = (known.day, known.outcome.words) if known else (day, "not begun")
-    todo = "Next: see what the run of nightly_segments says in Airflow, or run segments status."
-    lines = [f"The night of {night} is {outcome}.", _live_line(lake), todo]
+    todo = f"Next: see what the run of nightly_segments says in Airflow, or run: segments status{command_options(company, lake)}"
+    lines = [f"The night of {night} is {outcome}.", _live_line(company, lake), todo]
     return _notification(company, Occasion.NOT_PUBLISHED, day, f"{company.name}: the night of {day} is not published at {by:%H:%M}", lines)
 
 
@@ -185,7 +188,7 @@ def _error_lines(failed: FailedTask) -> list[str]:
     return [what, f"Next: read the log of the task {failed.name} in Airflow; then clear the task, and the rest of the run follows."]
 
 
-def _live_line(lake: Lake) -> str:
+def _live_line(company: Company, lake: Lake) -> str:
     try:
         live = current_publication(lake)
     except DataError as error:
@@ -194,4 +197,5 @@ def _live_line(lake: Lake) -> str:
         return f"The night of {live.day} is live."
     # A process that is not let at the lake, such as the DAG processor of docker-compose.yml, sees none.
     is_seen = lake.exists(addresses.OWNER)
-    return "Nothing is live yet." if is_seen else "What is live cannot be seen from here: run segments status."
+    look = f"segments status{command_options(company, lake)}"
+    return "Nothing is live yet." if is_seen else f"What is live cannot be seen from here; to see it: {look}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -80,9 +81,13 @@ def night_environment(company: Path, lake: Lake) -> Iterator[None]:
 
 
 def tree_bytes(lake: Lake, *folders: str) -> Mapping[str, bytes]:
-    """Return the bytes of every file below the given folders of the lake."""
-    roots = [lake.root / folder for folder in folders]
-    return {str(path.relative_to(lake.root)): path.read_bytes() for root in roots for path in sorted(root.rglob("*")) if path.is_file()}
+    """Return the bytes of every file below the given folders of the lake; where it is, which commands on pages say, as `LAKE`."""
+    paths = [path for folder in folders for path in sorted((lake.root / folder).rglob("*")) if path.is_file()]
+    root = quote(str(lake.root.resolve())).encode()
+    return {
+        str(path.relative_to(lake.root)): path.read_bytes().replace(root, b"LAKE") if path.suffix == ".html" else path.read_bytes()
+        for path in paths
+    }
 
 
 def content_of(lake: Lake, *folders: str) -> Mapping[str, object]:

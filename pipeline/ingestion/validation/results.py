@@ -11,6 +11,8 @@ from datetime import date
 
 import pyarrow as pa
 
+from pipeline.definitions.command_options import command_options
+from pipeline.definitions.company import Company
 from pipeline.errors import DataError, GateClosed
 from pipeline.ingestion.extractions import extraction_rows
 from pipeline.ingestion.validation.findings import Findings
@@ -86,20 +88,20 @@ def warnings_of_most_rows(lake: Lake, day: date, results: Iterable[RuleResult]) 
             yield f"{row['source_table']}: {failed:,} of {checked:,} rows break `{row['rule']}`, a warning"
 
 
-def stop_where_too_many_rejected(lake: Lake, day: date, findings: Sequence[Findings], *, currency: str) -> None:
-    """Raise GateClosed naming every table of which more rows were set aside than the company, which has `currency`, allows."""
+def stop_where_too_many_rejected(company: Company, lake: Lake, day: date, findings: Sequence[Findings]) -> None:
+    """Raise GateClosed naming every table of which more rows were set aside than the company allows."""
     crowded = [found for found in findings if not found.is_within_limit()]
     if crowded:
         raise GateClosed(
             "; ".join(
                 f"{found.tally.rejected_share:.2%} of {found.tally.checked:,} rows of {found.table.name} were set aside on {day}, "
                 f"above the limit of {found.rejected_share_limit:.2%}: {_top_rules(found)}"
-                f"{_currency_words(lake, day, found, currency)}"
+                f"{_currency_words(lake, day, found, company.currency)}"
                 for found in crowded
             ),
             where=lake.where(addresses.validation_page(day)),
             todo="Mend the source, or raise `rejected_share_limit` in company.toml under [gates], then run the night again with --reread; "
-            f'or let it pass: segments run --day {day} --override-gate rejected --reason "..."',
+            f'or let it pass: segments run --day {day} --override-gate rejected --reason "..."{command_options(company, lake)}',
         )
 
 

@@ -44,7 +44,7 @@ def audit_night(company: Company, lake: Lake, engine: Engine, day: date, overrid
         if current is not None and day < current.day:
             log.info("%s is not judged: %s stays live", day, current.day)
             return []
-        require_current_epoch(lake, day, epoch_when_begun(lake, day), since="begun")
+        require_current_epoch(company, lake, day, epoch_when_begun(lake, day), since="begun")
         good, standing, epoch = find_last_good(lake, current, day), _standing_results(lake, current, day), current_epoch(lake)
         judged = _judge_within_limits(company, measure_night(company, lake, engine, day, good))
         # The very first night run again: there is no earlier night to compare it with, only itself as it is live.

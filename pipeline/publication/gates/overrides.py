@@ -47,18 +47,18 @@ def apply_override(results: Sequence[GateResult], override: Override, standing: 
     return [_override_closed(result, override, standing) if result.state is GateState.CLOSED else result for result in results]
 
 
-def require_open(day: date, results: Sequence[GateResult], *, where: str) -> None:
-    """Raise GateClosed naming every closed gate, what was measured and its limit."""
+def require_open(day: date, results: Sequence[GateResult], *, where: str, options: str = "") -> None:
+    """Raise GateClosed naming every closed gate, what was measured and its limit; its commands end with `options`: see command_options."""
     closed = [result for result in results if result.state is GateState.CLOSED]
     if not closed:
         return
     names = list(dict.fromkeys(result.gate for result in closed))
-    options = " ".join(f"--override-gate {name}" for name in names)
+    overrides = " ".join(f"--override-gate {name}" for name in names)
     raise GateClosed(
         "\n  ".join([f"{day} is not published, the last good night stays live:", *map(gate_sentence, closed)]),
         where=where,
         todo=f"Mend the source and run the night with --reread, change the limit under [gates] in company.toml, or let it pass: "
-        f'segments run --day {day} {options} --reason "..."',
+        f'segments run --day {day} {overrides} --reason "..."{options}',
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 
+from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError, GateClosed, TransientError
 from pipeline.ingestion.extractions import is_being_reread
@@ -81,6 +82,7 @@ class LakeStatus:
     `late_days` are days for which rows arrived late, `misdated` tells of rows that no night reads, `restated_nights` are pairs of a
     day and the night that knows it since; `audiences` tells of those that the newest night publishes, and why of each other not.
     `rejected_rows` are those that the newest night set aside, per source table; `due` is a day that should be live, if one was named.
+    `command_options` name this company and lake in commands.
     """
 
     live: Publication | None
@@ -95,6 +97,7 @@ class LakeStatus:
     audiences: Sequence[str] = ()
     rejected_rows: Mapping[str, int] = field(default_factory=dict)
     due: date | None = None
+    command_options: str = ""
 
     @property
     def is_due(self) -> bool:
@@ -126,6 +129,7 @@ def read_status(company: Company, lake: Lake, *, due: date | None = None) -> Lak
         audiences=_audience_sentences(lake, newest.day) if newest else [],
         rejected_rows={table: count for table, (count, _) in rejected_counts(lake, newest.day).items()} if newest else {},
         due=due,
+        command_options=command_options(company, lake),
     )
 
 

@@ -40,13 +40,17 @@ def _status_rows(status: LakeStatus) -> Grid:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     late_days = [str(day) for day in status.late_days]
+    reread = f"segments run --since {min(late_days)}{status.command_options}" if late_days else ""
     for name, value in (
         ("Newest night", _newest_night_cell(status.newest)),
         ("Live", _live_cell(status)),
         ("Due", Text(f"{status.due} is not live" if status.is_due else "-", style="bold red" if status.is_due else "")),
         ("Rollback leads to", (status.live and status.live.previous) or "-"),
         ("Events", "\n".join(event.words for event in status.events) or "-"),
-        ("Late days", f"{_first_few(late_days)}; segments run --since {min(late_days)} reads them" if late_days else "-"),
+        (
+            "Late days",
+            f"{_first_few(late_days)}; to read them: {reread}" if late_days else "-",
+        ),
         ("Misdated", Text("\n".join(status.misdated) or "-", style="yellow" if status.misdated else "")),
         ("Restated", _first_few([f"{day} as of {known}" for day, known in status.restated_nights])),
         ("Refit asked for", Text("\n".join(status.requested_refits) or "-", style="yellow" if status.requested_refits else "")),

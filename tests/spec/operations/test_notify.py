@@ -130,9 +130,10 @@ def test_a_campaign_is_due_once_on_the_first_night_that_tells_it(deployment: Dep
     notify_live_night(deployment, NIGHT, post)
     assert post.sent == [("ada", "published"), ("bo", "published"), ("cy", "published"), ("bo", "campaign_due")]
     assert post.notified[-1].subject == "Shop: the results of 2 campaigns are there"
+    options = f" --company {deployment.company.folder} --lake {lake.root}"
     assert post.notified[-1].lines == (
-        "EASTER: too few customers bought to tell what they spent more. segments campaign results easter",
-        "SPRING: its final result. segments campaign results spring",
+        f"EASTER: too few customers bought to tell what they spent more. segments campaign results easter{options}",
+        f"SPRING: its final result. segments campaign results spring{options}",
     )
 
 

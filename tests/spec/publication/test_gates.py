@@ -347,6 +347,8 @@ def test_a_closed_gate_says_which_by_how_much_and_what_to_do() -> None:
     assert "50.00% of the 1,000 customers of 2024-03-28 are gone; the limit is 10.00%" in said
     assert "churn (rfm): 31.00% of 1,000 customers" in said
     assert '--day 2024-03-29 --override-gate vanished --override-gate churn --reason "..."' in said
+    with pytest.raises(GateClosed, match=r'--reason "\.\.\." --company shop --lake here$'):
+        require_open(DAY, results, where="the page", options=" --company shop --lake here")
 
 
 def test_an_override_opens_the_gates_it_names_and_records_why() -> None:

@@ -12,7 +12,18 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from support.morning_tables import CARD, DAY, ENGLISH, a_flow, a_night, a_profile, html_of, sales_of
+from support.morning_tables import (
+    CARD,
+    DAY,
+    ENGLISH,
+    a_flow,
+    a_night,
+    a_night_of_everything,
+    a_profile,
+    a_proposal,
+    html_of,
+    sales_of,
+)
 
 from pipeline.ingestion.validation import WITHIN_LIMIT
 from pipeline.publication.gates import GateResult, GateState
@@ -409,6 +420,33 @@ def test_page_loads_nothing_and_runs_nothing() -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "&amp;lt;" not in page
     assert "&amp;#" not in page
+
+
+OPTIONS = " --company /srv/shop --lake /srv/lake"
+
+
+def test_every_command_names_company_and_lake() -> None:
+    groups = SchemeSummary("groups", "Groups", "", "behavioural", "clusters")
+    means = {"feature": "spend_amount", "value": None, "cluster_mean": 2.0, "overall_mean": 1.0}
+    everything = a_night_of_everything()
+    night = replace(
+        everything,
+        schemes=[*everything.schemes, groups],
+        profiles=[*everything.profiles, a_profile("big", 90, scheme="groups")],
+        cluster_profiles=[{"scheme": "groups", "segment": "big", **means, "known_count": 90, "difference_rank": 1}],
+        drifts=[{"scheme": "groups", "is_beyond": True}],
+        campaigns=[*everything.campaigns, *everything.campaigns],
+        proposals=[a_proposal("split", edit="Edit `segments/rfm.toml`, then run `segments plan`.")],
+    )
+    pages = [
+        html_of(replace(night, command_options=OPTIONS)),
+        html_of(a_night(profiles=[a_profile("lost", 3)], command_options=OPTIONS)),
+        refused(gates=[CLOSED], command_options=OPTIONS),
+    ]
+    commands = [command for page in pages for command in re.findall(r"<code>(segments [^<]*)</code>", page)]
+    assert {command.split()[1] for command in commands} == {"members", "refit", "campaign", "plan", "explain", "run"}
+    assert [command for command in commands if not command.endswith(OPTIONS)] == []
+    assert "<code>segments/rfm.toml</code>" in pages[0]
 
 
 def test_same_night_same_page() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
+from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes, without_unknown
@@ -69,7 +70,7 @@ class NightTables:
     `flows` are those since `compared_night`, seven nights ago: none where nobody moved, and where there is no such night, of which
     `compared_night` is None; `profiles_year_before` those of the nearest night a year ago, by scheme and segment;
     `titles` and `cards` are in the reader's language; `refined_on` is the night that `insights` and proposals are from,
-    `rollback` the one by which a person took the night back.
+    `rollback` the one by which a person took the night back; `command_options` name company and lake in commands.
     """
 
     company: str
@@ -107,6 +108,7 @@ class NightTables:
     rejected: Sequence[tuple[str, str, int]] = ()
     not_computed: Mapping[str, str] = field(default_factory=dict)
     next_actions: Sequence[NextActionCount] = ()
+    command_options: str = ""
 
     @property
     def main_scheme(self) -> str:
@@ -139,6 +141,7 @@ def read_checks(valid: Company, lake: Lake, day: date) -> NightTables:
         currency=valid.currency,
         window_days=valid.window_days,
         day=day,
+        command_options=command_options(valid, lake),
         gates=record.results if record else (),
         rollback=_rollback_of(lake, day),
         rule_results=results.rule_results,

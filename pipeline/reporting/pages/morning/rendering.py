@@ -79,6 +79,7 @@ def render_page(page: MorningPage, language: PageLanguage, links: PageLinks = NO
         verdict=page.verdict,
         judged=page.judged,
         links=links,
+        options=page.judged.command_options,
         in_money=lambda amount: language.money(amount, tables.currency),
         scheme_titles={scheme.name: scheme.title for scheme in tables.schemes},
         gate_groups=_gate_groups(page.verdict.gates),
