@@ -13,6 +13,7 @@ from airflow_support.connections import find_address
 from pipeline.definitions.company import Company
 from pipeline.definitions.notify import Occasion
 from pipeline.errors import PipelineError, TransientError
+from pipeline.operations import steps
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.notify import notify_late_night, notify_live_night, notify_recipients
 
@@ -36,7 +37,8 @@ def notify_failure(context: Context) -> None:
 
     day, instance = _day_of_task(context), context["ti"]
     work = f"the night of {day}" if instance.dag_id == NIGHTLY and day else f"the run of {instance.dag_id}"
-    failed = FailedTask(work, instance.task_id, day, context.get("exception"))
+    is_after_publishing = steps.publish.__name__ in context["task"].upstream_task_ids
+    failed = FailedTask(work, instance.task_id, day, context.get("exception"), is_after_publishing=is_after_publishing)
     try:
         deployment = Deployment.from_environment(connections=find_address)
         recipients = deployment.company.notify.recipients_of(failed.occasion)

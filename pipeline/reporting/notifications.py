@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.definitions.campaigns import CampaignState
 from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import Company
+from pipeline.definitions.history import company_on
 from pipeline.definitions.notify import DAY_IN_URL, Occasion
 from pipeline.errors import DataError, GateClosed, PipelineError
 from pipeline.lake import addresses
@@ -18,7 +19,7 @@ from pipeline.lake.tables import CAMPAIGN_SUMMARIES, SEGMENT_PROFILES
 from pipeline.publication.current import current_publication
 from pipeline.reporting.pages.morning import page_of_night
 from pipeline.reporting.pages.morning.cards import actions_of
-from pipeline.reporting.pages.morning.in_short import Sentence, sentences_of
+from pipeline.reporting.pages.morning.in_short import Alarm, Sentence, sentences_of
 from pipeline.reporting.pages.morning.language import PageLanguage
 from pipeline.reporting.pages.morning.night_tables import NightTables, read_night
 from pipeline.reporting.pages.morning.verdict import verdict_of
@@ -60,12 +61,16 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class FailedTask:
-    """A task that ended with an error, or was ended; `work` is what it was part of, such as `the night of 2024-03-31`."""
+    """A task that ended with an error, or was ended; `work` is what it was part of, such as `the night of 2024-03-31`.
+
+    One that `is_after_publishing` began once the night was published.
+    """
 
     work: str
     name: str
     day: date | None
     error: BaseException | str | None
+    is_after_publishing: bool = False
 
     @property
     def occasion(self) -> Occasion:
@@ -77,6 +82,8 @@ def failure_notification(company: Company, lake: Lake, failed: FailedTask) -> No
     """Return what to say of a task that failed, or that held something back: why, what to do, and what stays live."""
     is_held_back = failed.occasion is Occasion.HELD_BACK
     outcome = "is held back" if is_held_back else f"failed in {failed.name}"
+    if failed.is_after_publishing and _is_live(lake, failed.day):
+        outcome = f"is live; {failed.name} failed after it"
     notification = _notification(
         company, failed.occasion, failed.day, f"{company.name}: {failed.work} {outcome}", [*_error_lines(failed), _live_line(company, lake)]
     )
@@ -103,18 +110,21 @@ def morning_notification(company: Company, lake: Lake, day: date) -> Notificatio
 
 
 def alarm_notification(company: Company, lake: Lake, day: date) -> Notification | None:
-    """Return what to say of alarms of the morning page; None where the stored night before had as many: one that lasts is told once."""
+    """Return what to say of alarms of the morning page that the stored night before had not; None where there is none."""
     language = PageLanguage.of(company.language)
 
-    def alarms_on(night: date) -> list[str]:
-        tables = read_night(company, lake, night, language=company.language)
-        return [each.text for each in _sentences(tables, language) if each.is_alarm]
+    def alarms_on(night: date) -> dict[Alarm, str]:
+        tables = read_night(company_on(lake, company, night), lake, night, language=company.language)
+        return {each.alarm: each.text for each in _sentences(tables, language) if each.alarm}
 
     before = lake.newest_night(SEGMENT_PROFILES, through=day - timedelta(days=1))
     alarms = alarms_on(day)
-    if len(alarms) <= (len(alarms_on(before)) if before else 0):
+    lasting = alarms.keys() & alarms_on(before).keys() if alarms and before else set()
+    if len(lasting) == len(alarms):
         return None
-    return _notification(company, Occasion.ALARM, day, f"{company.name}: {alarms[0]}", alarms[1:])
+    # What lasts stands below what is new.
+    first, *others = [alarms[alarm] for alarm in sorted(alarms, key=lambda alarm: alarm in lasting)]
+    return _notification(company, Occasion.ALARM, day, f"{company.name}: {first}", others)
 
 
 def campaign_notification(company: Company, lake: Lake, day: date) -> Notification | None:
@@ -186,6 +196,14 @@ def _error_lines(failed: FailedTask) -> list[str]:
     # Nothing of its text: an error that is not ours may quote a row.
     what = f"It ended with {type(error).__name__}." if isinstance(error, BaseException) else "It was ended from outside."
     return [what, f"Next: read the log of the task {failed.name} in Airflow; then clear the task, and the rest of the run follows."]
+
+
+def _is_live(lake: Lake, day: date | None) -> bool:
+    try:
+        live = current_publication(lake)
+    except DataError:
+        return False
+    return live is not None and live.day == day
 
 
 def _live_line(company: Company, lake: Lake) -> str:

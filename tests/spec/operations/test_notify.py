@@ -19,7 +19,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CAMPAIGN_SUMMARIES, SALES_DAYS, SEGMENT_PROFILES, Table
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.notify import notify_late_night, notify_live_night
-from pipeline.reporting.notifications import MOST_LINES, Notification, morning_notification
+from pipeline.reporting.notifications import MOST_LINES, FailedTask, Notification, failure_notification, morning_notification
 from pipeline.reporting.pages.morning import page_of_night
 
 NIGHT, NEXT = date(2024, 3, 1), date(2024, 3, 2)
@@ -156,6 +156,37 @@ def test_an_alarm_is_told_on_the_first_night_that_has_it_and_begins_the_morning_
     post = Post()
     notify_live_night(deployment, NEXT, post)
     assert post.sent == [("ada", "published"), ("bo", "published"), ("cy", "published")]
+
+
+def test_an_alarm_of_another_kind_is_told_though_there_are_no_more_of_them(deployment: Deployment) -> None:
+    lake, post = deployment.lake, Post()
+    write_sales(lake, NIGHT, before=1000, now=100)
+    notify_live_night(deployment, NIGHT, post)
+    run_night(deployment.company.folder, lake, NEXT)
+    write_sales(lake, NEXT, before=100, now=1000)
+    post = Post()
+    notify_live_night(deployment, NEXT, post)
+    assert post.sent[-1] == ("di", "alarm")
+    assert post.notified[-1].subject.startswith("Shop: Sales rose by 900%: €28,000 in the last 28 days")
+
+
+@pytest.mark.parametrize(
+    ("name", "day", "is_after_publishing", "outcome"),
+    [
+        ("ask_refit", NIGHT, True, "is live; ask_refit failed after it"),
+        # A night that is run again, and one that is not live, are not saved by an earlier run.
+        ("extract", NIGHT, False, "failed in extract"),
+        ("ask_refit", NEXT, True, "failed in ask_refit"),
+    ],
+)
+def test_what_fails_after_a_night_is_live_has_not_failed_the_night(
+    deployment: Deployment, name: str, day: date, is_after_publishing: bool, outcome: str
+) -> None:
+    failed = FailedTask(f"the night of {day}", name, day, RuntimeError("a value"), is_after_publishing=is_after_publishing)
+    notification = failure_notification(deployment.company, deployment.lake, failed)
+    assert notification.subject == f"Shop: the night of {day} {outcome}"
+    assert "The night of 2024-03-01 is live." in notification.lines
+    assert "a value" not in str(notification)
 
 
 def test_the_morning_mail_and_its_page_read_the_night_once(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:

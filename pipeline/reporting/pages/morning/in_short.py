@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from pipeline.lake.tables import FEWEST_PUBLISHED
 from pipeline.reporting.pages.morning.figures import concentration_rows, is_withheld
@@ -20,11 +22,24 @@ NOTABLE_REJECTED_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
+class Alarm:
+    """What an alarm is about, by which that of one night is told from that of the next: `sales` that `fell`, `rows` of a table."""
+
+    kind: Literal["sales", "rows", "publication"]
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sentence:
     """One sentence; an alarm is shown as such."""
 
     text: str
-    is_alarm: bool = False
+    alarm: Alarm | None = None
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether it is shown as an alarm."""
+        return self.alarm is not None
 
 
 def sentences_of(tables: NightTables, verdict: Verdict, language: PageLanguage) -> list[Sentence]:
@@ -36,7 +51,7 @@ def _by_surprise(tables: NightTables, verdict: Verdict, language: PageLanguage) 
     sales = _sales(tables, language)
     if sales and sales.is_alarm:
         yield sales
-    yield from _rejected_alarm(verdict, language)
+    yield from _rejected_alarm(tables, verdict, language)
     yield from _few_customers(tables, language)
     yield from _moves(tables, language)
     if sales and not sales.is_alarm:
@@ -68,7 +83,7 @@ def _sales(tables: NightTables, language: PageLanguage) -> Sentence | None:
         text += " " + language.gettext("In the same weeks a year ago it was %(amount)s.", amount=year_before)
     if sales.change_share < 0:
         text += f" {_advice_on_a_fall(language)}"
-    return Sentence(text, is_alarm=True)
+    return Sentence(text, Alarm("sales", "fell" if sales.change_share < 0 else "rose"))
 
 
 def _sales_of_few(sales: Trend, orders: Trend, tables: NightTables, language: PageLanguage) -> Sentence:
@@ -82,14 +97,14 @@ def _sales_of_few(sales: Trend, orders: Trend, tables: NightTables, language: Pa
         limit=limit,
         before=language.money(sales.before, tables.currency),
     )
-    return Sentence(f"{text} {_advice_on_a_fall(language)}", is_alarm=True)
+    return Sentence(f"{text} {_advice_on_a_fall(language)}", Alarm("sales", "fell"))
 
 
 def _advice_on_a_fall(language: PageLanguage) -> str:
     return language.gettext("Check that all orders have arrived here; if they have, this comes first today.")
 
 
-def _rejected_alarm(verdict: Verdict, language: PageLanguage) -> Iterator[Sentence]:
+def _rejected_alarm(tables: NightTables, verdict: Verdict, language: PageLanguage) -> Iterator[Sentence]:
     if verdict.rejected_share >= NOTABLE_REJECTED_SHARE and not verdict.is_stale:
         values = {"share": language.percent(verdict.rejected_share), "count": language.number(verdict.rejected_count)}
         text = language.ngettext(
@@ -98,7 +113,10 @@ def _rejected_alarm(verdict: Verdict, language: PageLanguage) -> Iterator[Senten
             verdict.rejected_count,
             **values,
         )
-        yield Sentence(text, is_alarm=True)
+        counts: Counter[str] = Counter()
+        for table, _, count in tables.rejected:
+            counts[table] += count
+        yield Sentence(text, Alarm("rows", max(sorted(counts), key=lambda table: counts[table], default="")))
 
 
 def _few_customers(tables: NightTables, language: PageLanguage) -> Iterator[Sentence]:

@@ -21,7 +21,7 @@ from pipeline.reporting.pages.morning.figures import (
     score_grid,
 )
 from pipeline.reporting.pages.morning.flow_diagram import FlowDiagram, flow_diagram
-from pipeline.reporting.pages.morning.in_short import Sentence, sentences_of
+from pipeline.reporting.pages.morning.in_short import Alarm, Sentence, sentences_of
 from pipeline.reporting.pages.morning.insights import SegmentTaste, next_categories, segment_tastes, telling_schemes
 from pipeline.reporting.pages.morning.language import PageLanguage
 from pipeline.reporting.pages.morning.movement import Cause, counts_by_cause, flows_of
@@ -141,7 +141,7 @@ def morning_page(judged: NightTables, shown: NightTables | None, language: PageL
 
 
 def _refusal_sentence(language: PageLanguage) -> list[Sentence]:
-    return [Sentence(language.gettext("No night has been published yet, so there are no figures to show."), is_alarm=True)]
+    return [Sentence(language.gettext("No night has been published yet, so there are no figures to show."), Alarm("publication", "none"))]
 
 
 def _tiles(tables: NightTables) -> Tiles:
