@@ -167,6 +167,8 @@ def test_ideas_that_are_sure_come_first_and_others_say_what_is_lacking() -> None
     assert [row["kind"] for row in proposals(tables)] == ["split", "merge"]
     page = html_of(tables)
     assert "To be sure, 800 customers are needed in each of the two." in page
+    assert "wait until a second one confirms it" not in page
+    assert "wait until a second one confirms it" in html_of(a_night(proposals=[a_proposal("merge", is_sure=False, needed_count=None)]))
     assert "Edit <code>&lt;it&gt;</code>." in page
 
 

@@ -46,7 +46,9 @@ def proposal_text(language: PageLanguage, tables: NightTables, row: Row) -> str:
 
 
 def needed_text(language: PageLanguage, row: Row) -> str:
-    """Return how many customers would make a proposal sure."""
+    """Return what would make a proposal sure that is not: so many customers, or that it shows a second time."""
+    if row["needed_count"] is None:
+        return language.gettext("It has shown in one period of 90 days only: wait until a second one confirms it.")
     count = language.number(row["needed_count"])
     if row["kind"] == "merge":
         return language.gettext("To be sure, %(count)s customers are needed in each of the two.", count=count)
