@@ -42,9 +42,10 @@ def other_campaign(first: Any) -> str:
 
 @pytest.fixture(scope="module")
 def merged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, Any]]:
-    """Six customers of a campaign merged on its first day, and forty others later; of each stage what a plan says, and all lists."""
+    """Six pairs of a campaign's customers merged on its first day, and forty others later; what plans say at each stage, and all lists."""
     folder = tmp_path_factory.mktemp("merges")
     campaign = CAMPAIGN.replace('"lifetime_order_count >= 1"', '"twice"')
+    campaign = campaign.replace("[arms.control]", "[arms.mail]\n[arms.call]\n[arms.held]\nis_control = true")
     shop, lake = write_campaign_shop(folder / "shop", campaign, settings="[crm]\n"), Lake(folder / "lake")
     for name, text in {
         "sources/customer_merges.sql": MERGES_SQL,
@@ -56,13 +57,14 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, An
     run_night(shop, lake, EVE)
     start(shop, lake)
     arms = arms_of(lake)
-    treated, control = ([name for name in TWICE if arms[name] == arm] for arm in ("treated", "control"))
+    mail, call, held = ([name for name in TWICE if arms[name] == arm] for arm in ("mail", "call", "held"))
     pairs = {
-        "control": (control[0], ONCE[0]),
-        "treated": (treated[0], ONCE[1]),
-        "treated into control": (treated[1], control[1]),
-        "control into treated": (control[2], treated[2]),
-        "treated into treated": (treated[3], treated[4]),
+        "held": (held[0], ONCE[0]),
+        "mail": (mail[0], ONCE[1]),
+        "mail into held": (mail[1], held[1]),
+        "held into mail": (held[2], mail[2]),
+        "mail into mail": (mail[3], mail[4]),
+        "mail into call": (mail[5], call[0]),
     }
     rows = [f"{old},{new},{START} 10:00" for old, new in pairs.values()]
     rows += [f"{old},{new},{START + timedelta(days=2)} 10:00" for old, new in LATE]
@@ -90,33 +92,38 @@ def test_who_is_left_keeps_the_arm_of_whom_was_merged_and_who_was_in_two_is_left
     rows = {row["customer_id"]: (row["arm"], row["is_control"]) for row in lake.read(CAMPAIGN_ARMS, day=START).to_pylist()}
     assert not {old for old, _ in pairs.values()} & rows.keys()
     assert {name: rows[new] for name, (_, new) in pairs.items()} == {
-        "control": ("control", True),
-        "treated": ("treated", False),
-        "treated into control": ("control", True),
-        "control into treated": ("control", True),
-        "treated into treated": ("treated", False),
+        "held": ("held", True),
+        "mail": ("mail", False),
+        "mail into held": ("held", True),
+        "held into mail": ("held", True),
+        "mail into mail": ("mail", False),
+        "mail into call": ("held", True),
     }
-    assert len(rows) == len(TWICE) - 5 + 2, "five are somebody else, two others stand for one"
+    assert len(rows) == len(TWICE) - len(pairs) + 2, "six are somebody else, two others stand for one"
 
 
 def test_the_survivor_of_a_control_is_on_no_list_of_the_campaign(merged: tuple[Lake, dict[str, Any]]) -> None:
     _, seen = merged
     lists = {name: {row["list_name"] for row in seen["lists"] if row["customer_id"] == new} for name, (_, new) in seen["pairs"].items()}
-    of_campaign = {name: sorted(found & {"twice", "campaign.spring.treated", "campaign.spring.control"}) for name, found in lists.items()}
-    both, none = ["campaign.spring.treated", "twice"], list[str]()
+    of_campaign = {
+        name: sorted(found & {"twice", "campaign.spring.mail", "campaign.spring.call", "campaign.spring.held"})
+        for name, found in lists.items()
+    }
+    both, none = ["campaign.spring.mail", "twice"], list[str]()
     assert of_campaign == {
-        "control": none,
-        "treated": both,
-        "treated into control": none,
-        "control into treated": none,
-        "treated into treated": both,
+        "held": none,
+        "mail": both,
+        "mail into held": none,
+        "held into mail": none,
+        "mail into mail": both,
+        "mail into call": none,
     }
     assert not {old for old, _ in seen["pairs"].values()} & {row["customer_id"] for row in seen["lists"]}
 
 
 def test_the_survivor_of_a_customer_of_one_campaign_is_not_drawn_for_another(merged: tuple[Lake, dict[str, Any]]) -> None:
     _, seen = merged
-    assert seen["running"]["excluded"] == {"other_campaign": len(TWICE) - 5 + 2}
+    assert seen["running"]["excluded"] == {"other_campaign": len(TWICE) - 6 + 2}
 
 
 def test_what_a_member_listed_by_a_merged_id_had_spent_before_is_that_of_the_survivor(merged: tuple[Lake, dict[str, Any]]) -> None:
@@ -144,10 +151,10 @@ def test_no_figure_of_fewer_than_ten_customers_is_published_of_a_campaign(merged
 def test_a_campaign_that_few_left_is_published_without_their_number_which_is_counted(merged: tuple[Lake, dict[str, Any]]) -> None:
     lake, _ = merged
     [stored] = [row for row in lake.read(CAMPAIGN_SUMMARIES, day=DUE).to_pylist() if row["campaign_id"] == "spring"]
-    assert (stored["assigned_count"], stored["customer_count"], stored["left_count"]) == (len(TWICE), len(TWICE) - 5, 5)
+    assert (stored["assigned_count"], stored["customer_count"], stored["left_count"]) == (len(TWICE), len(TWICE) - 7, 7)
     [told] = [row for row in published(lake, CAMPAIGN_SUMMARIES) if row["campaign_id"] == "spring"]
     # What they are could be had by subtracting one from the other.
-    assert (told["assigned_count"], told["customer_count"], told["left_count"]) == (None, len(TWICE) - 5, None)
+    assert (told["assigned_count"], told["customer_count"], told["left_count"]) == (None, len(TWICE) - 7, None)
     entry = json.loads((lake.root / "current" / "manifest.json").read_text())["tables"]["campaign_summaries"]
     hidden = sum(row[name] is None for row in published(lake, CAMPAIGN_SUMMARIES) for name in ("assigned_count", "left_count"))
     assert entry["withheld_values"] == hidden >= 2
@@ -156,4 +163,4 @@ def test_a_campaign_that_few_left_is_published_without_their_number_which_is_cou
 def test_merged_customers_are_one_where_a_plan_reckons_from_an_older_night(merged: tuple[Lake, dict[str, Any]]) -> None:
     _, seen = merged
     assert seen["over"]["reckoned_from"] == str(START)
-    assert seen["over"]["metric_value"] == pytest.approx(len(BUYERS) / (len(CUSTOMERS) - 5 - len(LATE)))
+    assert seen["over"]["metric_value"] == pytest.approx(len(BUYERS) / (len(CUSTOMERS) - 6 - len(LATE)))
