@@ -7,6 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.measurement.intervals import CONFIDENCE
+
+
+def strictest_confidence(test_count: int) -> float:
+    """Return the confidence that the smallest of so many p-values must reach, 0 to 1: whichever arm's it is, that suffices."""
+    return 1 - (1 - CONFIDENCE) / test_count
+
 
 def holm_adjusted(p_values: Sequence[float]) -> list[float]:
     """Return the adjusted p-values, in the order given."""

@@ -17,6 +17,7 @@ from pipeline.measurement.arm_sums import ArmSums
 from pipeline.measurement.audience import register_members
 from pipeline.measurement.buyers import buyers_needed
 from pipeline.measurement.measuring_session import MeasuringSession
+from pipeline.measurement.multiple_testing import strictest_confidence
 from pipeline.measurement.sample_size import smallest_visible_mean_difference, smallest_visible_rate
 from pipeline.measurement.staged_tables import MEMBERS_BY_RULE, STRATA
 from pipeline.measurement.sums import campaign_sums, define_people_with_spend, register_spend_before
@@ -35,11 +36,14 @@ def visible_effects(session: MeasuringSession, campaign: CampaignDefinition, sma
     explained = float(spend.cov**2 / (spend.var_x * spend.var_y)) if spend.var_x and spend.var_y else 0.0
     correlation = explained**0.5
     visible_spend = smallest_visible_mean_difference(deviation, smallest, control, correlation=correlation) if deviation else None
+    # Only the primary metric has p-values, one for each arm.
+    strictest = strictest_confidence(sum(not arm.is_control for arm in campaign.arms))
     if campaign.primary_metric == "spend":
-        metric, visible = value, None if visible_spend is None else value + visible_spend
+        gain = smallest_visible_mean_difference(deviation, smallest, control, correlation=correlation, confidence=strictest)
+        metric, visible = value, value + gain if deviation else None
     else:
         rate = before.ordered if campaign.primary_metric == "ordered" else before.visited
-        metric, visible = rate.value, smallest_visible_rate(rate.value, smallest, control)
+        metric, visible = rate.value, smallest_visible_rate(rate.value, smallest, control, confidence=strictest)
     return {
         "reckoned_from": reckoned_from,
         "metric_value": rounded(metric),

@@ -288,6 +288,29 @@ def test_a_plan_counts_the_buyers_of_the_smaller_arm_as_results_do(began: tuple[
     assert plan["needed_buyers"] == {0.9: 50, 0.5: 30, 0.2: 30}[control_share]
 
 
+@pytest.mark.parametrize("metric", ["ordered", "spend"])
+def test_what_several_arms_can_show_goes_by_the_strictest_limit_of_holm(began: tuple[Path, Lake], metric: str) -> None:
+    shop, lake = began
+    file = shop / "campaigns" / "spring.toml"
+    three = CAMPAIGN.replace("[arms.control]\nshare = 0.5", "[arms.mail]\n[arms.call]\n[arms.control]\nshare = 0.5")
+    plans = []
+    for text in (CAMPAIGN.replace("share = 0.5", "share = 0.5\n[arms.mail]\n[arms.rest]\nshare = 0.25\n"), three):
+        file.write_text(f'primary_metric = "{metric}"\n' + text)
+        plans.append(shown(command(shop, lake, "plan", str(file), "--json")))
+    for plan in plans:
+        n = [arm["customer_count"] for arm in plan["arms"] if not arm["is_control"]]
+        assert n == [100, 100]
+        value, gain = plan["metric_value"], plan["visible_value"] - plan["metric_value"]
+        # Two p-values: the smaller has to be below half of 5 %, which is 2.2414 standard errors; and 0.8416 more, so that 4 of 5 are.
+        if metric == "ordered":
+            error = (value * (1 - value) / 200 + plan["visible_value"] * (1 - plan["visible_value"]) / 100) ** 0.5
+            assert gain / error == pytest.approx(2.2414 + 0.8416, rel=1e-3)
+            assert plan["visible_spend"] > 0
+        else:
+            usual = plan["visible_spend"] * (2.2414 + 0.8416) / (1.9600 + 0.8416)
+            assert gain == pytest.approx(usual, rel=1e-3), "what is told without a p-value goes by 5 %"
+
+
 def test_what_nobody_did_lately_is_not_called_impossible(began: tuple[Path, Lake]) -> None:
     """Customers who have not ordered for long did nothing lately by definition: what they will do is not known, rather than nothing."""
     shop, lake = began
