@@ -40,6 +40,8 @@ class ArmSums:
         return Rate(self.visited_count, self.customer_count)
 
 
+ALL = "all"
+"""In place of a segment, and of an arm: the row is about all of them."""
 NOBODY = ArmSums(0, 0, 0, Moments.of_sums(0, 0, 0), Moments.of_sums(0, 0, 0))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pipeline.definitions.campaigns import CampaignState
 from pipeline.lake.tables import FEWEST_PUBLISHED
-from pipeline.measurement.arm_sums import CampaignSums
+from pipeline.measurement.arm_sums import ALL, CampaignSums
 from pipeline.measurement.campaign import OWN, Campaign
 from pipeline.measurement.intervals import Mean, welch_difference
 from pipeline.measurement.moments import Moments
@@ -22,7 +22,6 @@ The check of the measured sizes has no such tolerance, and finds smaller losses 
 
 Cautious limits for trials are about 6 points: What Works Clearinghouse, Standards Handbook, attrition.
 """
-ALL = "all"
 RANDOM_CONTROL, RATIO_ASSIGNED, RATIO_MEASURED = "random_control", "sample_ratio_assigned", "sample_ratio_measured"
 RATIO_LOST = "sample_ratio_lost"
 SPEND_BEFORE, OVERLAP = "spend_before", "overlap"

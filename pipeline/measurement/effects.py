@@ -9,7 +9,7 @@ from typing import Literal
 
 from pipeline.definitions.campaigns import CampaignState
 from pipeline.lake.tables import FEWEST_PUBLISHED
-from pipeline.measurement.arm_sums import NOBODY, ArmSums, CampaignSums
+from pipeline.measurement.arm_sums import ALL, NOBODY, ArmSums, CampaignSums
 from pipeline.measurement.buyers import buyers_needed
 from pipeline.measurement.cuped import CupedDifference, cuped_difference
 from pipeline.measurement.intervals import Difference, Mean, Rate, newcombe_difference, welch_difference
@@ -17,7 +17,6 @@ from pipeline.measurement.moments import Moments
 from pipeline.measurement.ratios import ratio_difference, ratio_mean
 from pipeline.measurement.shrinkage import Estimate, ShrunkEffect, shrunk_effects
 
-ALL = "all"
 FEWEST_EXPECTED = {"ordered": 5, "visited": 5, "spend": 20}
 """Segments are told apart where the smaller arm is expected to have so many who ordered, visited or bought, were both arms alike.
 

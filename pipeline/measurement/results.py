@@ -11,10 +11,10 @@ from typing import Any
 from pipeline.definitions.campaigns import FEWEST_IN_ARM, CampaignState
 from pipeline.lake.rounding import rounded
 from pipeline.lake.tables import MONEY_DECIMALS
-from pipeline.measurement.arm_sums import CampaignSums
+from pipeline.measurement.arm_sums import ALL, CampaignSums
 from pipeline.measurement.campaign import Campaign
 from pipeline.measurement.comparability import Check, comparability_checks, state_by_checks
-from pipeline.measurement.effects import ALL, Effect, arm_effects, headline_spend
+from pipeline.measurement.effects import Effect, arm_effects, headline_spend
 from pipeline.measurement.looks import Look
 from pipeline.measurement.moments import Moments
 from pipeline.measurement.multiple_testing import holm_adjusted

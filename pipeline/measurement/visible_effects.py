@@ -13,7 +13,7 @@ from pipeline.definitions.campaigns import CampaignDefinition
 from pipeline.errors import ConfigError
 from pipeline.lake.rounding import rounded
 from pipeline.lake.tables import CUSTOMER_SEGMENTS
-from pipeline.measurement.arm_sums import ArmSums
+from pipeline.measurement.arm_sums import ALL, ArmSums
 from pipeline.measurement.audience import register_members
 from pipeline.measurement.buyers import buyers_needed
 from pipeline.measurement.measuring_session import MeasuringSession
@@ -85,8 +85,8 @@ def _past_window(session: MeasuringSession, campaign: CampaignDefinition) -> tup
 def _window_sums(session: MeasuringSession, customers: exp.Select, first: date, day_count: int) -> ArmSums:
     session.register_events(first - timedelta(days=session.company.window_days))
     register_spend_before(session, first, session.company.window_days)
-    all_of_them = exp.alias_(exp.Literal.string("all"), "arm")
+    all_of_them = exp.alias_(exp.Literal.string(ALL), "arm")
     no_segment = exp.alias_(exp.cast(exp.null(), "text"), "segment")
     no_spend = exp.alias_(exp.cast(exp.null(), "DECIMAL(18, 4)"), "spend_amount")
     define_people_with_spend(session, exp.select("customer_id", all_of_them, no_segment, no_spend).from_(customers.subquery("s")))
-    return campaign_sums(session, first, first + timedelta(days=day_count - 1)).of_arm("all")
+    return campaign_sums(session, first, first + timedelta(days=day_count - 1)).of_arm(ALL)
