@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipeline.lake.tables import CAMPAIGN_ARMS, CAMPAIGN_ASSIGNMENTS, CAMPAIGN_MEMBERS, CUSTOMER_ID, Column, Kind, Partition, Table
+from pipeline.lake.tables import CAMPAIGN_ARMS, CAMPAIGN_ASSIGNMENTS, CUSTOMER_ID, Column, Kind, Partition, Table
 
 
 def _table(name: str, *columns: Column, key: str = "customer_id") -> Table:
@@ -34,7 +34,8 @@ SPEND_BEFORE = _table("spend_before", CUSTOMER_ID, _SPEND)
 PEOPLE = _table("campaign_people", CUSTOMER_ID, _ARM, _SEGMENT, _SPEND)
 PEOPLE_BY_SOURCE_ID = replace(PEOPLE, name="people_by_source_id")
 PEOPLE_WITHOUT_SPEND = replace(PEOPLE, name="people_without_spend")
-LISTED_MEMBERS = replace(CAMPAIGN_MEMBERS, name="listed_members")
+MEMBERS_WITH_ARM = _table("members_with_arm", Column("campaign_id", Kind.TEXT, ""), CUSTOMER_ID, _ARM)
+LISTED_MEMBERS = replace(MEMBERS_WITH_ARM, name="listed_members")
 ASSIGNED = replace(CAMPAIGN_ASSIGNMENTS, name="assigned_people")
 LIVE_ASSIGNMENTS = replace(CAMPAIGN_ARMS, name="live_assignments")
 ASSIGNMENTS_BY_SOURCE_ID = replace(CAMPAIGN_ARMS, name="assignments_by_source_id")

@@ -18,6 +18,7 @@ from pipeline.measurement.moments import Moments
 from pipeline.measurement.staged_tables import (
     ASSIGNED,
     LISTED_MEMBERS,
+    MEMBERS_WITH_ARM,
     OUTCOMES,
     PEOPLE,
     PEOPLE_BY_SOURCE_ID,
@@ -45,9 +46,9 @@ def register_assigned_people(session: MeasuringSession, started: StartedCampaign
 
 
 def register_listed_people(session: MeasuringSession, campaign: Campaign) -> None:
-    """Make the customers of a campaign of the CRM readable; `campaign_members` is."""
+    """Make the customers of a campaign of the CRM readable; MEMBERS_WITH_ARM is."""
     is_its = exp.column("campaign_id").eq(exp.Literal.string(campaign.campaign_id))
-    session.engine.define(LISTED_MEMBERS, exp.select("*").from_("campaign_members").where(is_its))
+    session.engine.define(LISTED_MEMBERS, exp.select("*").from_(MEMBERS_WITH_ARM.name).where(is_its))
     nights = [night for night in session.lake.nights(CUSTOMER_SEGMENTS) if night < campaign.start_day]
     register_segments(session, campaign.scheme, max(nights, default=None))
     days = session.company.window_days if campaign.is_comparable else DAYS_BEFORE

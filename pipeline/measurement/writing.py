@@ -38,7 +38,7 @@ from pipeline.measurement.measuring_session import MeasuringSession, measuring_s
 from pipeline.measurement.moments import Moments
 from pipeline.measurement.night_tables import lists_campaigns, remove_campaign_tables
 from pipeline.measurement.results import CampaignRows, Observations, reported_rows, unreported_rows
-from pipeline.measurement.staged_tables import ASSIGNMENTS_BY_SOURCE_ID, LIVE_ASSIGNMENTS
+from pipeline.measurement.staged_tables import ASSIGNMENTS_BY_SOURCE_ID, LIVE_ASSIGNMENTS, MEMBERS_WITH_ARM
 from pipeline.measurement.started_campaigns import StartedCampaign, started_campaigns
 from pipeline.measurement.sums import (
     campaign_sums,
@@ -102,9 +102,10 @@ def _source_campaigns(session: MeasuringSession) -> Iterator[_Due]:
         return
     for table, files in listed:
         session.engine.register(table, files)
+    session.engine.define(MEMBERS_WITH_ARM, statement(MEMBERS_WITH_ARM.name))
     counts: dict[str, dict[str, int]] = {}
     for row in session.engine.run(statement("listed_arms"), {}).read_all().to_pylist():
-        counts.setdefault(row["campaign_id"], {})[row["arm_name"]] = row["customer_count"]
+        counts.setdefault(row["campaign_id"], {})[row["arm"]] = row["customer_count"]
     for row in lake.read(CAMPAIGNS, known_on=lake.snapshot_known(CAMPAIGNS, day)).to_pylist():
         campaign = source_campaign(row, counts.get(row["campaign_id"], {}))
         if campaign.is_reported_on(day, company.lookback_days) and campaign.arms:

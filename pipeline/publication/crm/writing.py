@@ -59,6 +59,7 @@ from pipeline.publication.crm.staged_tables import (
     STANDINGS,
 )
 from pipeline.publication.crm.standings import customer_standings
+from pipeline.publication.crm.withheld_lists import with_withheld_lists
 from pipeline.publication.targets.customer_profiles import BATCH_ROWS
 
 CUSTOMERS_PER_SLICE = 200_000
@@ -110,7 +111,7 @@ class _CrmWriter:
         names, unwritten = language_names(self._company, self._engine)
         self._stage(LANGUAGE_NAMES, names.to_batches())
         self._slices = slices_of_customers(self._file(CUSTOMER_FEATURES), limit=CUSTOMERS_PER_SLICE)
-        self._publish(CRM_MEMBERS, self._rows(statement(CRM_MEMBERS.name)))
+        self._publish(CRM_MEMBERS, self._rows(with_withheld_lists(CRM_MEMBERS.name)))
         self._engine.register(CRM_MEMBERS, [self._file(CRM_MEMBERS)])
         self._stage(PROFILE_ROWS, self._rows(self._profile_rows_statement()))
         last_seq = self._write_changes()
@@ -134,13 +135,13 @@ class _CrmWriter:
             self._engine.register(table, [file] if (file := self._file(table)).exists() else [])
         self._engine.register(EARLIER_PROFILES, self._seen.files(CRM_PROFILES))
         self._engine.register(EARLIER_MEMBERS, self._seen.files(CRM_MEMBERS))
+        self._stage(CAMPAIGN_LISTS, self._engine.run(statement(CAMPAIGN_LISTS.name), {}) if self._file(CAMPAIGN_ARMS).exists() else ())
         for table, column, lists, brackets in (
             (CUSTOMER_SEGMENTS, ("scheme", "segment"), SEGMENT_LISTS, ("{", "}")),
             (AUDIENCE_MEMBERS, ("audience",), AUDIENCE_LISTS, ("[", "]")),
             (CAMPAIGN_ARMS, ("campaign_id", "arm"), ARM_LISTS, ("{", "}")),
         ):
             self._stage(lists, json_of_customers(self._listed_rows(table, ("customer_id", *column)), column, brackets))
-        self._stage(CAMPAIGN_LISTS, self._engine.run(statement(CAMPAIGN_LISTS.name), {}) if self._file(CAMPAIGN_ARMS).exists() else ())
         # A person who takes a night back is the reason of all that changes by it.
         nights = [] if self._inputs.is_rollback else self._untold_nights()
         for table in (SEGMENT_MOVES, AUDIENCE_MOVES):
@@ -219,7 +220,7 @@ class _CrmWriter:
     def _listed_rows(self, table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield what lists are made of; where there are campaigns, of audiences only what their control may be on."""
         if table is AUDIENCE_MEMBERS and self._file(CAMPAIGN_ARMS).exists():
-            yield from self._engine.run(statement("listed_audiences"), {})
+            yield from self._engine.run(with_withheld_lists("listed_audiences"), {})
         else:
             yield from self._published_rows(table, columns)
 

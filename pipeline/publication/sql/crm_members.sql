@@ -1,16 +1,6 @@
--- Who is on which list: segments, audiences and arms of campaigns, of the publication, without whoever said no since. While a campaign
--- lasts its control is on no list that it is for, and the control of the company-wide holdout on none that any campaign is for.
-WITH withheld AS (
-  SELECT customer_id, list_name
-  FROM campaign_arms
-  WHERE is_control AND list_name IS NOT NULL
-  UNION
-  SELECT a.customer_id, l.list_name
-  FROM campaign_arms AS a
-  CROSS JOIN campaign_lists AS l
-  WHERE a.is_control AND a.is_holdout
-),
-listed AS (
+-- Who is on which list: segments, audiences and arms of campaigns, of the publication, without whoever said no since, and without whom
+-- campaigns leave alone.
+WITH listed AS (
   SELECT customer_id, 'audience' AS list_kind, audience AS list_name
   FROM audience_members
   UNION ALL
@@ -24,6 +14,6 @@ listed AS (
 SELECT l.customer_id, l.list_kind, l.list_name
 FROM listed AS l
 LEFT JOIN standings AS g ON g.customer_id = l.customer_id
-LEFT JOIN withheld AS w ON w.customer_id = l.customer_id AND w.list_name = l.list_name
+LEFT JOIN withheld_lists AS w ON w.customer_id = l.customer_id AND w.list_name = l.list_name
 WHERE g.removal_reason IS DISTINCT FROM 'consent_withdrawn' AND w.customer_id IS NULL
 ORDER BY l.customer_id, l.list_kind, l.list_name

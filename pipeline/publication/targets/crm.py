@@ -33,6 +33,7 @@ _BATCH_ROWS: Final = 16_384  # a row of a profile has a kilobyte
 MEMBERS_VIEW: Final = "crm_members"
 # What stays of who was erased, for as long as readers need to learn of it.
 TOMBSTONES: Final = {name: f"{reason} = '{ERASURE}'" for name, reason in REASONS.items()}
+# Whom campaigns leave alone as `withheld_lists.sql` has it, asked of one customer at a time, as readers of a view do.
 CREATE_MEMBERS: Final = """
     CREATE VIEW crm_members AS
     SELECT listed.customer_id, listed.list_kind, listed.list_name
