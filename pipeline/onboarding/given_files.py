@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.lake.disk import copy_file, disk_errors
 
 DATA = "data"
-_TEXTS = (".txt", ".dat", ".tab")  # text tables by another name, which no night reads
+TEXTS = (".txt", ".dat", ".tab")  # text tables by another name, which no night reads
 
 
 def require_files(given: Sequence[Path]) -> list[Path]:
@@ -36,7 +36,7 @@ def copy_files(files: Sequence[Path], data: Path) -> dict[str, Path]:
     copies = {}
     for place, file in enumerate(files, 1):
         suffix = file.suffix.lower()
-        copy = data / f"given_{place}" / (f"{file.stem}.csv" if suffix in _TEXTS else file.name)
+        copy = data / f"given_{place}" / (f"{file.stem}.csv" if suffix in TEXTS else file.name)
         with disk_errors(data, path=copy):
             copy.parent.mkdir(parents=True)
             copy_file(file, copy)
@@ -44,6 +44,13 @@ def copy_files(files: Sequence[Path], data: Path) -> dict[str, Path]:
             raise DataError(f"{file.name} is empty: 0 bytes", where=str(file), todo="Export it again.")
         copies[copy.parent.name] = copy
     return copies
+
+
+def discard_copy(copy: Path) -> None:
+    """Remove a copy that is no table."""
+    with disk_errors(copy.parent, path=copy):
+        copy.unlink()
+        copy.parent.rmdir()
 
 
 def move_files(copies: Mapping[str, Path], tables: Mapping[str, Sequence[str]], data: Path) -> dict[str, list[Path]]:

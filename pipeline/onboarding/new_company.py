@@ -32,9 +32,11 @@ from pipeline.onboarding.company_preview import (
     lines_left_out,
     read_queries,
 )
-from pipeline.onboarding.file_formats import text_format
-from pipeline.onboarding.given_files import DATA, copy_files, move_files, require_files, table_name, write_texts
+from pipeline.onboarding.file_formats import FoundFormat
+from pipeline.onboarding.file_looks import look_at_file
+from pipeline.onboarding.given_files import DATA, copy_files, discard_copy, move_files, require_files, table_name, write_texts
 from pipeline.onboarding.layouts import layout_of
+from pipeline.onboarding.layouts.layout import Layout
 from pipeline.onboarding.questions import Ask, Settings, open_questions_error, require_choice
 from pipeline.onboarding.recognition import RecognisedTable, company_name, group_by_columns, understand
 from pipeline.onboarding.table_sample import TableSample
@@ -91,12 +93,15 @@ def make_company(  # noqa: PLR0913
 
 def _recognised_tables(files: Sequence[Path], data: Path, settings: Settings, memory_limit: str) -> list[RecognisedTable]:
     """Copy the files below `data`, a folder for each table, and return what they are."""
-    copies = copy_files(files, data)
-    found = {name: text_format(copy.read_bytes(), given_encoding=settings.get("encoding")) for name, copy in copies.items()}
+    looked_at = [(file, found) for file in files for found in look_at_file(file, given_encoding=settings.get("encoding"))]
+    copies = copy_files([file for file, _ in looked_at], data)
+    found = dict(zip(copies, (each for _, each in looked_at), strict=True))
     source = Source(kind="files", folder=data, formats={name: each.format for name, each in found.items()})
     with _open_source(source, memory_limit) as snapshot:
         samples = {name: TableSample(name, _all_rows(snapshot, name), (copy,)) for name, copy in copies.items()}
-    layouts = {name: layout_of(sample, settings) for name, sample in samples.items()}
+    layouts, skipped = _layouts(samples, found, settings)
+    for name in skipped:
+        discard_copy(copies.pop(name))
     groups: dict[str, list[str]] = {}
     for group in group_by_columns(samples, layouts, source.formats):
         groups[table_name(layouts[group[0]].table, groups)] = group
@@ -105,6 +110,22 @@ def _recognised_tables(files: Sequence[Path], data: Path, settings: Settings, me
     with _open_source(replace(source, formats=formats), memory_limit) as snapshot:
         tables = [TableSample(name, _all_rows(snapshot, name), tuple(moved[name])) for name in groups]
     return [RecognisedTable(each, layouts[groups[each.name][0]], formats[each.name], found[groups[each.name][0]]) for each in tables]
+
+
+def _layouts(samples: dict[str, TableSample], found: Mapping[str, FoundFormat], settings: Settings) -> tuple[dict[str, Layout], list[str]]:
+    """Return the layouts of the samples, and which sheets of a workbook are none, where another one of it is."""
+    layouts: dict[str, Layout] = {}
+    errors: dict[str, ConfigError] = {}
+    for name, sample in samples.items():
+        try:
+            layouts[name] = layout_of(sample, settings)
+        except ConfigError as error:
+            errors[name] = error
+    for name, problem in errors.items():
+        file = samples[name].files[0].name
+        if not found[name].format.sheet or all(samples[other].files[0].name != file for other in layouts):
+            raise problem
+    return layouts, list(errors)
 
 
 def _understood(tables: Sequence[RecognisedTable], settings: Settings, name: str, ask: Ask | None, command: str) -> CompanyDraft:

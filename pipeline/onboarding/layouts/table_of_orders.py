@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.errors import ConfigError
 from pipeline.onboarding.attributes import attribute_columns
 from pipeline.onboarding.column_names import answers, has_status, is_total
+from pipeline.onboarding.layouts.gaps import Gaps, find_gaps
 from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
 from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import ColumnRole, Role, column_roles
@@ -21,6 +22,7 @@ _ORDER = (
     Role.EMAIL, Role.DATE, Role.TIME, Role.QUANTITY, Role.PRICE, Role.DISCOUNT, Role.REFUND, Role.AMOUNT, Role.ORDER_ID, Role.CUSTOMER,
     Role.CURRENCY, Role.STATUS, Role.CHANNEL, Role.CATEGORY, Role.PRODUCT, Role.CONSENT,
 )  # fmt: skip
+_OF_ORDER = (Role.DATE, Role.TIME, Role.EMAIL, Role.CUSTOMER, Role.CURRENCY, Role.STATUS, Role.CHANNEL)
 NONE = "none"
 LINE_OPTIONS = ("discount_amount", "product_id", "category", "channel", "is_cancelled", "currency")
 _WORDS = {Role.ORDER_ID: "order", Role.EMAIL: "e-mail", Role.PRICE: "unit price"}
@@ -49,9 +51,22 @@ def read(reading: TableReading) -> TablePart:
     said = ", ".join(f"{_WORDS.get(role, role.value)} `{name}` ({columns.reasons[role]})" for role, name in columns.by_role.items())
     reading.assume(f"{table}: {said}.")
     customer = _customer(reading, columns)
+    gaps = find_gaps(
+        reading,
+        order=columns.get(Role.ORDER_ID),
+        date=columns.get(Role.DATE),
+        amount=columns.get(Role.AMOUNT) or columns.get(Role.PRICE),
+        of_order=[columns.get(role) for role in _OF_ORDER],
+    )
+    if gaps.filled:
+        said = ", ".join(f"`{name}`" for name in gaps.filled)
+        reading.assume(f"{table}: {said} stand on the first line of an order alone, and count for all of its lines.")
     values: dict[str, Any] = {
+        "source": f"{table}_filled" if gaps.filled else table,
+        "filled": [(reading.quoted(name), reading.text(name)) for name in gaps.filled],
+        "order": reading.text(columns.get(Role.ORDER_ID)) if columns.get(Role.ORDER_ID) else "",
         "rows": _row_columns(reading, columns, customer),
-        "condition": _condition(reading, columns),
+        "condition": _condition(reading, columns, gaps),
         "has_refund": bool(columns.get(Role.REFUND)),
     }
     options = [name for name in values["rows"] if name in LINE_OPTIONS]
@@ -258,18 +273,22 @@ def _is_cancelled(reading: TableReading, columns: OrderColumns) -> str:
     return f"COALESCE({reading.text(status)} IN ({listed}), FALSE)"
 
 
-def _condition(reading: TableReading, columns: OrderColumns) -> str:
+def _condition(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> str:
     """Return the SQL condition for rows that are of an order: they have a date, and are no row of sums."""
     date = columns.get(Role.DATE)
     column = reading.column(date)
-    labels = [value for value in column.counts if is_total(value)]
-    left_out = column.row_count - column.given_count + sum(column.counts[value] for value in labels)
-    if left_out:
-        rows = "1 row" if left_out == 1 else f"{left_out:,} rows"
+    labels = sorted(value for value in column.counts if is_total(value))
+    if gaps.left_out:
+        rows = "1 row" if gaps.left_out == 1 else f"{gaps.left_out:,} rows"
         reading.assume(f"{reading.table}: {rows} without a date in `{date}` left out: sums or notes.")
+    if gaps.undated:
+        text = (
+            f"{reading.table}: {gaps.undated:,} rows have an amount ({gaps.amount:,.2f} in all) and no date in `{date}`. Are they no sales?"
+        )
+        reading.choose(f"{reading.table}.undated", text, [Choice("left-out", "they are sums or notes; else give the cells their dates")])
     condition = f"{reading.text(date)} IS NOT NULL"
     if labels:
-        listed = ", ".join(f"'{value}'" for value in sorted(labels))
+        listed = ", ".join(f"'{value}'" for value in labels)
         condition += f" AND trim({reading.quoted(date)}) NOT IN ({listed})"
     return condition
 

@@ -25,7 +25,9 @@ ELSEWHERE = {
     ("features/cache.py", "unlink"),  # what a private folder holds of a damaged cache
     ("ingestion/sources/table_files.py", "iterdir"),  # the company's data
     ("ingestion/sources/table_files.py", "rglob"),
-    *(("onboarding/given_files.py", method) for method in ("iterdir", "mkdir", "rename", "rmdir", "write_text")),  # a company's folder
+    *(
+        ("onboarding/given_files.py", method) for method in ("iterdir", "mkdir", "rename", "rmdir", "unlink", "write_text")
+    ),  # a company's folder
     ("reporting/pages/morning/language.py", "glob"),  # our own catalogues
     ("reporting/pages/morning/night_page.py", "write_text"),  # where somebody wants the page
     ("ingestion/sources/files.py", "mkdir"),  # where its reader spills to, in a private folder

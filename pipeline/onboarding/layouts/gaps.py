@@ -1,0 +1,59 @@
+"""Empty cells of a table of orders: what stands on the first line of an order alone, and rows of sums. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pipeline.onboarding.column_names import is_total
+from pipeline.onboarding.layouts.layout import TableReading
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """What empty cells mean: `filled` are columns that stand on one line of an order alone.
+
+    Of rows without a date, `left_out` are sums or notes, `undated` are neither, and have this `amount`.
+    """
+
+    filled: tuple[str, ...] = ()
+    left_out: int = 0
+    undated: int = 0
+    amount: Decimal = Decimal()
+
+
+def find_gaps(reading: TableReading, *, order: str, date: str, amount: str, of_order: Sequence[str]) -> Gaps:
+    """Return what the empty cells of a table mean.
+
+    `order`, `date` and `amount` name its columns, `of_order` those that say something of an order as a whole; empty where there is none.
+    """
+    filled = tuple(name for name in of_order if name and order and _stands_on_one_line(reading, order, name))
+    by_order = _first_values(reading, order, date) if date in filled else {}
+    left_out, undated, total = 0, 0, Decimal()
+    style = reading.style(amount) if amount else None
+    whole = reading.sample.column_names
+    dates, orders, amounts = (reading.sample.records((name,)) for name in (date, order, amount))
+    for (day,), (number,), (paid,), cells in zip(dates, orders, amounts, reading.sample.records(whole), strict=True):
+        if (day and not is_total(day)) or (not day and number in by_order):
+            continue
+        if style is None or not any(character.isdigit() for character in paid) or any(map(is_total, cells)):
+            left_out += 1
+        else:
+            undated += 1
+            total += style.number(paid)
+    return Gaps(filled, left_out, undated, total)
+
+
+def _stands_on_one_line(reading: TableReading, order: str, name: str) -> bool:
+    """Return whether some lines of orders lack the cell that another line of theirs has, and no order has two different ones."""
+    cells: dict[str, set[str]] = defaultdict(set)
+    for number, cell in reading.sample.records((order, name)):
+        if number and not is_total(number):
+            cells[number].add(cell)
+    return any("" in each and len(each) > 1 for each in cells.values()) and all(len(each - {""}) <= 1 for each in cells.values())
+
+
+def _first_values(reading: TableReading, order: str, name: str) -> Mapping[str, str]:
+    return {number: cell for number, cell in reading.sample.records((order, name)) if number and cell}
