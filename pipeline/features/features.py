@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -28,7 +28,17 @@ from pipeline.features.declared import (
     with_declared_columns,
 )
 from pipeline.features.frozen_states import KnownStates
-from pipeline.features.known_columns import DECLARED, FROZEN_LINES, KNOWN_LINES, UNKNOWN_DECLARED, frozen_lines, known_lines
+from pipeline.features.known_columns import (
+    DECLARED,
+    FROZEN_LINES,
+    KNOWN_LINES,
+    UNKNOWN_DECLARED,
+    features_without_columns,
+    frozen_lines,
+    known_lines,
+    lacks_orders,
+    reads_orders,
+)
 from pipeline.features.rollup_set import ROLLUPS, FeatureWindow, RollupSet, frozen_night
 from pipeline.features.state_sql import states_recipe
 from pipeline.features.united_rows import register_survivors, rows_not_merged, table_by_source_id
@@ -42,6 +52,7 @@ from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
     CUSTOMERS,
     ORDER_LINES,
+    ORDERS_SOURCE,
     POPULATION_BASELINES,
     POPULATION_RHYTHM,
     Table,
@@ -133,14 +144,27 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
         _write_features(company, session, window, rollups | visits | events, row)
 
 
-def features_statement(company: Company, unknown: Container[str]) -> exp.Query:
+def features_statement(company: Company, unknown: Mapping[str, str]) -> exp.Query:
     """Return the statement of CUSTOMER_FEATURES with scores by the methods that schemes name, attributes and declared features.
 
-    Declared features that are `unknown`, as the source does not give what they count, are empty.
+    Declared features that are `unknown`, as the source does not give what they count, are empty. Where no order lines are read, counts of
+    orders are 0, and whatever looks at one is not computed.
     """
     query = _with_score_methods(statement(CUSTOMER_FEATURES.name), company_score_methods(company.definitions("segments", ".toml")))
-    query = with_attributes(query, CUSTOMER_FEATURES, replace(company, features=()).table(CUSTOMER_FEATURES))
+    table = replace(company, features=()).table(CUSTOMER_FEATURES)
+    query = with_attributes(query, CUSTOMER_FEATURES, table)
+    if lacks_orders(unknown):
+        query = _with_listed_prospects(query, table)
     return with_declared_columns(query, company, company.table(CUSTOMER_FEATURES), unknown)
+
+
+def _with_listed_prospects(query: exp.Query, table: Table) -> exp.Query:
+    """Return `query` with those as prospects who are listed as such: without order lines nobody knows who ever ordered."""
+    columns: list[exp.Expr] = [exp.column(name, "features", quoted=True) for name in table.column_names if name != "is_prospect"]
+    columns.insert(table.column_names.index("is_prospect"), exp.alias_(exp.column("is_prospect", "customers"), "is_prospect"))
+    on = exp.column("customer_id", "customers").eq(exp.column("customer_id", "features"))
+    joined = exp.select(*columns).from_(query.subquery("features"), copy=False).join("customers", on=on)
+    return joined.order_by(exp.column("customer_id", "features"), copy=False)
 
 
 def _with_score_methods(query: exp.Query, methods: ScoreMethods) -> exp.Query:
@@ -187,9 +211,12 @@ def _write_features(
     company: Company, session: CacheSession, window: FeatureWindow, event_days: RollupSet, baselines: Mapping[str, Any]
 ) -> None:
     known = known_lines(session)
+    if not reads_orders(session.lake, window.known_on):
+        known |= {ORDERS_SOURCE: 0}
     inputs = [*register_frozen(session, window), *register_customers(company, session, window)]
-    unknown = unknown_declared_features(company, session.engine, event_days) if company.features else {}
-    query = features_statement(company, unknown)
+    frozen = frozen_lines(baselines)
+    unknown = unknown_declared_features(company, session.engine, event_days, known) if company.features else {}
+    query = features_statement(company, {**features_without_columns(known, frozen), **unknown})
     manifest = {
         "statement": statement_digest(query),
         "states": states_recipe(window),
@@ -200,7 +227,7 @@ def _write_features(
         "window_days": company.window_days,
         "counts_as_order": company.counts_as_order,
         KNOWN_LINES: known,
-        FROZEN_LINES: frozen_lines(baselines),
+        FROZEN_LINES: frozen,
     }
     if company.features:
         manifest |= {UNKNOWN_DECLARED: unknown, DECLARED: feature_digests(company.features)}

@@ -17,12 +17,14 @@ from pipeline.features.cache import CacheSession
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import stored_names
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, VISITS_SOURCE
+from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, MONTHLY_FEATURES, ORDERS_SOURCE, RAW_ORDER_LINES, VISITS_SOURCE
 
 KNOWN_LINES, FROZEN_LINES = "known_lines", "frozen_lines"
 DECLARED, UNKNOWN_DECLARED = DECLARED_FEATURES, "unknown_declared_features"
 LINE_COUNT = "line_count"
 OPTIONAL_COLUMNS = tuple(dict.fromkeys(column.needs for column in CUSTOMER_FEATURES.columns if column.needs))
+WITHOUT_ORDERS = frozenset({"customer_id", "visit_count_90_days", "is_new_this_month", "calendar_year", "as_of_date"})
+"""What is known of customers of whom no order lines are read."""
 # The shrunk share is drawn towards a frozen one.
 _FROZEN_FEATURES = MONTHLY_FEATURES | {"shrunk_discount_share"}
 _FROZEN_COUNTS = {"discount_amount": "discount_known_line_count", "category": "category_known_line_count"}
@@ -32,6 +34,19 @@ def known_lines(session: CacheSession) -> dict[str, int]:
     """Count the lines of the window, and those that give each optional column; states and visits must be registered."""
     [counts] = session.engine.run(statement("known_lines"), {}).read_all().to_pylist()
     return dict(counts)
+
+
+def reads_orders(lake: Lake, night: date) -> bool:
+    """Return whether the night read order lines, be it none; a company that has no `order_lines.sql` knows of no orders."""
+    if night not in lake.nights(EXTRACTIONS):
+        return True
+    read = lake.read_columns(EXTRACTIONS, ["source_table"], day=night)["source_table"].to_pylist()
+    return RAW_ORDER_LINES.name in read
+
+
+def lacks_orders(unknown: Mapping[str, str]) -> bool:
+    """Return whether features are `unknown` because no order lines are read."""
+    return unknown.get("order_count") == ORDERS_SOURCE
 
 
 def frozen_lines(baselines: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,6 +81,8 @@ def features_without_columns(known: Mapping[str, int], frozen: Mapping[str, Any]
     Where there is no line at all, none lacks a column.
     """
     unknown = {}
+    if known.get(ORDERS_SOURCE) == 0:
+        unknown = {name: ORDERS_SOURCE for name in CUSTOMER_FEATURES.column_names if name not in WITHOUT_ORDERS}
     for column in CUSTOMER_FEATURES.columns:
         if not column.needs:
             continue

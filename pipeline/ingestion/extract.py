@@ -34,7 +34,7 @@ from pipeline.ingestion.versions import ReadingNight, store_versions
 from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
-from pipeline.lake.tables import EXTRACTIONS, LATE_DAYS, MISDATED_DAYS, Partition
+from pipeline.lake.tables import EXTRACTIONS, LATE_DAYS, MISDATED_DAYS, ORDERS_SOURCE, RAW_ORDER_LINES, Partition
 
 log = logging.getLogger("pipeline.ingestion.extract")
 
@@ -68,6 +68,7 @@ def extract(  # noqa: PLR0913
         if not (reread or since) and is_extraction_complete(company, lake, day, nights):
             log.info("%s is already read", day)
             return
+        _require_known_orders(company, lake)
         last_read = max((night for night in nights if night < day), default=None)
         first = first_day_to_read(company, lake, day, nights, since=since)
         for table in (table for event in company.declared_events for table in (event.raw_table, event.table)):
@@ -76,6 +77,14 @@ def extract(  # noqa: PLR0913
         with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
             extraction = Extraction(company, lake, day, first, connections, memory_limit, last_read)
             _read_and_store(extraction, engine, is_loss_accepted=is_loss_accepted, on_loss=on_loss)
+
+
+def _require_known_orders(company: Company, lake: Lake) -> None:
+    """Raise ConfigError where the company had order lines and has no query for them any more: they would stand still unnoticed."""
+    query = company.source_file(ORDERS_SOURCE)
+    if not query.is_file() and lake.event_days(RAW_ORDER_LINES).versions:
+        what = f"sources/{query.name} is missing, and the lake has order lines of earlier nights"
+        raise ConfigError(what, where=str(company.folder), todo="Put the query back; or begin a lake of its own with --lake.")
 
 
 def _read_and_store(extraction: Extraction, engine: DuckDBEngine, *, is_loss_accepted: bool, on_loss: Callable[[KnownRows], None]) -> None:

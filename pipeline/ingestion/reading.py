@@ -27,7 +27,7 @@ from pipeline.ingestion.vanished_rows import KnownRows
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import sealed_writer
-from pipeline.lake.tables import Partition, Table
+from pipeline.lake.tables import ORDERS_SOURCE, RAW_ORDER_LINES, Partition, Table
 
 log = logging.getLogger("pipeline.ingestion.extract")
 PROGRESS_ROWS = 1_000_000
@@ -53,10 +53,19 @@ class Extraction:
     def first_day_of(self, source: str) -> date | None:
         """Return the first local day to ask a source for.
 
-        One that appends is asked for all that it has, which is little; events that no earlier night has read, for their whole history.
+        One that appends is asked for all that it has, which is little; events that no earlier night has read, and order lines that no
+        night at all has, for their whole history.
         """
-        is_asked_for_all = source in self.company.source.appended or (source in self.company.events and not self._is_known(source))
+        is_asked_for_all = (
+            source in self.company.source.appended
+            or (source in self.company.events and not self._is_known(source))
+            or (source == ORDERS_SOURCE and not self._are_orders_known())
+        )
         return None if is_asked_for_all else self.first
+
+    def _are_orders_known(self) -> bool:
+        stored = self.lake.event_days(RAW_ORDER_LINES)
+        return bool(stored.damaged or stored.versions)
 
     def _is_known(self, event: str) -> bool:
         stored = self.lake.event_days(self.company.events[event].raw_table)

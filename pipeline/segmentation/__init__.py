@@ -25,6 +25,7 @@ from pipeline.segmentation.moves import REASONS, write_moves
 from pipeline.segmentation.next_actions import write_next_actions
 from pipeline.segmentation.night_schemes import (
     audiences_of_night,
+    clusters_of_night,
     computable_audiences,
     not_computed_on,
     schemes_and_audiences,
@@ -41,6 +42,7 @@ __all__ = [
     "SchemeNames",
     "audience_digest",
     "audiences_of_night",
+    "clusters_of_night",
     "computable_audiences",
     "customer_intervals",
     "has_stays",

@@ -37,7 +37,7 @@ from pipeline.models.refits.first_model import model_for_night, valid_or_first_m
 from pipeline.segmentation.cluster_profiles import write_cluster_profiles
 from pipeline.segmentation.intervals import write_intervals
 from pipeline.segmentation.joined_columns import NightFeatures, has_stays
-from pipeline.segmentation.night_schemes import not_computed_on, schemes_of_night
+from pipeline.segmentation.night_schemes import clusters_of_night, not_computed_on, schemes_of_night
 from pipeline.segmentation.profiles import profiles_statement, strategy_rows
 
 log = logging.getLogger("pipeline.segmentation.memberships")
@@ -77,7 +77,7 @@ def _write_memberships(  # noqa: PLR0913 - what every step is given, and the sch
     features = lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on)
     # A refit may be promoted meanwhile: all schemes of a night go by the models of one moment.
     with lake.lock("models"):
-        models = [(scheme, model_for_night(lake, engine, scheme, day)) for scheme in load_cluster_schemes(company)]
+        models = [(scheme, model_for_night(lake, engine, scheme, day)) for scheme in clusters_of_night(company, lake, day, known_on)]
     schemes = schemes_with_assignments(loaded.schemes, segment_statements(models))
     statements = _membership_statements(schemes, models)
     # What each scheme decides by, its rules or its model, so that a later night can tell which of them changed.

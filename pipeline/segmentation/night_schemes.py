@@ -8,10 +8,20 @@ from datetime import date
 
 from pipeline.definitions.audiences import expiry_words, has_expired, load_audiences
 from pipeline.definitions.company import Company
-from pipeline.definitions.schemes import Scheme, Schemes, load_cluster_schemes, load_schemes, quantiles_of, with_limits, without_unknown
-from pipeline.features import frozen_quantiles, unknown_features
+from pipeline.definitions.schemes import (
+    ClusterScheme,
+    Scheme,
+    Schemes,
+    load_cluster_schemes,
+    load_schemes,
+    quantiles_of,
+    with_limits,
+    without_unknown,
+)
+from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
+from pipeline.features import frozen_quantiles, lacks_orders, unknown_features
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_PREDICTIONS
+from pipeline.lake.tables import CUSTOMER_PREDICTIONS, ORDERS_SOURCE
 from pipeline.models.predictions import signals_without
 from pipeline.models.refits.model_store import with_clusters_of
 
@@ -21,9 +31,26 @@ def schemes_of_night(company: Company, lake: Lake, day: date, known_on: date | N
 
     `known_on` is the night whose knowledge counts; a later one than `day` is that of a restatement.
     """
-    loaded = without_unknown(load_schemes(company), unknown_features(lake, day, known_on))
+    loaded = without_unknown(load_schemes(company), _unknown_of_night(company, lake, day, known_on))
     quantiles = quantiles_of(loaded.schemes)
     return with_limits(loaded, frozen_quantiles(lake, day, quantiles, known_on)) if quantiles else loaded
+
+
+def clusters_of_night(company: Company, lake: Lake, day: date, known_on: date | None = None) -> list[ClusterScheme]:
+    """Return the schemes of clusters that can be computed on a night: where no order lines are read, those that go by attributes alone."""
+    has_orders = not lacks_orders(unknown_features(lake, day, known_on))
+    return [scheme for scheme in load_cluster_schemes(company) if has_orders or not scheme.goes_by_orders]
+
+
+def _unknown_of_night(company: Company, lake: Lake, day: date, known_on: date | None) -> dict[str, str]:
+    """Return the features that nobody has, and clusters as `scheme.segment` that nobody is in, each with what it needs."""
+    unknown = unknown_features(lake, day, known_on)
+    clusters = _clusters_by_orders(company) if lacks_orders(unknown) else []
+    return {**unknown, **{f"{name}{SEGMENT_SUFFIX}": ORDERS_SOURCE for name in clusters}}
+
+
+def _clusters_by_orders(company: Company) -> list[str]:
+    return [scheme.name for scheme in load_cluster_schemes(company) if scheme.goes_by_orders]
 
 
 def not_computed_on(
@@ -34,6 +61,9 @@ def not_computed_on(
     That is schemes, segments as `scheme.segment`, features that clusters do without, and signals that predictions do without.
     """
     unknown, loaded = unknown_features(lake, day, known_on), schemes or schemes_of_night(company, lake, day, known_on)
+    if lacks_orders(unknown):
+        names = [*_clusters_by_orders(company), CUSTOMER_PREDICTIONS.name]
+        return {**loaded.not_computed, **dict.fromkeys(names, f"needs {ORDERS_SOURCE}")}
     clusters = {
         f"{scheme.name}.{feature.name}": f"needs {unknown[feature.name]}"
         for scheme in load_cluster_schemes(company)
@@ -76,7 +106,7 @@ def computable_audiences(  # noqa: PLR0913 - a night, and what is asked of it
     schemes = load_schemes(company) if any(audience.references for audience in audiences) else Schemes((), {})
     # Together with the schemes, as one that cannot be computed takes those along that look at it.
     together = replace(schemes, schemes=(*schemes.schemes, *audiences), not_computed={})
-    together = without_unknown(together, {**unknown_features(lake, day, known_on), **(unknown or {})})
+    together = without_unknown(together, {**_unknown_of_night(company, lake, day, known_on), **(unknown or {})})
     if quantiles := quantiles_of(together.schemes):
         together = with_limits(together, frozen_quantiles(lake, day, quantiles, known_on))
     names = {audience.name for audience in audiences}

@@ -22,7 +22,7 @@ from pipeline.features.declared.aggregate_sets import (
 from pipeline.features.declared.counted_rows import counted_rows
 from pipeline.features.rollup_set import RollupSet
 from pipeline.lake.engines import Engine
-from pipeline.lake.tables import VISITS, VISITS_SOURCE, Table
+from pipeline.lake.tables import ORDERS_SOURCE, VISITS, VISITS_SOURCE, Table
 
 
 def with_declared_columns(
@@ -76,11 +76,11 @@ def _levels(features: Iterable[DeclaredFeature]) -> list[list[DeclaredFeature]]:
     return levels
 
 
-def unknown_declared_features(company: Company, engine: Engine, events: RollupSet) -> dict[str, str]:
+def unknown_declared_features(company: Company, engine: Engine, events: RollupSet, counted: Mapping[str, int]) -> dict[str, str]:
     """Return the features that nobody has as the source does not give something, each with what it needs; the aggregates are registered.
 
     A column counts as given where any row of the widest windows has a value. Where there are no rows, none lacks a column. Visits are
-    given where `events`, the event days that the night goes by, have any.
+    given where `events`, the event days that the night goes by, have any; order lines unless `counted` has 0 for their source.
     """
     given, lacking = set[str](), set[str]()
     for each in aggregates_by_source(company):
@@ -89,7 +89,8 @@ def unknown_declared_features(company: Company, engine: Engine, events: RollupSe
         rows, *known = _row(engine, exp.select(*_numbered(sums)).from_(each.table.name))
         given |= _fields(each.source, names, known)
         lacking |= _fields(each.source, names if rows else (), [not count for count in known])
-    return _features_lacking(company, lacking - given, events)
+    of_orders = {ORDERS_SOURCE} if counted.get(ORDERS_SOURCE) == 0 else set()
+    return _features_lacking(company, lacking - given | of_orders, events)
 
 
 def unknown_since(company: Company, engine: Engine, events: RollupSet, day: date, given: Mapping[str, date]) -> dict[str, str]:

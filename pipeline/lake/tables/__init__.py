@@ -21,7 +21,7 @@ from pipeline.lake.tables.campaigns import (
     RAW_CAMPAIGN_MEMBERS,
     RAW_CAMPAIGNS,
 )
-from pipeline.lake.tables.columns import CUSTOMER_ID, DAY, VISITS_SOURCE
+from pipeline.lake.tables.columns import CUSTOMER_ID, DAY, ORDERS_SOURCE, VISITS_SOURCE
 from pipeline.lake.tables.crm import CRM_AUDIENCES, CRM_CHANGES, CRM_MEMBERS, CRM_PROFILES, CRM_TABLES, RAW_CUSTOMER_CONTACTS
 from pipeline.lake.tables.events import BUILT_IN_EVENTS, RAW_VISITS, VISITS, EventType
 from pipeline.lake.tables.feature_caches import (
@@ -158,6 +158,7 @@ __all__ = [
     "MONTHLY_FEATURES",
     "NEXT_CATEGORIES",
     "ORDERS",
+    "ORDERS_SOURCE",
     "ORDER_LINES",
     "POPULATION_BASELINES",
     "POPULATION_RHYTHM",

@@ -17,3 +17,4 @@ SCHEME = Column("scheme", Kind.TEXT, "Scheme that the segment belongs to.", requ
 SEGMENT = Column("segment", Kind.TEXT, "Segment of the scheme.", required=True)
 SINCE_DATE = Column("since_date", Kind.DATE, "Night since which the customer has been in it, as far as nights are stored.")
 VISITS_SOURCE = "visits"  # what figures of visits need: a source, not a column
+ORDERS_SOURCE = "order_lines"  # the same of figures of orders

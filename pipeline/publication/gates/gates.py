@@ -19,6 +19,7 @@ from pipeline.publication.gates.renamed import judge_takeovers
 from pipeline.publication.gates.source_gates import judge_implausible, judge_unmatched, judge_vanished_answers, judge_vanished_rows
 
 WEEK = timedelta(days=7)
+WITHOUT_ORDERS = "no order lines are read: there is no sources/order_lines.sql"
 FEWEST_WEEKDAYS = 4  # weekdays that make a median worth comparing with
 # A recent past of smaller days makes no day of fewer lines than this, times the factor, suspicious.
 SMALL_DAY_LINES = 100
@@ -81,6 +82,9 @@ def _unless_off(result: GateResult, limits: GateLimits) -> GateResult:
 
 
 def _judge_freshness(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
+    if not measures.reads_orders:
+        yield unmeasured("freshness", "order_lines", WITHOUT_ORDERS)
+        return
     newest = max((day for day, count in measures.line_counts.items() if count), default=None)
     oldest = window_first_day(measures.day, measures.before, limits)
     quiet = (measures.day - newest).days if newest else (measures.day - oldest).days + 1
@@ -94,6 +98,9 @@ def _judge_freshness(measures: GateMeasures, limits: GateLimits) -> Iterator[Gat
 
 
 def _judge_volume(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
+    if not measures.reads_orders:
+        yield from (unmeasured("volume", subject, WITHOUT_ORDERS) for subject in ("too_few", "too_many"))
+        return
     if measures.before is None:
         yield from (unmeasured("volume", subject, "nothing was published before") for subject in ("too_few", "too_many"))
         return

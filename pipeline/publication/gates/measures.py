@@ -154,7 +154,7 @@ class GateMeasures:
 
     `line_counts` holds the order lines per stored event day of the recent past, up to `day`; `rejected` the rows set
     aside and checked per source table; `known_rows` what sources still have of earlier days;
-    `listed_count` how many customers the source gave this night.
+    `listed_count` how many customers the source gave this night. A company that reads no order lines has none that could be missed.
     Who asked to be erased is gone from that publication too.
     """
 
@@ -174,6 +174,7 @@ class GateMeasures:
     implausible: Sequence[ImplausibleRows] = ()
     takeovers: Takeovers | None = None
     audiences: Sequence[AudienceSize] = ()
+    reads_orders: bool = True
 
     @property
     def nights(self) -> int:

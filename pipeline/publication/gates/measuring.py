@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from sqlglot import exp, parse_one
 
 from pipeline.definitions.company import Company
-from pipeline.features import reading_merges
+from pipeline.features import reading_merges, reads_orders
 from pipeline.ingestion.departures import departed_files
 from pipeline.ingestion.extractions import KNOWN_ROWS_KEY, extraction_rows
 from pipeline.ingestion.validation import stored_results
@@ -80,6 +80,7 @@ def measure_night(company: Company, lake: Lake, engine: Engine, day: date, good:
         listed_count=next((row["row_count"] for row in extraction_rows(lake, day) if row["source_table"] == RAW_CUSTOMERS.name), None),
         unmatched=measure_unmatched(company, lake, engine, day),
         implausible=_implausible_rows(lake, day),
+        reads_orders=reads_orders(lake, day),
     )
     return measures if good is None else _compare_with_last_good(measures, company, lake, engine, good)
 

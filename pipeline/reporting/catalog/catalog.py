@@ -18,6 +18,7 @@ from pipeline.lake.lake import Lake, reading
 from pipeline.lake.tables import (
     CLUSTER_PROFILES,
     CUSTOMER_FEATURES,
+    ORDERS_SOURCE,
     RAW_ORDER_LINES,
     SEGMENT_PROFILES,
     SEGMENT_STRATEGIES,
@@ -68,7 +69,9 @@ def _columns_of_query(company: Company) -> dict[str, int]:
     given = source_expressions(company).get(RAW_ORDER_LINES.name)
     lacking = [name for name in OPTIONAL_COLUMNS if name != VISITS_SOURCE and given is not None and name not in given]
     has_visits = company.source_file(VISITS_SOURCE).is_file()
-    return {"line_count": 1, **dict.fromkeys(lacking, 0), **({} if has_visits else {VISITS_SOURCE: 0})}
+    has_orders = company.source_file(ORDERS_SOURCE).is_file()
+    sources = {VISITS_SOURCE: has_visits, ORDERS_SOURCE: has_orders}
+    return {"line_count": 1, **dict.fromkeys(lacking, 0), **{name: 0 for name, is_given in sources.items() if not is_given}}
 
 
 def live_segments(lake: Lake) -> LiveSegments | None:

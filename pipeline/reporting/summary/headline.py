@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from rich.text import Text
 
 from pipeline.definitions.company import Company
+from pipeline.features import lacks_orders, unknown_features
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS
 
@@ -25,16 +26,17 @@ def headline_text(company: Company, lake: Lake, day: date) -> Text:
     names = ["is_prospect", "order_day_count", "spend_amount", "refund_amount"]
     features = lake.read_columns(CUSTOMER_FEATURES, names, day=day)
     prospects = pc.sum(features["is_prospect"]).as_py() or 0
+    people = (f"{features.num_rows - prospects:,}", "bold"), " customers and ", (f"{prospects:,}", "bold"), " prospects. "
+    if lacks_orders(unknown_features(lake, day)):
+        words = "Nothing is known of orders: there is no sources/order_lines.sql.\n"
+        return Text.assemble(*people, words, (_lines_read(lake, day), "dim"))
     # The sum is that of the customers who are counted beside it; who only gave back is a sentence of its own.
     buyers = features.filter(pc.greater(features["order_day_count"], 0))
     spend = pc.sum(buyers["spend_amount"]).as_py() or Decimal(0)
     others = features.filter(pc.and_(pc.equal(features["order_day_count"], 0), pc.greater(features["refund_amount"], 0)))
     refunds = pc.sum(others["refund_amount"]).as_py() or Decimal(0)
     return Text.assemble(
-        (f"{features.num_rows - prospects:,}", "bold"),
-        " customers and ",
-        (f"{prospects:,}", "bold"),
-        " prospects. ",
+        *people,
         (f"{buyers.num_rows:,}", "bold"),
         f" bought in the last {company.window_days} days, for ",
         (f"{spend:,.2f} {company.currency}", "bold"),

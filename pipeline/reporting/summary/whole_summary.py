@@ -15,7 +15,7 @@ from rich.text import Text
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.history import company_on
-from pipeline.definitions.schemes import ClusterScheme, Scheme, load_cluster_schemes
+from pipeline.definitions.schemes import ClusterScheme, Scheme
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, REJECTED_ROWS, SEGMENT_PROFILES
 from pipeline.models.refits.prediction_refit import prediction_source_words
@@ -28,7 +28,7 @@ from pipeline.reporting.source_notices import source_notices
 from pipeline.reporting.summary.headline import headline_text
 from pipeline.reporting.summary.where_next import NightPlaces, places_text
 from pipeline.reporting.terminal import Terminal
-from pipeline.segmentation import not_computed_on, schemes_of_night
+from pipeline.segmentation import clusters_of_night, not_computed_on, schemes_of_night
 from pipeline.spelling import printable_line
 
 Row = Mapping[str, Any]
@@ -62,7 +62,7 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
     schemes = schemes_of_night(company, lake, day)
     applies_to = {scheme.name: scheme.applies_to_text for scheme in schemes.schemes if scheme.applies_to_text}
     unclustered = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("unclustered", {})
-    for name, title, question in _scheme_questions(schemes.schemes, load_cluster_schemes(company)):
+    for name, title, question in _scheme_questions(schemes.schemes, clusters_of_night(company, lake, day)):
         rows = sorted((row for row in profiles if row["scheme"] == name), key=lambda row: row["position"])
         yield _segment_grid(title, question, _largest_segments(rows), company.currency, bar_width)
         if name in applies_to:

@@ -119,8 +119,8 @@ def test_a_folder_without_company_toml_says_where_to_point(tmp_path: Path) -> No
 
 def test_a_missing_source_query_is_named(tmp_path: Path) -> None:
     folder = company_folder(tmp_path, MINIMAL)
-    (folder / "sources" / "order_lines.sql").unlink()
-    with pytest.raises(ConfigError, match=r"sources/order_lines\.sql is missing"):
+    (folder / "sources" / "customers.sql").unlink()
+    with pytest.raises(ConfigError, match=r"sources/customers\.sql is missing"):
         load_company(folder)
 
 
