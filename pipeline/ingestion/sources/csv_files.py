@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 from duckdb import CatalogException, DuckDBPyConnection, DuckDBPyRelation
@@ -171,7 +171,7 @@ def _write_utf_8(path: Path, copy: Path, table: str, encoding: str) -> None:
     line, is_ascii = 1, True
     copy.parent.mkdir(parents=True, exist_ok=True)
     with copy.open("wb") as written:
-        for block in (*read_blocks(path), b""):
+        for block in chain(read_blocks(path), [b""]):
             try:
                 text = reader.decode(block, final=not block)
             except UnicodeDecodeError as error:

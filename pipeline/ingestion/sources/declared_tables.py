@@ -16,6 +16,8 @@ _NUMBERS = ("decimal", "thousands")
 _KEYS: Mapping[FileKind, tuple[str, ...]] = {
     "Parquet": ("key",),
     "workbook": ("sheet", "header_row", "fill_merged", *_NUMBERS, "key"),
+    "JSON lines": ("encoding", *_NUMBERS, "key"),
+    "JSON": ("encoding", *_NUMBERS, "key"),
     "CSV": ("encoding", "separator", "quote", *_NUMBERS, "header_row", "key"),
 }
 

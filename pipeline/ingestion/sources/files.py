@@ -215,6 +215,10 @@ def _text_rows(files: SourceTable, declared: TableFormat, types: Mapping[str, st
         from pipeline.ingestion.sources.workbooks import workbook_rows
 
         return workbook_rows(files, declared, types, staging)
+    if files.kind in ("JSON lines", "JSON"):
+        from pipeline.ingestion.sources.json_files import json_rows
+
+        return json_rows(files, declared, types, staging)
     return CsvRows(files, declared, staging)
 
 

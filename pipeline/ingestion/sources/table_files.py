@@ -1,7 +1,8 @@
 """Which files of a folder are tables: found by their names, and refused where they cannot be opened.
 
-Every file of a known kind is a table named by its stem, in capitals or not: Parquet, CSV, compressed or not, workbooks. A sub-folder is
-one table of all files below it, of one kind. Folders named `year=2024`, as Hive and Spark write them, give a text column `year`.
+Every file of a known kind is a table named by its stem, in capitals or not: Parquet, CSV and JSON, compressed or not, workbooks. A
+sub-folder is one table of all files below it, of one kind. Folders named `year=2024`, as Hive and Spark write them, give a text column
+`year`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from pipeline.ingestion.sources.compressed_files import COMPRESSIONS
 from pipeline.lake.file_stamps import FileStamp, file_stamp
 from pipeline.spelling import did_you_mean
 
-FileKind = Literal["Parquet", "CSV", "workbook"]
+FileKind = Literal["Parquet", "CSV", "workbook", "JSON lines", "JSON"]
 SUFFIXES: Mapping[str, FileKind] = {
     ".parquet": "Parquet",
     **{f"{suffix}{compression}": "CSV" for suffix in (".csv", ".tsv") for compression in COMPRESSIONS},
     **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".ods"), "workbook"),
+    **{f"{suffix}{compression}": "JSON lines" for suffix in (".jsonl", ".ndjson") for compression in COMPRESSIONS},
+    **{f".json{compression}": "JSON" for compression in COMPRESSIONS},
 }
 _HIDDEN = (".", "~$")  # the latter beside a workbook that is open somewhere
 _REMEDIES = {
@@ -31,9 +34,6 @@ _REMEDIES = {
     ".zip": "unpack it",
     ".7z": "unpack it",
     ".rar": "unpack it",
-    ".json": "convert it to CSV or Parquet",
-    ".jsonl": "convert it to CSV or Parquet",
-    ".ndjson": "convert it to CSV or Parquet",
     ".txt": "rename it to .csv, if that is what it is",
     ".dat": "rename it to .csv, if that is what it is",
 }

@@ -307,7 +307,7 @@ def test_a_file_that_no_query_names_may_be_anything(shop: Company, lake: Lake, m
     [
         ("orders.xlsb", "orders.xlsb is no file of a known kind by its name: save it as .xlsx."),
         ("orders.txt", "orders.txt is no file of a known kind by its name: rename it to .csv, if that is what it is."),
-        ("Orders.jsonl", "Orders.jsonl is no file of a known kind by its name: convert it to CSV or Parquet."),
+        ("Orders.xml", "Orders.xml is no file of a known kind by its name"),
         ("orders.zip", "orders.zip is no file of a known kind by its name: unpack it."),
         ("orders", "orders is no file of a known kind by its name: name it *.csv or *.parquet, if it is one."),
         ("orders 2024-03.csv", "Where names change, put the file into a folder"),

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.source_folders import Rows, read_table, refused_table
 from support.workbooks import Error, Formula, Sheet, Styled, an_ods, an_xlsx
 
-from pipeline.calendar import BEGINNING, END, Window
-from pipeline.definitions.company_sections import Source
-from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import ConfigError, DataError, PipelineError
-from pipeline.ingestion.sources import SourceQuery
-from pipeline.ingestion.sources.files import open_files
 
 HEADER = ["order", "paid", "sold", "note"]
 # Written by xlwt: the header, ("007", 19.99, 2024-01-05 10:00, true) and (7, 0.1 + 0.2, 2024-01-05).
@@ -31,35 +27,16 @@ vPYi5Ozc7S9vDvT16qeYM84ninXubJLOwcQFqUHKIZaoTKWkmTVamF5kqxu43MC0jhymvKk3bhf2T3Cb
 bC0BS9+K2w57pCy5Qu/2/IWCTiWG+7I57cQLCMCFCxcuXLhw4cLFv4fgW6V1k9bsy728pXvt/zrzlMrub5I1i8PI0TNKn4L7kKU8j7Gq5s96eIRjS6xQx/lfKHGUes9jEH
 3sx2DV85e+skTl+6xYMfLnllC1/Zer8fMv9/8DQKDsNw==
 """
-Rows = list[tuple[Any, ...]]
 
 
-def read(
-    folder: Path,
-    content: bytes,
-    query: str = "SELECT * FROM orders",
-    *,
-    types: Mapping[str, str] | None = None,
-    name: str = "orders.xlsx",
-    **declared: Any,
-) -> Rows:
-    """Return what a query gives that is run over one workbook."""
-    data = folder / "data"
-    path = data / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    source = Source(kind="files", folder=data, column_types={"orders": types or {}}, formats={"orders": TableFormat(**declared)})
-    asked = SourceQuery("order_lines", folder / "order_lines.sql", "duckdb", query, Window(BEGINNING, END))
-    with open_files(source, folder / "staging", memory_limit="200MB") as snapshot:
-        snapshot.schema(asked)
-        return [tuple(row.values()) for batch in snapshot.rows(asked) for row in batch.to_pylist()]
+def read(folder: Path, content: bytes, query: str = "SELECT * FROM orders", *, name: str = "orders.xlsx", **given: Any) -> Rows:
+    return read_table(folder, content, query, name=name, **given)
 
 
-def refusal(folder: Path, content: bytes, kind: type[PipelineError] = DataError, **given: Any) -> PipelineError:
-    with pytest.raises(kind) as refused:
-        read(folder, content, **given)
-    assert refused.value.todo
-    return refused.value
+def refusal(
+    folder: Path, content: bytes, kind: type[PipelineError] = DataError, *, name: str = "orders.xlsx", **given: Any
+) -> PipelineError:
+    return refused_table(folder, content, kind, name=name, **given)
 
 
 def orders(*rows: Sequence[object], header: Sequence[object] = HEADER, **given: Any) -> bytes:

@@ -1,0 +1,139 @@
+"""JSON as rows of text: one object a line (.jsonl, .ndjson), or one list of objects (.json); each top-level key is a column.
+
+A number is the text that the file has, so that no digit of an amount is lost. A list or an object within an object stays JSON, for a query
+to take apart. Lines are read one after the other; a .json file is held in memory, some ten times its size.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.definitions.source_formats import TableFormat
+from pipeline.errors import DataError
+from pipeline.ingestion.sources.cell_types import cell_type
+from pipeline.ingestion.sources.compressed_files import read_blocks, require_named_compression
+from pipeline.ingestion.sources.csv_text import LINES_SHOWN, UTF_8, line_words, repeated_names
+from pipeline.ingestion.sources.staged_rows import BATCH_ROWS, StagedRows, text_batch
+from pipeline.ingestion.sources.table_files import SourceTable
+
+Place = int
+NOUNS = {"JSON lines": "line", "JSON": "object"}
+
+
+def json_rows(files: SourceTable, declared: TableFormat, types: Mapping[str, str], staging: Path) -> StagedRows:
+    """Return the rows of one table's JSON files."""
+    numbers = frozenset(name for name, kind in types.items() if cell_type(files.name, kind, declared).is_number)
+    read = partial(_read_json, table=files.name, declared=declared, numbers=numbers, is_list=files.kind == "JSON")
+    return StagedRows(files, declared, staging, NOUNS[files.kind], read)
+
+
+class _Number(str):
+    """A number with a fraction or an exponent, as it is written."""
+
+    __slots__ = ()
+
+
+def _read_json(path: Path, *, table: str, declared: TableFormat, numbers: frozenset[str], is_list: bool) -> Iterator[pa.RecordBatch]:
+    require_named_compression(path)
+    texts = _decoded_lines(path, table, declared.encoding)
+    objects = enumerate(_listed_objects(path, "\n".join(texts)), 1) if is_list else _objects_of_lines(path, texts)
+    names: dict[str, None] = {}
+    while batch := list(islice(objects, BATCH_ROWS)):
+        names |= dict.fromkeys(name for _, found in batch for name in found)
+        _require_sound_names(path, names)
+        yield text_batch(
+            [place for place, _ in batch],
+            {name: [_cell_text(found.get(name), declared.decimal if name in numbers else ".") for _, found in batch] for name in names},
+        )
+    if not names:
+        todo = "Have the file written again; a file of no rows is an empty CSV file with a header, or no file."
+        raise DataError(f"{path.name} has no object, so that its columns are not known", where=str(path), todo=todo)
+
+
+def _decoded_lines(path: Path, table: str, encoding: str) -> Iterator[str]:
+    reader, rest, line = codecs.getincrementaldecoder("utf-8-sig" if encoding == UTF_8 else encoding)(), "", 1
+    for block in chain(read_blocks(path), [b""]):
+        try:
+            texts = (rest + reader.decode(block, final=not block)).split("\n")
+        except UnicodeDecodeError as error:
+            line += block[: max(error.start, 0)].count(b"\n")
+            todo = f"Declare its `encoding` under [source.formats.{table}] of company.toml, or have the file written again."
+            raise DataError(f"{path.name}: text that is not {encoding.upper()} in line {line}", where=str(path), todo=todo) from None
+        rest, line = texts.pop(), line + len(texts)
+        yield from texts
+    yield rest
+
+
+def _objects_of_lines(path: Path, texts: Iterable[str]) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Yield each object with its line; raises DataError for lines that hold none, once all were looked at."""
+    bad: list[Place] = []
+    for line, text in enumerate(texts, 1):
+        if not text.strip():
+            continue
+        found = _parsed(text)
+        if isinstance(found, dict):
+            yield line, found
+        else:
+            bad.append(line)
+    if bad:
+        todo = "Write one JSON object a line, whole and without a comma behind it; one list of all objects is a .json file."
+        raise DataError(f"{path.name}: no JSON object in {line_words(len(bad), bad[:LINES_SHOWN])}", where=str(path), todo=todo)
+
+
+def _listed_objects(path: Path, text: str) -> list[dict[str, Any]]:
+    found = _parsed(text)
+    if isinstance(found, list) and all(isinstance(each, dict) for each in found):
+        return found
+    lists = [name for name, value in found.items() if isinstance(value, list)] if isinstance(found, dict) else []
+    todo = "Name it .jsonl if it has one object a line; else have the list of objects alone written into it."
+    if lists:
+        todo += f" Here it is within `{lists[0]}`: jq .{lists[0]} {path.name} > list.json"
+    raise DataError(f"{path.name} is no list of JSON objects", where=str(path), todo=todo)
+
+
+def _parsed(text: str) -> object:
+    """Return the JSON value; None where the text is none."""
+    try:
+        # The words that Python takes for numbers beside JSON's own are texts, as all others.
+        return json.loads(text, parse_float=_Number, parse_constant=str)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _require_sound_names(path: Path, names: Iterable[str]) -> None:
+    if "" in names:
+        raise DataError(f"{path.name} has a key without a name", where=str(path), todo="Name it, or leave it out.")
+    if twice := repeated_names(list(names)):
+        what = f"{path.name} has keys that differ by case at most: {', '.join(twice)}"
+        raise DataError(what, where=str(path), todo="Give each its own name, or all of them one.")
+
+
+def _cell_text(value: Any, decimal: str) -> str | None:  # noqa: ANN401 - whatever JSON holds
+    if value is None or value == "":
+        return None
+    if isinstance(value, _Number):
+        return value.replace(".", decimal) if decimal != "." else str(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
+    return json.dumps(_with_numbers(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _with_numbers(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """Return nested JSON with its numbers as such again."""
+    if isinstance(value, _Number):
+        return float(value)
+    if isinstance(value, list):
+        return [_with_numbers(each) for each in value]
+    return {name: _with_numbers(each) for name, each in value.items()} if isinstance(value, dict) else value
