@@ -33,10 +33,8 @@ def read(folder: Path, content: bytes, query: str = "SELECT * FROM orders", *, n
     return read_table(folder, content, query, name=name, **given)
 
 
-def refusal(
-    folder: Path, content: bytes, kind: type[PipelineError] = DataError, *, name: str = "orders.xlsx", **given: Any
-) -> PipelineError:
-    return refused_table(folder, content, kind, name=name, **given)
+def refusal(folder: Path, content: bytes, kind: type[PipelineError] = DataError, **given: Any) -> PipelineError:
+    return refused_table(folder, content, kind, **{"name": "orders.xlsx", **given})
 
 
 def orders(*rows: Sequence[object], header: Sequence[object] = HEADER, **given: Any) -> bytes:
