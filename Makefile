@@ -88,7 +88,7 @@ check-lock: .venv/bin/uv
 	done
 
 clean: ## Remove .venv, .airflow and caches; the lake stays
-	rm -rf .venv .venv-readers .venv-tryton .airflow site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv .venv-readers .venv-tryton .airflow build site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

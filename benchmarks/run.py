@@ -11,6 +11,7 @@ from pathlib import Path
 
 import audiences
 import campaigns
+import commands
 import crm_tables
 import declared_features
 import definitions_step
@@ -44,6 +45,7 @@ BENCHES = (
     "crm",
     "campaigns",
     "page",
+    "commands",
 )
 FAST_PEERS = ("DuckDB by hand", "Polars")
 ALL_PEERS = (*FAST_PEERS, "pandas", "PySpark")
@@ -114,6 +116,7 @@ def measured(bench: str, size: Size, folder: Path) -> list[Result]:
         "preview": lambda: previews.results(stored_lake(size.year, folder), folder, customers=size.customers, rounds=size.rounds),
         "campaigns": lambda: campaigns.results(folder, customers=size.customers, rounds=size.rounds),
         "page": lambda: morning_page.results(folder, customers=size.customers, rounds=size.rounds),
+        "commands": lambda: commands.results(folder, rounds=size.rounds),
         "crm": lambda: [
             *crm_tables.results(folder, customers=size.customers, rounds=size.rounds),
             *crm_tables.publish_results(folder, customers=size.customers, rounds=size.rounds),

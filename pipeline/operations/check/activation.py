@@ -1,4 +1,7 @@
-"""Sinks and campaigns: what their files say, and whether the schemes and audiences that they name are there."""
+"""Sinks and campaigns: what their files say, and whether the schemes and audiences that they name are there.
+
+Most companies have neither, and what they go by takes half a second to load: so each is imported by the function that needs it.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.activation.sinks import open_sink, sink_class
-from pipeline.activation.vocabulary import require_names
 from pipeline.definitions.audiences.loading import read_rule_as_audience
 from pipeline.definitions.campaigns import EVERYBODY, CampaignDefinition, read_campaign
 from pipeline.definitions.definition_files import Definition, definition_files, read_definition
@@ -17,7 +18,6 @@ from pipeline.definitions.features import read_features
 from pipeline.definitions.sinks import KINDS, SinkDefinition, read_sink
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES
-from pipeline.measurement.audience import rule_of_audience
 from pipeline.operations.check.problems import ProblemList
 from pipeline.operations.check.schemes import CheckedSchemes
 from pipeline.spelling import did_you_mean
@@ -35,6 +35,8 @@ def check_sinks(checked: CheckedSchemes, found: ProblemList) -> int:
             sink = read_sink(file.stem, read_definition(file))
             with found.collecting():
                 _require_settings(sink, checked.company.folder)
+            from pipeline.activation.vocabulary import require_names
+
             if not checked.unsound.intersection((*(sink.schemes or ()), *(sink.audiences or ()), *sink.field_schemes.values())):
                 require_names(sink, checked.scheme_names, checked.audiences.keys(), of="The company")
     return len(files)
@@ -42,6 +44,8 @@ def check_sinks(checked: CheckedSchemes, found: ProblemList) -> int:
 
 def _require_settings(sink: SinkDefinition, folder: Path) -> None:
     """Raise ConfigError for settings that the kind of a sink does not know; of a class of one's own, where there is none such."""
+    from pipeline.activation.sinks import open_sink, sink_class
+
     if sink.kind in KINDS:
         open_sink(sink, lambda _name: _ANY_ADDRESS, folder, clock=lambda: datetime.now(UTC)).close()
     else:
@@ -63,6 +67,8 @@ def check_campaigns(checked: CheckedSchemes, found: ProblemList) -> int:
 
 def _require_audience(checked: CheckedSchemes, campaign: CampaignDefinition) -> None:
     """Raise ConfigError where the campaign names a scheme or an audience that there is no file of, or its rule is none."""
+    from pipeline.measurement.audience import rule_of_audience
+
     if campaign.scheme not in checked.scheme_names:
         what = f"`scheme` is `{campaign.scheme}`, which is no scheme{did_you_mean(campaign.scheme, checked.scheme_names)}"
         raise ConfigError(what, where=campaign.where, todo="Name a file of segments/, ours or yours, without its ending.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.definitions.company import COMPANY_FILE
 from pipeline.definitions.company_checks import require_prediction_features, require_report_scheme
 from pipeline.definitions.connections import connection_uri
+from pipeline.lake.spared_imports import spare_pandas
 from pipeline.operations.check.activation import check_campaigns, check_sinks
 from pipeline.operations.check.problems import Problem, ProblemList
 from pipeline.operations.check.queries import check_against_source, check_queries, unread_tables
@@ -44,6 +45,7 @@ def check_company(folder: Path, *, connections: Callable[[str], str] = connectio
 
     `with_source` has the source asked for the columns and types of each query; no row is read.
     """
+    spare_pandas()
     found = ProblemList(folder)
     settings = check_settings(folder, found)
     if settings is None:

@@ -85,7 +85,7 @@ def _changes_title(changes: NightChanges, tables: NightTables) -> str:
 
 
 def _actions_title(actions: Actions) -> str:
-    whom = "who came into these segments in the last seven nights" if actions.are_of_entries else "the next action of most customers"
+    whom = "who came into these segments in the last seven nights" if actions.are_of_entries else "the most urgent next actions"
     return f"To do today: {whom}"
 
 

@@ -50,7 +50,7 @@ def test_the_short_one_says_who_they_are_what_to_do_and_what_went_wrong(shop: Pa
     text = short_summary(shop, width=width)
     assert "9 customers and 1 prospects" in text
     assert "No earlier night is stored that it could be compared with." in text
-    assert "To do today: the next action of most customers" in text
+    assert "To do today: the most urgent next actions" in text
     assert "1 rejected row: 1 raw_order_lines: customer id is given." in " ".join(text.split())
     assert "Not computed: age_band (needs birth_year), " in text
     assert len(re.findall(r"^  [1-9]\. ", text, re.MULTILINE)) <= 3

@@ -1,0 +1,118 @@
+"""Installed from its wheel, outside of a checkout and without Airflow, the program checks a company and runs its nights."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from support.nights import write_shop
+
+from pipeline.definitions.company import PROJECT_ROOT
+
+SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "NOTICE", "pipeline", "segments", "expectations")
+# What an empty environment lacks: whoever imports it fails.
+PROGRAM = "import sys; sys.modules['airflow'] = None; from pipeline.cli import main; main()"
+WHERE = "import pipeline.definitions.shipped as found; print(found.__file__, found.SHIPPED)"
+ENGINE_OF_TESTS = "pyspark"  # no command opens it: tests show that it would answer alike
+BAD_ROW = "x1,1,,2024-03-31 10:00:00,1,5,a"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where the wheel was unpacked, and a folder that has nothing to do with the checkout."""
+
+    wheel: Path
+    packages: Path
+    elsewhere: Path
+
+    def run(self, script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        # Without the working folder on the path; the packages before those of the checkout that the tests themselves go by.
+        environment = {**os.environ, "PYTHONPATH": str(self.packages)}
+        command = [sys.executable, "-P", "-c", script, *map(str, arguments)]
+        return subprocess.run(command, cwd=self.elsewhere, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    folder = tmp_path_factory.mktemp("installation")
+    sources, dist = folder / "sources", folder / "dist"
+    sources.mkdir()
+    for name in SOURCES:
+        source = PROJECT_ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, sources / name)
+    build = f"from setuptools.build_meta import build_wheel; build_wheel({str(dist)!r})"
+    subprocess.run([sys.executable, "-c", build], cwd=sources, check=True, capture_output=True, timeout=120)
+    [wheel] = dist.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "packages")
+    (folder / "elsewhere").mkdir()
+    return Installation(wheel, folder / "packages", folder / "elsewhere")
+
+
+def test_the_wheel_has_every_file_that_the_program_reads(installation: Installation) -> None:
+    with zipfile.ZipFile(installation.wheel) as archive:
+        names = set(archive.namelist())
+    files = [
+        path.relative_to(PROJECT_ROOT) for folder in ("pipeline", "segments", "expectations") for path in (PROJECT_ROOT / folder).rglob("*")
+    ]
+    expected = {
+        str(path if path.parts[0] == "pipeline" else Path("pipeline/shipped") / path)
+        for path in files
+        if (PROJECT_ROOT / path).is_file() and "__pycache__" not in path.parts
+    }
+    assert sorted(expected - names) == []
+
+
+def test_airflow_is_an_extra_and_every_other_package_is_declared(installation: Installation) -> None:
+    [metadata] = installation.packages.glob("*.dist-info/METADATA")
+    needed = re.findall(r"^Requires-Dist: (.*)$", metadata.read_text("utf-8"), re.MULTILINE)
+    assert [each for each in needed if "airflow" in each] == ['apache-airflow<3.4,>=3.3; extra == "airflow"']
+    declared = {re.split(r"[^A-Za-z0-9_.-]", each)[0].lower().replace("_", "-") for each in needed if "airflow" not in each}
+    distributions = packages_distributions()
+    for file in (PROJECT_ROOT / "pipeline").rglob("*.py"):
+        for name in imported_packages(file) - sys.stdlib_module_names - {"pipeline", ENGINE_OF_TESTS}:
+            found = {each.lower().replace("_", "-") for each in distributions[name]}
+            assert found & declared, f"{file.relative_to(PROJECT_ROOT)} imports {name}, which pyproject.toml does not declare"
+
+
+def imported_packages(file: Path) -> set[str]:
+    """Return the top-level names of the modules that a file imports, wherever in it."""
+    nodes = list(ast.walk(ast.parse(file.read_text("utf-8"))))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return {name.partition(".")[0] for name in names}
+
+
+def test_it_goes_by_the_schemes_that_it_brought_along(installation: Installation) -> None:
+    file, shipped = installation.run(WHERE).stdout.split()
+    assert Path(file).is_relative_to(installation.packages)
+    assert Path(shipped) == installation.packages / "pipeline" / "shipped"
+
+
+def test_a_check_and_a_night_need_no_checkout_and_no_airflow(installation: Installation) -> None:
+    orders = [f"o{n},1,c{n % 9},2024-03-{n % 28 + 1:02} 10:00:00,1,{n}.50,a" for n in range(1, 60)]
+    shop = write_shop(installation.elsewhere / "shop", [*orders, BAD_ROW], customers=[f"c{n}" for n in range(9)])
+    checked = installation.run(PROGRAM, "check", "--company", shop)
+    assert checked.stdout == "shop has no problem. Checked: company.toml, 2 queries against the source, 18 schemes.\n".replace(
+        "shop", str(shop), 1
+    )
+    night = installation.run(PROGRAM, "run", "--company", shop, "--lake", "lake", "--day", "2024-03-31")
+    assert night.returncode == 0, night.stderr
+    assert "1 rejected row" in night.stdout  # which Great Expectations finds
+    published = pq.read_table(installation.elsewhere / "lake" / "current" / "customer_segments.parquet")
+    assert {"rfm", "lifecycle", "value_tier"} <= set(published["scheme"].to_pylist())
+    plan = installation.run(PROGRAM, "plan", "--company", shop, "--lake", "lake")
+    assert plan.returncode == 0, plan.stderr
