@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.reporting.output import write_text
+from pipeline.spelling import printable_line
+
 if TYPE_CHECKING:
     from pipeline.onboarding.questions import Question
 
@@ -43,13 +46,13 @@ def init(folder: FolderArgument, files: FromOption, answers: SetOption = None) -
 
 def _ask(question: Question) -> str:
     """Ask a person at the terminal until the answer is one."""
-    typer.echo(f"\n{question.text}")
+    write_text(f"\n{question.text}\n")
     for place, choice in enumerate(question.choices, 1):
-        typer.echo(f"  {place}  {choice.value}  {choice.meaning}")
+        write_text(f"  {place}  {choice.value}  {choice.meaning}\n")
     while True:
-        answer = str(typer.prompt("Your answer", default=question.likeliest)).strip()
+        answer = str(typer.prompt("Your answer", default=printable_line(question.likeliest))).strip()
         if answer.isdigit() and 0 < int(answer) <= len(question.choices):
             answer = question.choices[int(answer) - 1].value
         if not question.choices or answer in [choice.value for choice in question.choices]:
             return answer
-        typer.echo("Choose one of these.")
+        write_text("Choose one of these.\n")

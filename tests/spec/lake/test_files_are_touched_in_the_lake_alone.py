@@ -22,7 +22,10 @@ ELSEWHERE = {
     ("activation/outbox.py", "mkdir"),  # the state of a sync is one database of DuckDB, which writes it by itself
     ("activation/forgetting.py", "replace"),
     ("activation/forgetting.py", "unlink"),
+    ("definitions/command_options.py", "root"),  # how people name a lake in a command
     ("features/cache.py", "unlink"),  # what a private folder holds of a damaged cache
+    *((f"ingestion/sources/{name}.py", "mkdir") for name in ("csv_files", "staged_rows")),  # what was unpacked, in a private folder
+    ("ingestion/sources/csv_files.py", "open"),
     ("ingestion/sources/table_files.py", "iterdir"),  # the company's data
     ("ingestion/sources/table_files.py", "rglob"),
     *(
