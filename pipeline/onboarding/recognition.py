@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import available_timezones
 
 from pipeline.definitions.fields import printable_value
@@ -38,7 +38,7 @@ _SIGNS = {
     "฿": "THB",
     "R$": "BRL",
 }
-_DOLLARS = ("USD", "CAD", "AUD")
+_DOLLARS = (Choice("USD", "US dollars"), Choice("CAD", "Canadian dollars"), Choice("AUD", "Australian dollars"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,9 @@ def understand(tables: Sequence[RecognisedTable], settings: Settings, *, name: s
         if table.found.question and not settings.get("encoding"):
             reading.questions.append(table.found.question)
         part = table.layout.read(reading)
+        if given := [each for each in tables if each.layout.name in table.layout.yields_to]:
+            part = replace(part, lines="", line_columns=())
+            reading.assume(f"{reading.table}: its orders are those of {given[0].sample.name}, which has their lines.")
         files = tuple(path.name for path in table.sample.files)
         drafts.append(TableDraft(table.sample.name, table.layout.title, files, with_key(table.format, _key(table)), part))
         questions += reading.questions
@@ -90,7 +93,7 @@ def _identity(tables: Sequence[RecognisedTable], settings: Settings) -> str:
     """Return by what customers are known in all tables: their e-mail address, or an id that a shop gave them."""
     if given := settings.get("customer"):
         return require_choice(Question("customer", "", (Choice("email", ""), Choice("id", ""))), given)
-    if any(table.layout.is_known for table in tables):
+    if any(table.layout.is_known and table.layout.is_by_email for table in tables):
         return "email"
     has_id = []
     for table in tables:
@@ -152,7 +155,7 @@ def _currency(tables: Sequence[RecognisedTable], settings: Settings, questions: 
         assumptions.append("The files have no amounts: the currency is EUR until company.toml says another one.")
         return "EUR"
     is_dollar = signs == {"$"}
-    choices = tuple(Choice(code, "") for code in _DOLLARS) if is_dollar else ()
+    choices = _DOLLARS if is_dollar else ()
     text = "Amounts are written with $. Which dollar is it?" if is_dollar else "In which currency are the amounts? The files do not say."
     questions.append(Question("currency", text, choices, "EUR"))
     return ""
@@ -161,7 +164,7 @@ def _currency(tables: Sequence[RecognisedTable], settings: Settings, questions: 
 def _named_currencies(tables: Iterable[RecognisedTable]) -> Counter[str]:
     counts = Counter[str]()
     for table in tables:
-        for name in table.layout.currencies:
+        for name in table.layout.currency_columns(table.sample):
             for value, count in table.sample.column(name).counts.items():
                 counts[value.upper()] += count
     return Counter({code: count for code, count in counts.items() if code in CURRENCIES})

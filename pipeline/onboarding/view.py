@@ -36,7 +36,7 @@ def render(made: NewCompany) -> Iterator[RenderableType]:
     for sentence in draft.assumptions:
         yield Text(f"- {sentence}")
     for name, read in made.read.items():
-        yield Text(f"\n{name.replace('_', ' ').capitalize()}: {read.rows.num_rows:,} rows, the first of them", style="bold")
+        yield Text(f"\n{name.replace('_', ' ').capitalize()}: {_count(read.rows.num_rows, 'row')}, the first of them", style="bold")
         yield _rows_grid(read, draft)
     yield from map(Text, _counts(made))
     yield Text("\nNow run it:", style="bold")
@@ -79,23 +79,29 @@ def _amount(value: Decimal) -> str:
     return f"{value:,.{digits}f}"
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _counts(made: NewCompany) -> Sequence[str]:
     draft = made.draft
     lines: list[str] = []
     customers = made.read["customers"].rows.num_rows
-    lines.append(f"{customers:,} customers")
+    lines.append(_count(customers, "customer"))
     if "order_lines" in made.read:
         read = made.read["order_lines"].rows
         orders = len(pc.unique(read["order_id"]))
         days = f"{draft.first_day} to {draft.last_day}"
-        lines.append(f"{read.num_rows:,} order lines of {orders:,} orders, {days}: net {_amount(made.net_amount)} {draft.currency}")
+        lines.append(
+            f"{_count(read.num_rows, 'order line')} of {_count(orders, 'order')}, {days}: net {_amount(made.net_amount)} {draft.currency}"
+        )
     if "consents" in made.read:
         refused = pc.sum(pc.invert(made.read["consents"].rows["is_consenting"])).as_py() or 0
-        lines.append(f"{refused:,} customers did not agree to be written to: they are not published; without sources/consents.sql all are")
-    lines += [f"  left out: {each.line_count:,} lines {each.reason}, {_amount(each.amount)}" for each in made.left_out]
-    lines += [f"  would be rejected: {each.row_count:,} rows of {each.table}, by {each.rule}" for each in made.broken]
+        lines.append(f"{_count(refused, 'customer')} without consent, not published; without sources/consents.sql all are")
+    lines += [f"  left out: {_count(each.line_count, 'line')} {each.reason}, {_amount(each.amount)}" for each in made.left_out]
+    lines += [f"  would be rejected: {_count(each.row_count, 'row')} of {each.table}, by {each.rule}" for each in made.broken]
     if not made.broken:
         lines.append("  no row would be rejected")
     if made.later_rows:
-        lines.append(f"  {made.later_rows:,} rows are of today or later: a night reads them once their day is over")
+        lines.append(f"  {_count(made.later_rows, 'row')} of today or later: a night reads them once their day is over")
     return lines

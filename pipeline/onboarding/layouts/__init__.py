@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 from pipeline.errors import ConfigError
-from pipeline.onboarding.layouts import shopify_orders, table_of_customers, table_of_orders
+from pipeline.onboarding.layouts import (
+    amazon,
+    etsy,
+    hubspot_contacts,
+    mailchimp,
+    shopify_customers,
+    shopify_orders,
+    square,
+    stripe_charges,
+    stripe_payments,
+    table_of_customers,
+    table_of_orders,
+    woocommerce,
+)
 from pipeline.onboarding.layouts.layout import Layout
 from pipeline.onboarding.questions import Settings
 from pipeline.onboarding.roles import Role, column_roles
 from pipeline.onboarding.table_sample import TableSample
 
-LAYOUTS: tuple[Layout, ...] = (shopify_orders.LAYOUT,)
+LAYOUTS: tuple[Layout, ...] = (
+    shopify_orders.LAYOUT,
+    shopify_customers.LAYOUT,
+    woocommerce.ORDERS_LAYOUT,
+    woocommerce.ANALYTICS_LAYOUT,
+    stripe_payments.LAYOUT,
+    stripe_charges.LAYOUT,
+    square.ITEMS_LAYOUT,
+    square.TRANSACTIONS_LAYOUT,
+    etsy.ITEMS_LAYOUT,
+    etsy.ORDERS_LAYOUT,
+    amazon.LAYOUT,
+    mailchimp.MEMBERS_LAYOUT,
+    mailchimp.ACTIVITY_LAYOUT,
+    hubspot_contacts.LAYOUT,
+)
 
 
 def layout_of(sample: TableSample, settings: Settings) -> Layout:

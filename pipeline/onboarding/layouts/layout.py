@@ -184,8 +184,10 @@ class TableReading:
 class Layout:
     """An export that is known by its columns.
 
-    `required` are columns that it always has, whatever else; the layout with most of them wins. `moments` and `currencies` are columns
-    that say when and in which currency; `zone_column` names a time zone. `key` tells which rows of two exports are the same thing.
+    `required` are columns that it always has, whatever else, with `|` between names of one column in several versions; the layout with most
+    of them wins. `moments`, `money` and `currencies` are columns that say when, how much and in which currency; `zone_column` names a time
+    zone. `key` tells which rows of two exports are the same thing. Where a table of one of the layouts `yields_to` is given too, it has
+    the same orders in more detail, and this one gives no order lines. `is_by_email` where its customers are known by their addresses.
     """
 
     name: str
@@ -198,12 +200,19 @@ class Layout:
     currencies: tuple[str, ...] = ()
     money: tuple[str, ...] = ()
     zone_column: str = ""
+    currencies_of: Callable[[TableSample], tuple[str, ...]] | None = None
+    yields_to: tuple[str, ...] = ()
     has_amounts: bool = True
     is_known: bool = True
+    is_by_email: bool = True
 
     def fits(self, sample: TableSample) -> bool:
         """Return whether the table has all columns that this export always has."""
-        return all(sample.spelling(name) for name in self.required)
+        return all(any(sample.spelling(name) for name in names.split("|")) for names in self.required)
+
+    def currency_columns(self, sample: TableSample) -> tuple[str, ...]:
+        """Return the columns of the table that say in which currency its amounts are."""
+        return self.currencies_of(sample) if self.currencies_of else self.currencies
 
 
 def _half_clock(values: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pipeline.onboarding.attributes import attribute_columns
 from pipeline.onboarding.column_names import answers, is_customer_since, is_plain_id
 from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
+from pipeline.onboarding.layouts.people import people_part
 from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import ColumnRole, Role, column_roles, plain_name
 from pipeline.onboarding.table_sample import TableSample
@@ -26,13 +27,13 @@ def read(reading: TableReading) -> TablePart:
     attributes = attribute_columns(reading, {*used, *since, consent}, are_words_taken=True)
     if attributes:
         reading.assume(f"{reading.table}: attributes are {', '.join(each.draft.name for each in attributes)}; other columns are not read.")
-    created = reading.moment(since[0]) if since else "CAST(NULL AS TIMESTAMPTZ)"
-    return TablePart(
-        reading.table,
-        people=reading.render(NAME, "people", customer=sql, created=created, attributes=attributes),
-        rank=2,
-        attributes=tuple(each.draft for each in attributes),
-        consents=reading.render(NAME, "consents", customer=sql, consent=reading.text(consent), yes=answers("yes")) if consent else "",
+    yes = ", ".join(f"'{word}'" for word in answers("yes"))
+    return people_part(
+        reading,
+        customer=sql,
+        attributes=attributes,
+        created=reading.moment(since[0]) if since else "",
+        consent=f"lower({reading.text(consent)}) IN ({yes})" if consent else "",
     )
 
 

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 from pipeline.errors import ConfigError
 from pipeline.onboarding.attributes import attribute_columns
-from pipeline.onboarding.column_names import answers, has_status, is_total
+from pipeline.onboarding.column_names import has_status, is_total
+from pipeline.onboarding.layouts.flat_orders import SHOP_RANK, FlatOrders, order_part
 from pipeline.onboarding.layouts.gaps import Gaps, find_gaps
 from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
 from pipeline.onboarding.questions import Choice
@@ -24,7 +24,6 @@ _ORDER = (
 )  # fmt: skip
 _OF_ORDER = (Role.DATE, Role.TIME, Role.EMAIL, Role.CUSTOMER, Role.CURRENCY, Role.STATUS, Role.CHANNEL)
 NONE = "none"
-LINE_OPTIONS = ("discount_amount", "product_id", "category", "channel", "is_cancelled", "currency")
 _WORDS = {Role.ORDER_ID: "order", Role.EMAIL: "e-mail", Role.PRICE: "unit price"}
 
 
@@ -61,28 +60,29 @@ def read(reading: TableReading) -> TablePart:
     if gaps.filled:
         said = ", ".join(f"`{name}`" for name in gaps.filled)
         reading.assume(f"{table}: {said} stand on the first line of an order alone, and count for all of its lines.")
-    values: dict[str, Any] = {
-        "source": f"{table}_filled" if gaps.filled else table,
-        "filled": [(reading.quoted(name), reading.text(name)) for name in gaps.filled],
-        "order": reading.text(columns.get(Role.ORDER_ID)) if columns.get(Role.ORDER_ID) else "",
-        "rows": _row_columns(reading, columns, customer),
-        "condition": _condition(reading, columns, gaps),
-        "has_refund": bool(columns.get(Role.REFUND)),
-    }
-    options = [name for name in values["rows"] if name in LINE_OPTIONS]
     used = set(columns.by_role.values())
-    attributes = attribute_columns(reading, used, are_words_taken=False)
     consent = columns.get(Role.CONSENT)
-    return TablePart(
-        table,
-        lines=reading.render(NAME, "lines", options=options, **values),
-        line_columns=(*options, *(["refunded_order_day"] if values["has_refund"] else [])),
-        people=reading.render(NAME, "people", attributes=attributes, customer=customer, **values),
-        rank=6,
-        attributes=tuple(each.draft for each in attributes),
-        consents=reading.render(NAME, "consents", consent=reading.text(consent), customer=customer, yes=answers("yes"), **values)
-        if consent
-        else "",
+    return order_part(
+        reading,
+        FlatOrders(
+            rows=_row_columns(reading, columns, customer),
+            condition=_condition(reading, columns, gaps),
+            source=f"{table}_filled" if gaps.filled else "",
+            prelude=_filled_table(reading, columns, gaps) if gaps.filled else "",
+            attributes=attribute_columns(reading, used, are_words_taken=False),
+            consent=reading.text(consent) if consent else "",
+            rank=SHOP_RANK + 1,
+        ),
+    )
+
+
+def _filled_table(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> str:
+    """Return the common table expression in which cells that stand on one line of an order stand on all of them."""
+    order = reading.text(columns.get(Role.ORDER_ID))
+    filled = ",\n".join(f"    max({reading.text(name)}) OVER (PARTITION BY {order}) AS {reading.quoted(name)}" for name in gaps.filled)
+    return (
+        f"{reading.table}_filled AS (\n  -- These cells stand on one line of an order alone.\n"
+        f"  SELECT * REPLACE (\n{filled}\n  )\n  FROM {reading.table}\n)"
     )
 
 

@@ -1,0 +1,68 @@
+"""Amazon, Seller Central, Order reports: tab-separated texts with a row for each item of an order.
+
+By Amazon's reference of report types (developer-docs.amazon.com, "Order report type values"): "All orders" names no buyer; "New orders" and
+"Unshipped orders" have an anonymous address of the buyer. `item-price` is of all units of the row, before promotions, without shipping.
+"""
+
+from __future__ import annotations
+
+from pipeline.onboarding.attributes import AttributeColumn
+from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
+from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
+from pipeline.onboarding.questions import Choice
+
+NAME = "amazon_orders"
+
+
+def read(reading: TableReading) -> TablePart:
+    """Return what an order report gives a company."""
+    order = reading.text("amazon-order-id", "order-id")
+    if reading.has_values("buyer-email"):
+        reading.assume("A customer is the anonymous address that Amazon gives a buyer.")
+        customer = f"lower({reading.text('buyer-email')})"
+    else:
+        text = f"{reading.table}: it names no buyer, so nobody can say who ordered again; reports with `buyer-email` can. Go on?"
+        reading.choose(f"{reading.table}.customer", text, [Choice("order", "each order is a customer of its own")])
+        reading.assume("The report names no buyer: each order is a customer of its own.")
+        customer = order
+    reading.assume(
+        "net_amount is `item-price` less `item-promotion-discount`: without shipping, with tax where Amazon shows prices with it."
+    )
+    reading.assume("Returns are not in this report: orders count in full. Cancelled ones are kept, but count nowhere.")
+    discount = f"COALESCE(abs({reading.amount('item-promotion-discount')}), 0)" if reading.has("item-promotion-discount") else ""
+    amount = f"COALESCE({reading.amount('item-price')}, 0)"
+    statuses = [f"lower({reading.text(name)}) = 'cancelled'" for name in ("order-status", "item-status") if reading.has(name)]
+    rows = {
+        "order_id": order,
+        "customer_id": customer,
+        "ordered_at": reading.moment("purchase-date"),
+        "quantity": f"COALESCE({reading.amount('quantity' if reading.has('quantity') else 'quantity-purchased')}, 1)",
+        "net_amount": f"{amount} - {discount}" if discount else amount,
+        **({"discount_amount": discount} if discount else {}),
+        "product_id": reading.text("sku", "asin"),
+        "category": reading.text("product-name"),
+        "channel": reading.text("sales-channel") if reading.has("sales-channel") else "'Amazon'",
+        **({"is_cancelled": f"COALESCE({' OR '.join(statuses)}, FALSE)"} if statuses else {}),
+        "currency": f"upper({reading.text('currency')})",
+    }
+    reading.assume("The category of a line is the name of its product, as the report has no better one.")
+    columns = {"city": "ship-city", "region": "ship-state", "country": "ship-country"}
+    attributes = [
+        AttributeColumn(AttributeDraft(name, "geographic", f"`{column}` of the newest order."), reading.text(column))
+        for name, column in columns.items()
+        if reading.has_values(column)
+    ]
+    return order_part(reading, FlatOrders(rows, attributes=attributes))
+
+
+LAYOUT = Layout(
+    NAME,
+    "Amazon order report",
+    "orders",
+    ("amazon-order-id|order-id", "purchase-date", "sku", "product-name", "quantity|quantity-purchased", "item-price", "currency"),
+    read,
+    key=("amazon-order-id", "order-id"),
+    moments=("purchase-date",),
+    currencies=("currency",),
+    is_by_email=False,
+)

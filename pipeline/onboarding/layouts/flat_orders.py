@@ -1,0 +1,58 @@
+"""Tables with a row for each line, order or payment: their parts of a company, from the SQL of each column of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.onboarding.attributes import AttributeColumn
+from pipeline.onboarding.column_names import answers
+from pipeline.onboarding.layouts.layout import TablePart, TableReading
+
+TEMPLATE = "flat_orders"
+LINE_OPTIONS = ("discount_amount", "product_id", "category", "channel", "is_cancelled", "currency")
+SHOP_RANK = 5
+"""How far people of orders are believed: after those of a list of customers."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlatOrders:
+    """What the rows of a table say: `rows` has the SQL of each column of an order line by its name.
+
+    Beside those of order lines there may be `refunded`, what was given back of the row, `order_refunded`, of the row's whole order, and
+    `refunded_at`, when; else the day of the order counts. `prelude` are common table expressions that end in `source`, which the rows are
+    read from; `condition` says which of them.
+    """
+
+    rows: Mapping[str, str]
+    condition: str = "TRUE"
+    source: str = ""
+    prelude: str = ""
+    attributes: Sequence[AttributeColumn] = field(default_factory=tuple)
+    consent: str = ""
+    rank: int = SHOP_RANK
+
+
+def order_part(reading: TableReading, orders: FlatOrders) -> TablePart:
+    """Return what such a table gives a company."""
+    options = [name for name in orders.rows if name in LINE_OPTIONS]
+    values = {
+        "rows": orders.rows,
+        "condition": orders.condition,
+        "source": orders.source or reading.table,
+        "prelude": f"{orders.prelude.strip()},\n" if orders.prelude.strip() else "",
+        "attributes": orders.attributes,
+        "options": options,
+        "consent": orders.consent,
+        "yes": ", ".join(f"'{word}'" for word in answers("yes")),
+        "has_refund": "refunded" in orders.rows or "order_refunded" in orders.rows,
+    }
+    return TablePart(
+        reading.table,
+        lines=reading.render(TEMPLATE, "lines", **values),
+        line_columns=(*options, *(["refunded_order_day"] if values["has_refund"] else [])),
+        people=reading.render(TEMPLATE, "people", **values),
+        rank=orders.rank,
+        attributes=tuple(each.draft for each in orders.attributes),
+        consents=reading.render(TEMPLATE, "consents", **values) if orders.consent else "",
+    )

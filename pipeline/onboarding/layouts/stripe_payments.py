@@ -1,0 +1,90 @@
+"""Stripe, Payments, Export: one row per payment, amounts in units of their currency, instants in UTC.
+
+By Stripe's help, "Exporting payment reports" (support.stripe.com) and the columns that its dashboard offers: currencies are in small
+letters; failed payments are in the export; `Amount Refunded` is what went back so far, newer exports have `Refunded date (UTC)`.
+"""
+
+from __future__ import annotations
+
+from pipeline.onboarding.attributes import AttributeColumn
+from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
+from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
+from pipeline.onboarding.table_sample import TableSample
+
+NAME = "stripe_payments"
+PAID = ("paid", "succeed", "refund", "complete")
+CREATED = ("Created (UTC)", "Created date (UTC)", "Created")
+_UNPAID = ("unpaid", "not paid")
+
+
+def read(reading: TableReading) -> TablePart:
+    """Return what a Stripe payments export gives a company."""
+    reading.assume("A customer is the e-mail address of the payment, whatever its case; without one, the customer id of Stripe.")
+    reading.assume(
+        "net_amount is the amount of the payment: tax and shipping are in it where you charged them; Stripe's fees are not taken off."
+    )
+    created = next(name for name in CREATED if reading.has(name))
+    suffix = "Converted " if currency_columns(reading.sample) == ("Converted Currency",) else ""
+    if suffix:
+        reading.assume("Payments are in several currencies: their amounts are those that Stripe converted into yours.")
+    rows = {
+        "order_id": reading.text("id"),
+        "customer_id": f"COALESCE(lower({reading.text('Customer Email', 'Email')}), {reading.text('Customer ID', 'Customer')})",
+        "ordered_at": reading.format(created).sql(reading.quoted(created), "UTC"),
+        "quantity": "CAST(1 AS DECIMAL(18, 4))",
+        "net_amount": reading.amount(f"{suffix}Amount"),
+        "currency": f"upper({reading.text(f'{suffix}Currency')})",
+        "refunded": f"COALESCE({reading.amount(f'{suffix}Amount Refunded')}, 0)",
+    }
+    if reading.has_values("Refunded date (UTC)"):
+        rows["refunded_at"] = reading.format("Refunded date (UTC)").sql(reading.quoted("Refunded date (UTC)"), "UTC")
+        reading.assume("A refund counts from the day on that `Refunded date (UTC)` says.")
+    else:
+        reading.assume("The export does not date refunds: they count for the day of their payment.")
+    if 1 < len(reading.column("Description").counts) <= _MOST_DESCRIPTIONS:
+        rows["product_id"] = reading.text("Description")
+    attributes = [AttributeColumn(AttributeDraft("country", "geographic", "Country of the card."), reading.text(*_COUNTRIES))]
+    if reading.has_values("Card Address City"):
+        attributes.append(
+            AttributeColumn(AttributeDraft("city", "geographic", "City of the card's address."), reading.text("Card Address City"))
+        )
+    has_country = any(map(reading.has_values, _COUNTRIES))
+    return order_part(reading, FlatOrders(rows, _condition(reading), attributes=attributes if has_country else attributes[1:]))
+
+
+_MOST_DESCRIPTIONS = 100
+_COUNTRIES = ("Card Address Country", "Card Issue Country")
+
+
+def _condition(reading: TableReading) -> str:
+    """Return the SQL condition for payments that went through."""
+    statuses = reading.column("Status")
+    good = [status for status in statuses.values if any(word in status.lower() for word in PAID) and status.lower() not in _UNPAID]
+    rest = [status for status in statuses.values if status not in good]
+    if rest:
+        count = sum(statuses.counts[status] for status in rest)
+        reading.assume(f"Payments that did not go through are left out: {count:,} with the status {', '.join(rest)}.")
+    listed = ", ".join("'" + status.replace("'", "''") + "'" for status in good) or "''"
+    condition = f"{reading.text('Status')} IN ({listed})"
+    if "false" in {value.lower() for value in reading.column("Captured").counts}:
+        reading.assume("Payments that were authorized but not captured are left out.")
+        condition += f" AND lower({reading.text('Captured')}) <> 'false'"
+    return condition
+
+
+def currency_columns(sample: TableSample) -> tuple[str, ...]:
+    """Return the column that names the currency of the amounts to take: the converted one where payments are in several."""
+    is_converted = len(sample.column("Currency").counts) > 1 and len(sample.column("Converted Currency").counts) == 1
+    return ("Converted Currency",) if is_converted else ("Currency",)
+
+
+LAYOUT = Layout(
+    NAME,
+    "Stripe payments export",
+    "payments",
+    ("id", "|".join(CREATED), "Amount", "Amount Refunded", "Currency", "Status"),
+    read,
+    key=("id",),
+    currencies_of=currency_columns,
+    money=("Amount",),
+)

@@ -1,0 +1,125 @@
+"""WooCommerce: the orders export of "Order Export & Order Import", and the orders report of WooCommerce Analytics.
+
+By their documentation (woocommerce.com/document/import-and-export-of-woocommerce-orders and /document/woocommerce-analytics).
+The first has a row for each order and a column `line_item_1`, `line_item_2` ... for each of its items, with marks between what is said of
+one: `name:Mug|sku:M-1|quantity:2|total:18.00|sub_total:20.00`; `total` is after discounts and without tax. The second has a row for each
+order and names its customer; its net revenue is without tax and shipping, and less what was given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.onboarding.attributes import AttributeColumn
+from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
+from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
+
+ORDERS, ANALYTICS = "woocommerce_orders", "woocommerce_analytics"
+UNPAID = ("pending", "on-hold")
+CALLED_OFF = ("cancelled", "failed", "refunded", "trash", "checkout-draft", "draft")
+_PLACES = {
+    "city": ("shipping_city", "billing_city"),
+    "region": ("shipping_state", "billing_state"),
+    "country": ("shipping_country", "billing_country"),
+}
+
+
+def read_orders(reading: TableReading) -> TablePart:
+    """Return what an orders export gives a company."""
+    reading.assume("net_amount is the `total` of each item: after discounts, without tax and shipping.")
+    reading.assume("A customer is the e-mail address of the order, whatever its case; without one, the id of the account.")
+    item = {
+        name: f"NULLIF(regexp_extract(item, '(?:^|\\|){name}:([^|]*)', 1), '')"
+        for name in ("quantity", "total", "sub_total", "sku", "name", "product_id")
+    }
+    email, account = reading.text("customer_email", "billing_email"), reading.text("customer_id", "customer_user")
+    total, before = (f"CAST({item[name]} AS DECIMAL(18, 4))" for name in ("total", "sub_total"))
+    rows = {
+        "order_id": reading.text("order_number", "order_id"),
+        "customer_id": f"COALESCE(lower({email}), NULLIF({account}, '0'))",
+        "ordered_at": reading.moment("order_date"),
+        "quantity": f"CAST({item['quantity']} AS DECIMAL(18, 4))",
+        "net_amount": total,
+        "discount_amount": f"greatest({before} - {total}, 0)",
+        "product_id": f"COALESCE({item['sku']}, {item['product_id']}, {item['name']})",
+        "category": item["name"],
+        "is_cancelled": _is_cancelled(reading, "status"),
+        "currency": f"upper({reading.text('order_currency')})",
+    }
+    if reading.has_values("refund_items"):
+        reading.assume(
+            "`refund_items` do not belong to single items: what was given back is shared out over the order and counts for its day."
+        )
+        amounts = f"regexp_extract_all({reading.quoted('refund_items')}, 'amount:-?([0-9.]+)', 1)"
+        rows["order_refunded"] = f"COALESCE(list_sum(list_transform({amounts}, lambda amount: CAST(amount AS DECIMAL(18, 4)))), 0)"
+    reading.assume("The category of a line is the name of its product, as the export has no better one.")
+    attributes = [
+        AttributeColumn(
+            AttributeDraft(name, "geographic", f"`{columns[0]}` or `{columns[1]}` of the newest order."), reading.text(*columns)
+        )
+        for name, columns in _PLACES.items()
+        if any(map(reading.has_values, columns))
+    ]
+    items = f"{reading.table}_items"
+    prelude = (
+        f"{items} AS (\n  -- Each order has a column for each of its items; a later export may have more of them.\n"
+        f"  SELECT * FROM (UNPIVOT {reading.table} ON COLUMNS('^line_item_[0-9]+$') INTO NAME place VALUE item)\n)"
+    )
+    condition = f"trim(item) <> '' AND {item['total']} IS NOT NULL"
+    return order_part(reading, FlatOrders(rows, condition, source=items, prelude=prelude, attributes=attributes))
+
+
+def read_analytics(reading: TableReading) -> TablePart:
+    """Return what the orders report of WooCommerce Analytics gives a company."""
+    reading.assume("net_amount is the net revenue of the order: without tax and shipping, less what was given back, whenever that was.")
+    reading.assume("The report names no e-mail address: a customer is who has the same name. The export of orders tells them apart better.")
+    amount = next(name for name in _REVENUE if reading.has(name))
+    rows = {
+        "order_id": reading.text("Order #"),
+        "customer_id": reading.text("Customer"),
+        "ordered_at": reading.moment("Date"),
+        "quantity": f"COALESCE({reading.amount('Items sold')}, 1)",
+        "net_amount": reading.amount(amount),
+        "is_cancelled": _is_cancelled(reading, "Status"),
+    }
+    return order_part(reading, FlatOrders(rows, f"{reading.text('Date')} IS NOT NULL"))
+
+
+_REVENUE = ("N. Revenue", "Net Sales", "Net Revenue")
+
+
+def _is_cancelled(reading: TableReading, column: str) -> str:
+    unpaid = reading.option(f"{reading.table}.unpaid", "left-out", ["counted"])
+    gone: Sequence[str] = CALLED_OFF if unpaid == "counted" else (*CALLED_OFF, *UNPAID)
+    statuses = {value.lower().removeprefix("wc-").replace(" ", "-"): value for value in reading.column(column).counts}
+    if unpaid == "left-out" and any(status in statuses for status in UNPAID):
+        reading.assume(
+            f"Orders that are pending or on hold are not paid yet and do not count; --set {reading.table}.unpaid=counted counts them."
+        )
+    reading.assume("Cancelled, failed and wholly refunded orders are kept, but count nowhere.")
+    listed = ", ".join(f"'{status}'" for status in gone)
+    return f"COALESCE(replace(replace(lower({reading.text(column)}), 'wc-', ''), ' ', '-') IN ({listed}), FALSE)"
+
+
+ORDERS_LAYOUT = Layout(
+    ORDERS,
+    "WooCommerce orders export",
+    "orders",
+    ("order_id|order_number", "order_date", "status", "order_total", "order_currency", "line_item_1", "customer_email|billing_email"),
+    read_orders,
+    key=("order_id",),
+    moments=("order_date",),
+    currencies=("order_currency",),
+)
+ANALYTICS_LAYOUT = Layout(
+    ANALYTICS,
+    "WooCommerce Analytics orders report",
+    "orders",
+    ("Date", "Order #", "Status", "Customer", "Customer type", "|".join(_REVENUE)),
+    read_analytics,
+    key=("Order #",),
+    moments=("Date",),
+    money=("N. Revenue (formatted)", *_REVENUE),
+    yields_to=(ORDERS,),
+    is_by_email=False,
+)

@@ -1,0 +1,136 @@
+"""Exports that shops have: each becomes a company whose sums, worked out by hand from the file, come out to the cent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from support.onboarding import EXPORTS, init, lines_of, net_by_order, people_of
+
+from pipeline.errors import ConfigError
+from pipeline.onboarding.new_company import NewCompany
+
+BERLIN = {"time_zone": "Europe/Berlin"}
+
+
+def made_of(folder: Path, names: Sequence[str], settings: dict[str, str]) -> NewCompany:
+    return init(folder / "shop", {name: (EXPORTS / name).read_bytes() for name in names}, settings)
+
+
+def consents_of(made: NewCompany) -> dict[str, bool]:
+    return {row["customer_id"]: row["is_consenting"] for row in made.read["consents"].rows.to_pylist()}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "orders", "currency"),
+    [
+        # 901: 18 + 26; 902: 10 + 20 less 10 given back; 903 is on hold, 904 cancelled.
+        ("woocommerce_orders.csv", BERLIN, {"901": "44", "902": "20"}, "EUR"),
+        ("woocommerce_analytics.csv", BERLIN, {"901": "44", "902": "20"}, "EUR"),
+        # ch_3: 50 less 12.34; ch_4 failed.
+        ("stripe_payments.csv", BERLIN, {"ch_1": "1200.50", "ch_2": "0", "ch_3": "37.66", "ch_5": "19.99"}, "EUR"),
+        ("stripe_charges.csv", BERLIN, {"ch_1": "1200.50", "ch_2": "0", "ch_3": "37.66"}, "EUR"),
+        # T1: 1020 less 20, and 9; T3 is of nobody known.
+        ("square_items.csv", {"currency": "USD"}, {"T1": "1009", "T2": "-4.50", "T4": "12.25"}, "USD"),
+        ("square_transactions.csv", {"currency": "USD"}, {"T1": "1009", "T2": "-4.50", "T4": "12.25"}, "USD"),
+        # 3001: 10 less 1, and 12 less 1.20.
+        ("etsy_items.csv", {"time_zone": "America/Chicago"}, {"3001": "19.80", "3002": "12"}, "USD"),
+        ("etsy_orders.csv", {"time_zone": "America/Chicago"}, {"3001": "19.80", "3002": "12"}, "USD"),
+        # 19.98 less 2; 111-2 is cancelled.
+        ("amazon_all_orders.txt", {**BERLIN, "orders.customer": "order"}, {"111-1": "17.98", "111-3": "26"}, "EUR"),
+        ("amazon_new_orders.txt", BERLIN, {"111-1": "19.98", "111-3": "26"}, "EUR"),
+    ],
+)
+def test_each_order_comes_out_to_the_cent(
+    tmp_path: Path, name: str, settings: dict[str, str], orders: dict[str, str], currency: str
+) -> None:
+    made = made_of(tmp_path, [name], settings)
+    assert net_by_order(made) == {order: Decimal(amount) for order, amount in orders.items()}
+    assert made.net_amount == sum(map(Decimal, orders.values()))
+    assert made.draft.currency == currency
+    assert made.broken == []
+
+
+def test_stripe_counts_in_utc_and_its_days_are_those_of_the_company(tmp_path: Path) -> None:
+    made = made_of(tmp_path, ["stripe_payments.csv"], BERLIN)
+    assert str(made.draft.first_day) == "2024-02-01"  # 23:30 on 31 January in UTC
+    assert set(people_of(made)) == {"ana@example.de", "bo@example.de", "cus_3"}
+
+
+def test_stripe_takes_what_it_converted_where_payments_are_in_several_currencies(tmp_path: Path) -> None:
+    text = (EXPORTS / "stripe_payments.csv").read_text("utf-8")
+    foreign = text.replace("50.00,12.34,eur,50.00,12.34", "60.00,14.81,usd,50.00,12.34")
+    made = init(tmp_path / "shop", {"payments.csv": foreign}, BERLIN)
+    assert net_by_order(made)["ch_3"] == Decimal("37.66")
+    assert made.draft.currency == "EUR"
+
+
+def test_square_names_its_time_zone_and_dates_its_refunds(tmp_path: Path) -> None:
+    made = made_of(tmp_path, ["square_items.csv"], {"currency": "USD"})
+    assert made.draft.zone == "America/Los_Angeles"
+    refund = next(line for line in lines_of(made) if line["net_amount"] < 0)
+    assert (str(refund["event_day"]), refund["quantity"]) == ("2024-03-10", Decimal(-1))
+    assert [(each.reason, each.amount) for each in made.left_out] == [("of nobody known", Decimal("4.50"))]
+
+
+def test_a_dollar_sign_is_a_question_and_a_euro_sign_is_none(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--set currency=USD"):
+        made_of(tmp_path, ["square_items.csv"], {})
+
+
+@pytest.mark.parametrize(
+    ("names", "settings", "total"),
+    [
+        (["square_items.csv", "square_transactions.csv"], {"currency": "USD"}, "1016.75"),
+        (["etsy_orders.csv", "etsy_items.csv"], {"time_zone": "America/Chicago"}, "31.80"),
+    ],
+)
+def test_orders_that_two_exports_tell_of_are_counted_once(tmp_path: Path, names: list[str], settings: dict[str, str], total: str) -> None:
+    assert made_of(tmp_path, names, settings).net_amount == Decimal(total)
+
+
+def test_without_a_buyer_amazon_orders_are_a_question(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--set orders.customer=order"):
+        made_of(tmp_path, ["amazon_all_orders.txt"], BERLIN)
+
+
+def test_amazon_writes_addresses_in_several_cases(tmp_path: Path) -> None:
+    assert set(people_of(made_of(tmp_path, ["amazon_new_orders.txt"], BERLIN))) == {"x1@marketplace.amazon.de"}
+
+
+def test_shopify_customers_know_more_of_people_than_their_orders(tmp_path: Path) -> None:
+    settings = {"time_zone": "America/New_York", "currency": "USD"}
+    made = made_of(tmp_path, ["shopify_orders.csv", "shopify_customers.csv"], settings)
+    people = people_of(made)
+    assert set(people) == {"kim@example.com", "lee@example.com", "max@example.com", "zoe@example.com", "+4930123"}
+    assert (people["kim@example.com"]["city"], people["kim@example.com"]["tags"]) == ("Chicago", "vip, coffee")
+    assert people["max@example.com"]["city"] == "Bonn", "who is in no list has the place of the newest order"
+    assert consents_of(made) == {"kim@example.com": False, "lee@example.com": True, "zoe@example.com": True, "+4930123": False}
+    assert made.net_amount == Decimal("44.99")
+
+
+def test_mailchimp_says_who_may_be_written_to_and_what_they_opened(tmp_path: Path) -> None:
+    names = ["woocommerce_orders.csv", "mailchimp_subscribed.csv", "mailchimp_unsubscribed.csv", "mailchimp_activity.csv"]
+    made = made_of(tmp_path, names, BERLIN)
+    people = people_of(made)
+    assert people["ana@example.de"] | {"created_at": None} == {
+        "customer_id": "ana@example.de", "created_at": None, "city": "Berlin", "region": "BE", "country": "DE", "interest": "coffee",
+        "tags": "vip,blog",
+    }  # fmt: skip
+    assert consents_of(made) == {f"{name}@example.de": name != "bo" for name in ("ana", "bo", "cy", "di", "ed")}
+    activity = made.read["email_activity"].rows.to_pylist()
+    assert sorted((row["customer_id"], row["action"], row["url"]) for row in activity) == [
+        ("ana@example.de", "click", "https://shop.example/mug"),
+        ("ana@example.de", "open", None),
+    ]
+    assert made.broken == []
+
+
+def test_hubspot_contacts_are_found_again_among_payments(tmp_path: Path) -> None:
+    made = made_of(tmp_path, ["stripe_payments.csv", "hubspot_contacts.csv"], BERLIN)
+    people = people_of(made)
+    assert set(people) == {"ana@example.de", "bo@example.de", "cus_3", "3"}
+    assert (people["bo@example.de"]["city"], people["bo@example.de"]["country"]) == ("Bonn", "Germany")
+    assert consents_of(made) == {"ana@example.de": True, "bo@example.de": False}
