@@ -55,8 +55,9 @@ def is_plain_id(plain: str) -> bool:
 
 
 def is_total(value: str) -> bool:
-    """Return whether a value is the label of a row of sums."""
-    return value.strip().casefold().rstrip(":").strip() in _content()["totals"]["labels"]
+    """Return whether a value is the label of a row of sums: `Total`, `Total Kim Ltd`."""
+    folded, labels = value.strip().casefold().rstrip(":").strip(), _content()["totals"]["labels"]
+    return folded in labels or folded.startswith(tuple(f"{label} " for label in labels))
 
 
 def answers(kind: str) -> list[str]:

@@ -28,7 +28,7 @@ def _settings_lines(draft: CompanyDraft) -> Iterator[str]:
     yield f"name = {_text(draft.name)}"
     yield f"time_zone = {_text(draft.zone)}  # days begin and end here"
     yield f"currency = {_text(draft.currency)}"
-    yield f"first_day = {draft.first_day}  # of the oldest row; lines before it are rejected"
+    yield f"first_day = {draft.first_day}  # {'of the oldest row; what is older is rejected' if draft.last_day else 'the first night'}"
     if draft.last_day:
         yield f"last_day = {draft.last_day}  # the newest day of the files: `segments run` takes it; move it with each new export"
     yield from ("", "[source]", 'kind = "files"', 'path = "data"  # each folder in it is a table')

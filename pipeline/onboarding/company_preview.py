@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.calendar import BEGINNING, END, Window, days_window
+from pipeline.calendar import BEGINNING, END, ONE_DAY, Window, days_window
 from pipeline.definitions.company import Company
 from pipeline.ingestion.sources import Snapshot, SourceQuery, authored_query
 from pipeline.ingestion.sources.columns import check_columns, conform_batch
@@ -83,12 +83,15 @@ def local_days(instants: pa.ChunkedArray, zone: ZoneInfo) -> pa.ChunkedArray:
 
 
 def first_and_last_day(read: Mapping[str, QueryRows], today: date) -> tuple[date, date | None, int]:
-    """Return the first day of any event, the last one that is over on `today`, and how many rows come after it."""
+    """Return the first day of any event, the last one that is over on `today`, and how many rows come after it.
+
+    Without events that is the last day that is over, and None: a list of people is of today, whenever that is.
+    """
     days = [each.rows[EVENT_DAY.name].combine_chunks() for each in read.values() if EVENT_DAY.name in each.rows.column_names]
     given = pa.concat_arrays(days).drop_null() if days else pa.array([], pa.date32())
     over = given.filter(pc.less(given, pa.scalar(today, pa.date32())))
     if not len(over):
-        return today, None, len(given)
+        return today - ONE_DAY, None, len(given)
     bounds = pc.min_max(over)
     return bounds["min"].as_py(), bounds["max"].as_py(), len(given) - len(over)
 

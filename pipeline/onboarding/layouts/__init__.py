@@ -15,6 +15,7 @@ from pipeline.onboarding.layouts import (
     stripe_payments,
     table_of_customers,
     table_of_orders,
+    table_of_periods,
     woocommerce,
 )
 from pipeline.onboarding.layouts.layout import Layout
@@ -53,6 +54,8 @@ def layout_of(sample: TableSample, settings: Settings) -> Layout:
     named = {key.partition(".")[2] for key in settings.values if key.startswith("orders.")}
     if (Role.DATE in found or "date" in named) and (found & {Role.AMOUNT, Role.PRICE} or "amount" in named):
         return table_of_orders.layout(roles)
+    if len(periods := table_of_periods.month_columns(sample)) >= table_of_periods.FEWEST_PERIODS:
+        return table_of_periods.layout(periods)
     email, customer = table_of_customers.email_column(roles), table_of_customers.customer_column(sample, roles)
     if email or customer:
         return table_of_customers.layout(roles, customer or email)

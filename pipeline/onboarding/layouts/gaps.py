@@ -15,35 +15,42 @@ from pipeline.onboarding.layouts.layout import TableReading
 class Gaps:
     """What empty cells mean: `filled` are columns that stand on one line of an order alone.
 
-    Of rows without a date, `left_out` are sums or notes, `undated` are neither, and have this `amount`.
+    Of rows without a date, `left_out` are sums or notes, `undated` are neither, and have this `amount`. Of the `sold` rows, `nobodys`
+    have no customer.
     """
 
     filled: tuple[str, ...] = ()
     left_out: int = 0
     undated: int = 0
     amount: Decimal = Decimal()
+    sold: int = 0
+    nobodys: int = 0
 
 
-def find_gaps(reading: TableReading, *, order: str, date: str, amount: str, of_order: Sequence[str]) -> Gaps:
+def find_gaps(  # noqa: PLR0913
+    reading: TableReading, *, order: str, date: str, amount: str, customer: str, of_order: Sequence[str]
+) -> Gaps:
     """Return what the empty cells of a table mean.
 
     `order`, `date` and `amount` name its columns, `of_order` those that say something of an order as a whole; empty where there is none.
     """
     filled = tuple(name for name in of_order if name and order and _stands_on_one_line(reading, order, name))
     by_order = _first_values(reading, order, date) if date in filled else {}
-    left_out, undated, total = 0, 0, Decimal()
+    left_out, undated, total, sold, nobodys = 0, 0, Decimal(), 0, 0
     style = reading.style(amount) if amount else None
     whole = reading.sample.column_names
-    dates, orders, amounts = (reading.sample.records((name,)) for name in (date, order, amount))
-    for (day,), (number,), (paid,), cells in zip(dates, orders, amounts, reading.sample.records(whole), strict=True):
+    named = reading.sample.records((date, order, amount, customer))
+    for (day, number, paid, buyer), cells in zip(named, reading.sample.records(whole), strict=True):
         if (day and not is_total(day)) or (not day and number in by_order):
+            sold += 1
+            nobodys += not buyer and customer not in filled
             continue
         if style is None or not any(character.isdigit() for character in paid) or any(map(is_total, cells)):
             left_out += 1
         else:
             undated += 1
             total += style.number(paid)
-    return Gaps(filled, left_out, undated, total)
+    return Gaps(filled, left_out, undated, total, sold, nobodys)
 
 
 def _stands_on_one_line(reading: TableReading, order: str, name: str) -> bool:

@@ -11,10 +11,26 @@ __all__ = ["AttributeColumn", "people_part"]
 
 
 def people_part(  # noqa: PLR0913
-    reading: TableReading, *, customer: str, attributes: Sequence[AttributeColumn], created: str = "", consent: str = "", rank: int = 2
+    reading: TableReading,
+    *,
+    customer: str,
+    attributes: Sequence[AttributeColumn],
+    created: str = "",
+    consent: str = "",
+    condition: str = "",
+    rank: int = 2,
 ) -> TablePart:
-    """Return what such a table gives a company: `customer`, `created` and `consent` are the SQL of a row's id, instant and agreement."""
-    values = {"customer": customer, "created": created or "CAST(NULL AS TIMESTAMPTZ)", "attributes": attributes, "consent": consent}
+    """Return what such a table gives a company.
+
+    `customer`, `created` and `consent` are the SQL of a row's id, instant and agreement, `condition` says which rows count.
+    """
+    values = {
+        "customer": customer,
+        "created": created or "CAST(NULL AS TIMESTAMPTZ)",
+        "attributes": attributes,
+        "consent": consent,
+        "condition": condition,
+    }
     return TablePart(
         reading.table,
         people=reading.render("people", "people", **values),

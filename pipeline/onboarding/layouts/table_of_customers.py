@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeline.onboarding.attributes import attribute_columns
-from pipeline.onboarding.column_names import answers, is_customer_since, is_plain_id
+from pipeline.onboarding.column_names import answers, is_customer_since, is_plain_id, is_total
 from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
 from pipeline.onboarding.layouts.people import people_part
 from pipeline.onboarding.questions import Choice
@@ -28,8 +28,13 @@ def read(reading: TableReading) -> TablePart:
     if attributes:
         reading.assume(f"{reading.table}: attributes are {', '.join(each.draft.name for each in attributes)}; other columns are not read.")
     yes = ", ".join(f"'{word}'" for word in answers("yes"))
+    labels = sorted(value for name in used if name for value in reading.column(name).counts if is_total(value))
+    if labels:
+        reading.assume(f"{reading.table}: rows of sums are left out.")
+    listed = ", ".join("'" + label.lower().replace("'", "''") + "'" for label in labels)
     return people_part(
         reading,
+        condition=f"lower({sql}) NOT IN ({listed})" if labels else "",
         customer=sql,
         attributes=attributes,
         created=reading.moment(since[0]) if since else "",

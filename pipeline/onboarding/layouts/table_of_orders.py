@@ -24,6 +24,7 @@ _ORDER = (
 )  # fmt: skip
 _OF_ORDER = (Role.DATE, Role.TIME, Role.EMAIL, Role.CUSTOMER, Role.CURRENCY, Role.STATUS, Role.CHANNEL)
 NONE = "none"
+_MOST_NOBODYS = 0.2
 _WORDS = {Role.ORDER_ID: "order", Role.EMAIL: "e-mail", Role.PRICE: "unit price"}
 
 
@@ -55,11 +56,13 @@ def read(reading: TableReading) -> TablePart:
         order=columns.get(Role.ORDER_ID),
         date=columns.get(Role.DATE),
         amount=columns.get(Role.AMOUNT) or columns.get(Role.PRICE),
+        customer=columns.get(Role.CUSTOMER) or columns.get(Role.EMAIL),
         of_order=[columns.get(role) for role in _OF_ORDER],
     )
     if gaps.filled:
         said = ", ".join(f"`{name}`" for name in gaps.filled)
         reading.assume(f"{table}: {said} stand on the first line of an order alone, and count for all of its lines.")
+    _ask_about_nobody(reading, columns, gaps)
     used = set(columns.by_role.values())
     consent = columns.get(Role.CONSENT)
     return order_part(
@@ -74,6 +77,16 @@ def read(reading: TableReading) -> TablePart:
             rank=SHOP_RANK + 1,
         ),
     )
+
+
+def _ask_about_nobody(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> None:
+    column = columns.get(Role.CUSTOMER) or columns.get(Role.EMAIL)
+    if column and gaps.nobodys > _MOST_NOBODYS * gaps.sold:
+        text = (
+            f"{reading.table}: {gaps.nobodys:,} of {gaps.sold:,} sales have no `{column}`. Does it stand in a heading above them? "
+            "Then fill it down in the spreadsheet first. Else go on without them?"
+        )
+        reading.choose(f"{reading.table}.nobody", text, [Choice("left-out", "sales of nobody known make no segment")])
 
 
 def _filled_table(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> str:

@@ -1,0 +1,205 @@
+"""Tables that are no known export: what each column is, is told by its name and values, and what is unclear is a question."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from support.onboarding import init, lines_of, net_by_order, part_of, people_of
+
+from pipeline.errors import ConfigError, DataError
+from pipeline.onboarding.recognition import company_name
+from pipeline.onboarding.roles import plain_name
+
+ANSWERS = {"time_zone": "Europe/Berlin", "currency": "EUR"}
+
+
+def refusal(folder: Path, text: str | bytes, settings: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigError) as error:
+        init(folder / "shop", {"list.csv": text}, ANSWERS | (settings or {}))
+    assert not (folder / "shop").exists()
+    return str(error.value)
+
+
+def test_a_german_list_with_decimal_commas_and_a_row_of_sums(tmp_path: Path) -> None:
+    text = (
+        "Belegnr;Datum;Kundennr;Kunde;Artikel;Warengruppe;Menge;Einzelpreis;Betrag;Ort\n"
+        "R-1;05.04.2024;017;Müller;Brot;Backwaren;2;3,50;7,00;Köln\n"
+        "R-1;05.04.2024;017;Müller;Käse;Milch;1;1.004,25;1.004,25;Köln\n"
+        "R-2;06.04.2024;018;Öztürk;Brot;Backwaren;1;3,50;3,50;Bonn\n"
+        "Summe;;;;;;;;1.014,75;\n"
+    )
+    made = init(tmp_path / "shop", {"umsatz.csv": text.encode("windows-1252")}, ANSWERS)
+    assert net_by_order(made) == {"R-1": Decimal("1011.25"), "R-2": Decimal("3.50")}
+    assert people_of(made)["017"]["city"] == "Köln"
+    assert {line["category"] for line in lines_of(made)} == {"Backwaren", "Milch"}
+    said = " ".join(made.draft.assumptions)
+    assert "Windows-1252" in said
+    assert "1 row without a date" in said
+    assert 'encoding = "windows-1252"' in (made.folder / "company.toml").read_text("utf-8")
+
+
+def test_dates_that_read_both_ways_are_a_question(tmp_path: Path) -> None:
+    text = "order,date,email,total\n1,05/04/2024,a@x.de,1.50\n2,06/04/2024,b@x.de,2.50\n"
+    said = refusal(tmp_path, text)
+    assert "--set orders.date_format=day-first" in said
+    assert "--set orders.date_format=month-first" in said
+    made = init(tmp_path / "shop", {"list.csv": text}, {**ANSWERS, "orders.date_format": "day-first"})
+    assert (str(made.draft.first_day), str(made.draft.last_day)) == ("2024-04-05", "2024-04-06")
+
+
+def test_two_columns_that_could_be_the_amount_are_a_question(tmp_path: Path) -> None:
+    text = "order,date,customer,net,gross\n1,2024-04-05,a,10.00,11.90\n2,2024-04-06,b,20.00,23.80\n"
+    said = refusal(tmp_path, text)
+    assert "--set orders.amount=net" in said
+    assert "--set orders.amount=gross" in said
+    made = init(tmp_path / "shop", {"list.csv": text}, {**ANSWERS, "orders.amount": "gross"})
+    assert made.net_amount == Decimal("35.70")
+
+
+def test_a_column_that_is_quantity_times_price_is_the_amount_whatever_else_could_be(tmp_path: Path) -> None:
+    text = "order,date,customer,qty,unit price,amount,order total\n1,2024-04-05,a,2,5.00,10.00,13.00\n1,2024-04-05,a,1,3.00,3.00,13.00\n"
+    made = init(tmp_path / "shop", {"list.csv": text}, ANSWERS)
+    assert made.net_amount == Decimal(13)
+    assert any("`qty` times `unit price` in every row" in sentence for sentence in made.draft.assumptions)
+
+
+def test_whether_a_discount_was_taken_off_is_shown_by_the_numbers_or_asked(tmp_path: Path) -> None:
+    shown = "order,date,customer,qty,price,discount,amount\n1,2024-04-05,a,2,5.00,1.00,10.00\n2,2024-04-06,b,1,3.00,0.00,3.00\n"
+    assert init(tmp_path / "shown", {"list.csv": shown}, ANSWERS).net_amount == Decimal(12)
+    open_text = "order,date,customer,discount,amount\n1,2024-04-05,a,1.00,10.00\n"
+    assert "--set orders.discounts=taken-off" in refusal(tmp_path, open_text)
+    made = init(tmp_path / "after", {"list.csv": open_text}, {**ANSWERS, "orders.discounts": "taken-off"})
+    assert [(line["net_amount"], line["discount_amount"]) for line in lines_of(made)] == [(Decimal(10), Decimal(1))]
+
+
+def test_numbers_whose_mark_may_be_of_thousands_are_a_question(tmp_path: Path) -> None:
+    text = "order;date;customer;amount\n1;2024-04-05;a;1.500\n2;2024-04-06;b;2.250\n"
+    assert "--set orders.decimal=thousands" in refusal(tmp_path, text)
+    whole = init(tmp_path / "whole", {"list.csv": text}, {**ANSWERS, "orders.decimal": "thousands"})
+    small = init(tmp_path / "small", {"list.csv": text}, {**ANSWERS, "orders.decimal": "decimal"})
+    assert (whole.net_amount, small.net_amount) == (Decimal(3750), Decimal("3.75"))
+
+
+def test_rows_without_a_date_that_are_no_sums_are_a_question(tmp_path: Path) -> None:
+    text = "order,date,customer,amount\n1,2024-04-05,a,1.50\n2,,b,2.50\n"
+    assert "--set orders.undated=left-out" in refusal(tmp_path, text)
+    assert init(tmp_path / "shop", {"list.csv": text}, {**ANSWERS, "orders.undated": "left-out"}).net_amount == Decimal("1.50")
+
+
+def test_sales_whose_customer_stands_in_a_heading_are_a_question(tmp_path: Path) -> None:
+    text = "customer,date,order,amount\nKim Ltd,,,\n,2024-01-05,1,20.00\n,2024-02-05,2,30.50\nTotal Kim Ltd,,,50.50\n"
+    assert "heading" in refusal(tmp_path, text)
+
+
+def test_cells_on_the_first_line_of_an_order_alone_count_for_all_of_its_lines(tmp_path: Path) -> None:
+    head = "Order ID,Order date,Email,Item,Qty,Price\n"
+    text = f"{head}1,2024-03-01 10:00,A@x.de,Mug,2,3.50\n1,,,Pot,1,4.00\n2,2024-03-02 11:00,b@x.de,Mug,1,3.50\n"
+    made = init(tmp_path / "shop", {"list.csv": text}, ANSWERS)
+    assert net_by_order(made) == {"1": Decimal(11), "2": Decimal("3.50")}
+    assert {line["customer_id"] for line in lines_of(made)} == {"a@x.de", "b@x.de"}
+
+
+def test_orders_are_matched_with_customers_by_the_id_that_both_have(tmp_path: Path) -> None:
+    orders = "order_no,sold_at,customer_id,email,amount\n1,2024-03-01,7,a@x.de,1.50\n2,2024-03-02,8,b@x.de,2.50\n"
+    people = "id,email,city,date of birth,newsletter\n7,a@x.de,Bonn,1980-05-06,yes\n8,b@x.de,Köln,1990-07-08,no\n9,c@x.de,Ulm,,\n"
+    made = init(tmp_path / "shop", {"orders.csv": orders, "people.csv": people}, ANSWERS)
+    assert {name: (row["city"], row["birth_year"]) for name, row in people_of(made).items()} == {
+        "7": ("Bonn", 1980), "8": ("Köln", 1990), "9": ("Ulm", None),
+    }  # fmt: skip
+    consents = {row["customer_id"]: row["is_consenting"] for row in made.read["consents"].rows.to_pylist()}
+    assert consents == {"7": True, "8": False}
+
+
+def test_a_status_says_which_orders_count(tmp_path: Path) -> None:
+    text = "order,date,customer,amount,status\n1,2024-03-01,a,1.50,Completed\n2,2024-03-02,b,2.50,Storniert\n3,2024-03-03,b,4.00,Refunded\n"
+    made = init(tmp_path / "shop", {"list.csv": text}, ANSWERS)
+    assert made.net_amount == Decimal("1.50")
+    assert any("Storniert" in sentence and "Completed" in sentence for sentence in made.draft.assumptions)
+
+
+def test_mixed_currencies_are_a_question_and_the_others_are_left_out(tmp_path: Path) -> None:
+    text = "order,date,customer,amount,currency\n1,2024-03-01,a,1.50,eur\n2,2024-03-02,b,2.50,usd\n3,2024-03-02,b,3.50,eur\n"
+    with pytest.raises(ConfigError, match=r"--set currency=EUR"):
+        init(tmp_path / "shop", {"list.csv": text}, {"time_zone": "Europe/Berlin"})
+    made = init(tmp_path / "shop", {"list.csv": text}, ANSWERS)
+    assert made.net_amount == Decimal(5)
+    assert [(each.reason, each.amount) for each in made.left_out] == [("in USD", Decimal("2.50"))]
+
+
+def test_a_column_can_be_named_for_a_role_by_hand(tmp_path: Path) -> None:
+    text = "a,b,c,d\n1,2024-03-01,x,1.50\n2,2024-03-02,y,2.50\n"
+    assert "neither orders nor customers" in refusal(tmp_path, text)
+    named = {"orders.date": "b", "orders.amount": "d", "orders.customer": "c"}
+    assert init(tmp_path / "shop", {"list.csv": text}, ANSWERS | named).net_amount == Decimal(4)
+
+
+def test_a_misspelt_setting_is_refused_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    text = "order,date,customer,amount\n1,2024-03-01,a,1.50\n"
+    said = refusal(tmp_path, text, {"orders.amuont": "amount"})
+    assert "did you mean `orders.amount`?" in said
+    assert "did you mean `Europe/Berlin`?" in refusal(tmp_path, text, {"time_zone": "Europe/Berlim"})
+
+
+def test_a_report_of_months_becomes_an_order_a_month_and_says_so(tmp_path: Path) -> None:
+    rows = "Kim,10.50,,20.00,30.50\nLee,,5.00,,5.00\nTotal,10.50,5.00,20.00,35.50\n"
+    text = f"Revenue 2024,,,,\nCustomer,Jan 2024,Feb 2024,März 2024,Total\n{rows}"
+    made = init(tmp_path / "shop", {"list.csv": text}, ANSWERS)
+    assert [(line["customer_id"], str(line["event_day"]), line["net_amount"]) for line in lines_of(made)] == [
+        ("Kim", "2024-01-01", Decimal("10.50")), ("Kim", "2024-03-01", Decimal(20)), ("Lee", "2024-02-01", Decimal(5)),
+    ]  # fmt: skip
+    assert any("no orders" in sentence for sentence in made.draft.assumptions)
+
+
+def test_text_above_the_header_is_skipped_and_utf_16_is_read(tmp_path: Path) -> None:
+    text = "Sales report\n\nOrder\tDate\tCustomer\tAmount\n1\t2024-03-01\tÖz\t1.50\n"
+    made = init(tmp_path / "shop", {"list.txt": text.encode("utf-16")}, ANSWERS)
+    assert [(line["customer_id"], line["net_amount"]) for line in lines_of(made)] == [("Öz", Decimal("1.50"))]
+    settings = (made.folder / "company.toml").read_text("utf-8")
+    assert 'encoding = "utf-16"' in settings
+    assert "header_row = 3" in settings
+
+
+def test_what_would_be_rejected_is_counted_by_rule(tmp_path: Path) -> None:
+    text = "order,date,customer id,amount\n1,2024-03-01,a,1.50\n,2024-03-03,b,1.00\n"
+    made = init(tmp_path / "shop", {"list.csv": text}, ANSWERS)
+    assert [(each.table, each.rule, each.row_count) for each in made.broken] == [("raw_order_lines", "order_id_is_given", 1)]
+
+
+def test_a_damaged_cell_is_named_by_file_and_line_and_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="too few columns"):
+        init(tmp_path / "shop", {"list.csv": "order,date,customer,amount\n1,2024-03-01,a,1.50\n2,2024-03-02\n"}, ANSWERS)
+    assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
+
+
+def test_a_folder_that_is_there_is_never_touched(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    with pytest.raises(ConfigError, match="is there already"):
+        init(tmp_path / "shop", {"list.csv": "order,date,customer,amount\n1,2024-03-01,a,1.50\n"}, ANSWERS)
+    assert list((tmp_path / "shop").iterdir()) == []
+
+
+def test_the_queries_name_columns_that_need_quotes(tmp_path: Path) -> None:
+    text = 'order,date,"the ""best"" customer",amount\n1,2024-03-01,a,1.50\n'
+    made = init(tmp_path / "shop", {"list.csv": text}, {**ANSWERS, "orders.customer": 'the "best" customer'})
+    assert [line["customer_id"] for line in lines_of(made)] == ["a"]
+
+
+def test_words_of_people_are_attributes_and_names_and_phones_are_none() -> None:
+    columns = {
+        "customer id": [str(place) for place in range(8)],
+        "name": ["A", "B"] * 4,
+        "phone": ["1", "2"] * 4,
+        "Club Level": ["gold", "silver"] * 4,
+        "Land": ["DE", "FR"] * 4,
+    }
+    part, _ = part_of({name: list(values) for name, values in columns.items()})
+    assert {each.name: each.level for each in part.attributes} == {"club_level": "demographic", "country": "geographic"}
+
+
+def test_names_of_columns_are_compared_without_case_accents_and_marks() -> None:
+    assert [plain_name(name) for name in ("E-Mail", "Kunden-Nr.", "Währung", "orderDate", "İl", "Größe")] == [
+        "e mail", "kunden nr", "wahrung", "order date", "il", "grosse",
+    ]  # fmt: skip
+    assert company_name("my_shop") == "My shop"
