@@ -33,15 +33,21 @@ class Attribute:
     level: str
 
 
+SourceKind = Literal["files", "sqlite", "duckdb", "postgresql"]
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where customers and order lines come from; `connection` names a database, never holds its password.
+    """Where customers and order lines come from: a `folder` of files, the `file` of a database, or a database behind a `connection`.
+
+    A connection is a name, and never holds a password.
 
     `appended` names the sources that give only what is new or changed; all others give everything, every night.
     """
 
-    kind: Literal["files", "postgresql"]
+    kind: SourceKind
     folder: Path | None = None
+    file: Path | None = None
     connection: str = ""
     column_types: Mapping[str, Mapping[str, str]] | None = None
     formats: Mapping[str, TableFormat] = field(default_factory=dict)
@@ -50,7 +56,7 @@ class Source:
     @property
     def dialect(self) -> str:
         """The SQL dialect in which the company writes its queries."""
-        return {"files": "duckdb", "postgresql": "postgres"}[self.kind]
+        return "postgres" if self.kind == "postgresql" else "duckdb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +127,18 @@ def read_source(section: Fields, folder: Path, queries: Iterable[str]) -> Source
 
     Raises ConfigError naming the wrong key.
     """
-    kind = section.choice("kind", ("files", "postgresql"), default="files")
+    kind = cast("SourceKind", section.choice("kind", get_args(SourceKind), default="files"))
     # Declared events are queries as well, whatever they are called.
     section.note(ANY_NAME, kinds=frozenset({str}), choices=_GIVES)
     appended = frozenset(name for name in queries if section.choice(name, _GIVES, default="snapshot") == "append")
     if kind == "postgresql":
         return Source(kind="postgresql", connection=section.take("connection", str), appended=appended)
-    root = _package_folder(section) or folder
+    if kind == "duckdb":
+        return Source(kind=kind, file=(folder / section.take("path", str)).resolve(), appended=appended)
     types = {table: columns.take_texts() for table, columns in section.section("column_types").sections()}
+    if kind == "sqlite":
+        return Source(kind=kind, file=(folder / section.take("path", str)).resolve(), column_types=types, appended=appended)
+    root = _package_folder(section) or folder
     formats = read_formats(section.section("formats"))
     data = (root / section.take("path", str, default="data")).resolve()
     return Source(kind="files", folder=data, column_types=types, formats=formats, appended=appended)

@@ -163,6 +163,14 @@ def open_source(extraction: Extraction, staging: Path) -> AbstractContextManager
     if source.kind == "files":
         return open_files(source, staging, memory_limit=extraction.memory_limit)
     # Imported here, so that a company whose source is files needs no database driver.
+    if source.kind == "sqlite":
+        from pipeline.ingestion.sources.sqlite import open_sqlite
+
+        return open_sqlite(source, staging, memory_limit=extraction.memory_limit)
+    if source.kind == "duckdb":
+        from pipeline.ingestion.sources.duckdb_file import open_duckdb_file
+
+        return open_duckdb_file(source, staging, memory_limit=extraction.memory_limit)
     from pipeline.ingestion.sources.postgresql import open_postgresql
 
     return open_postgresql(source.connection, extraction.connections(source.connection))

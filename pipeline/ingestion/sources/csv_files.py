@@ -64,6 +64,9 @@ class CsvRows:
     def origins(self) -> Mapping[str, Path]:
         return {str(read): path for path, read in self._read.items()}
 
+    def words(self, path: Path) -> str:
+        return path.name
+
     def open(self) -> None:
         """Copy what DuckDB cannot read; raises DataError naming the file, and the line where there is one."""
         for path in self.files.paths:

@@ -18,6 +18,7 @@ _KEYS: Mapping[FileKind, tuple[str, ...]] = {
     "workbook": ("sheet", "header_row", "fill_merged", *_NUMBERS, "key"),
     "JSON lines": ("encoding", *_NUMBERS, "key"),
     "JSON": ("encoding", *_NUMBERS, "key"),
+    "SQLite": _NUMBERS,
     "CSV": ("encoding", "separator", "quote", *_NUMBERS, "header_row", "key"),
 }
 

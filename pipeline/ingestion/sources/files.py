@@ -5,8 +5,9 @@ Which files are tables says `table_files`; the files of one table are stacked by
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -22,13 +23,13 @@ from pipeline.ingestion.sources.declared_tables import require_known_tables
 from pipeline.ingestion.sources.duckdb_errors import absent_table, is_about_rows, query_error
 from pipeline.ingestion.sources.failed_casts import cast_columns, instant_columns
 from pipeline.ingestion.sources.newest_files import rows_of_newest_files
+from pipeline.ingestion.sources.private_duckdb import BATCH_ROWS, open_confined_duckdb, select_schema
 from pipeline.ingestion.sources.table_files import SourceTable, find_tables, link_targets, missing_table_error
 from pipeline.ingestion.sources.text_rows import FILE_COLUMN, TextRows
 from pipeline.ingestion.sources.text_tables import TextTable
-from pipeline.lake.engines.duckdb import confine_connection, interruptible
+from pipeline.lake.engines.duckdb import interruptible
 from pipeline.lake.file_stamps import FileStamp
 
-BATCH_ROWS = 65_536
 _MICROSECONDS = {"TIMESTAMP_NS": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE_NS": "TIMESTAMPTZ", "TIMESTAMPTZ_NS": "TIMESTAMPTZ"}
 
 
@@ -36,21 +37,20 @@ class FilesSnapshot:
     """The tables of one folder; a table is opened when a query first names it."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, tables: Mapping[str, SourceTable], staging: Path
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        source: Source,
+        tables: Mapping[str, SourceTable],
+        rows_of: Callable[[SourceTable, TableFormat, Mapping[str, str]], TextRows],
     ) -> None:
-        self._connection, self._source, self._folder, self._tables, self._staging = connection, source, folder, tables, staging
+        self._connection, self._source, self._tables, self._rows_of = connection, source, tables, rows_of
         self._opened: set[str] = set()
         self._texts: dict[str, TextTable] = {}
 
     def schema(self, query: SourceQuery) -> pa.Schema:
         self._open_named_tables(query)
         with self._translating_errors(query):
-            if [statement.type for statement in duckdb.extract_statements(query.text)] != [duckdb.StatementType.SELECT]:
-                raise ConfigError(f"sources/{query.file.name} is no SELECT", where=str(query.file))
-            relation = self._connection.sql(query.text, params=query.parameters or None)
-            found = relation.limit(0).to_arrow_reader(1).schema
-        # The relation's names: Arrow's reader renames the second of two columns of one name, which would then pass as another one.
-        return pa.schema([field.with_name(name) for field, name in zip(found, relation.columns, strict=True)])
+            return select_schema(self._connection, query)
 
     def rows(self, query: SourceQuery) -> Generator[pa.RecordBatch, None, None]:
         with self._translating_errors(query):
@@ -81,7 +81,7 @@ class FilesSnapshot:
                 self._open_parquet(files, declared.key)
                 return
             types = (self._source.column_types or {}).get(files.name, {})
-            rows = _text_rows(files, declared, types, self._staging)
+            rows = self._rows_of(files, declared, types)
             rows.open()
             table = TextTable(rows, types)
             table.create_views(self._connection)
@@ -134,7 +134,7 @@ class FilesSnapshot:
 
     def _explain_error(self, message: str, query: SourceQuery) -> PipelineError:
         if name := absent_table(message):
-            return missing_table_error(name, self._folder, self._tables, str(query.file))
+            return missing_table_error(name, self._source.folder or self._source.file, self._tables, str(query.file))
         if not is_about_rows(message):
             # A file that is cut off fails like a disk; looking for that reads it to its end.
             cut_off = (table.rows.find_cut_off() for table in self._texts.values())
@@ -186,30 +186,14 @@ def open_files(source: Source, staging: Path, *, memory_limit: str) -> Iterator[
     tables = find_tables(folder)
     require_known_tables(source, tables)
     before = _stamps(tables)
-    with closing(_open_confined_duckdb(folder, staging, link_targets(tables.values(), folder), memory_limit)) as connection:
-        yield FilesSnapshot(connection, source, folder, tables, staging)
+    with closing(open_confined_duckdb([folder, staging], staging, memory_limit, files=link_targets(tables.values(), folder))) as connection:
+        yield FilesSnapshot(connection, source, tables, partial(_text_rows, staging))
     # Files have no transactions: that none changed in the meantime is what makes this a snapshot.
     if _stamps(find_tables(folder)) != before:
         raise TransientError("a file changed while it was read", where=str(folder), todo="Nothing was stored. Run again when it is whole.")
 
 
-def _open_confined_duckdb(folder: Path, staging: Path, linked: Sequence[str], memory_limit: str) -> duckdb.DuckDBPyConnection:
-    spill = staging / "spill"
-    spill.mkdir(parents=True, exist_ok=True)
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": memory_limit,
-        "temp_directory": str(spill),
-        # Else a table that no file gives is looked for among the variables of this program.
-        "python_enable_replacements": False,
-        # Extensions are downloaded from elsewhere when a query first needs them.
-        "autoload_known_extensions": False,
-    }
-    connection = duckdb.connect(config=settings)
-    confine_connection(connection, [folder, staging], files=linked)
-    return connection
-
-
-def _text_rows(files: SourceTable, declared: TableFormat, types: Mapping[str, str], staging: Path) -> TextRows:
+def _text_rows(staging: Path, files: SourceTable, declared: TableFormat, types: Mapping[str, str]) -> TextRows:
     """Return the rows of the files as text; what is only needed for some kind of file is loaded for it alone."""
     if files.kind == "workbook":
         from pipeline.ingestion.sources.workbooks import workbook_rows

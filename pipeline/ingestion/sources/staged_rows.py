@@ -38,6 +38,9 @@ class StagedRows:
     def origins(self) -> Mapping[str, Path]:
         return {str(part): path for path, parts in self._parts.items() for part in parts}
 
+    def words(self, path: Path) -> str:
+        return f"{path.name}, table {self.files.name}" if self.files.kind == "SQLite" else path.name
+
     def open(self) -> None:
         """Stage the files; raises DataError naming the first that cannot be read."""
         for path in self.files.paths:

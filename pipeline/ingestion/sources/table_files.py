@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.ingestion.sources.compressed_files import COMPRESSIONS
 from pipeline.lake.file_stamps import FileStamp, file_stamp
 from pipeline.spelling import did_you_mean
 
-FileKind = Literal["Parquet", "CSV", "workbook", "JSON lines", "JSON"]
+FileKind = Literal["Parquet", "CSV", "workbook", "JSON lines", "JSON", "SQLite"]
 SUFFIXES: Mapping[str, FileKind] = {
     ".parquet": "Parquet",
     **{f"{suffix}{compression}": "CSV" for suffix in (".csv", ".tsv") for compression in COMPRESSIONS},
@@ -46,15 +47,17 @@ class SourceTable:
     name: str
     paths: tuple[Path, ...]
     folder: Path
+    known_kind: FileKind | None = None
 
     @property
     def kind(self) -> FileKind:
-        """What the files are by their names."""
-        return SUFFIXES[_suffix(self.paths[0])]
+        """What the files are: as is known, or by their names."""
+        return self.known_kind or SUFFIXES[_suffix(self.paths[0])]
 
     def copy_path(self, path: Path, staging: Path, suffix: str) -> Path:
         """Return where below `staging` a copy of the file belongs, in folders of the same names, as these may be columns."""
-        return staging / "copies" / path.relative_to(self.folder).with_name(f"{path.name}{suffix}")
+        # A table of a database may be called as nothing can be that lies in a folder.
+        return staging / "copies" / quote(self.name, safe=" ") / path.relative_to(self.folder).with_name(f"{path.name}{suffix}")
 
     @cached_property
     def is_partitioned(self) -> bool:
@@ -102,17 +105,17 @@ def link_targets(tables: Iterable[SourceTable], folder: Path) -> list[str]:
     return [str(target) for table in tables for path in table.paths if not (target := path.resolve()).is_relative_to(real)]
 
 
-def missing_table_error(name: str, folder: Path, tables: Mapping[str, SourceTable], where: str) -> ConfigError:
-    """Return the error for a table that no file gives, with the files that look like it but are none."""
+def missing_table_error(name: str, folder: Path | None, tables: Mapping[str, SourceTable], where: str) -> ConfigError:
+    """Return the error for a table that the source, a folder or a file, does not give, with the files that look like it but are none."""
     has = f"{folder} has: {', '.join(sorted(tables)) or 'no table'}."
     read = {path for table in tables.values() for path in table.paths}
-    alike = [path for path in _listed(folder) if path.name.lower().startswith(name.lower())]
+    alike = [path for path in (_listed(folder) if folder and folder.is_dir() else []) if path.name.lower().startswith(name.lower())]
     unread = [path for path in alike if path.name not in tables and path not in read]
     hints = [f"{path.name} is no file of a known kind by its name: {_remedy(path)}." for path in unread[:3]]
     return ConfigError(
         f"the source has no table `{name}`{did_you_mean(name, tables)}",
         where=where,
-        todo=" ".join([*hints, *_dated_name_hint(name, folder, tables), has]),
+        todo=" ".join([*hints, *(_dated_name_hint(name, folder, tables) if folder and folder.is_dir() else []), has]),
     )
 
 

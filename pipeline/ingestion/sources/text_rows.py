@@ -35,6 +35,9 @@ class TextRows(Protocol):
     def origins(self) -> Mapping[str, Path]:
         """The files of the source, by the path that is read: a file itself, or a copy that can be read in its place."""
 
+    def words(self, path: Path) -> str:
+        """Return what messages call the file, with the table where it has several."""
+
     def open(self) -> None:
         """Make the files ready to be read; raises DataError naming the first that cannot be."""
 

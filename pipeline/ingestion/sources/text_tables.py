@@ -113,7 +113,7 @@ class TextTable:
             return None
         rows = bad.project(f"{RECORD_COLUMN}, {quote_name(column)}").order(RECORD_COLUMN).limit(LINES_SHOWN).fetchall()
         lines = self.rows.lines(path, [record for record, _ in rows])
-        return f"{path.name}: {column} is no {kind} in {line_words(count, lines, self.rows.noun)}", rows[0][1]
+        return f"{self.rows.words(path)}: {column} is no {kind} in {line_words(count, lines, self.rows.noun)}", rows[0][1]
 
 
 def _form_words(cell: str) -> str:

@@ -20,11 +20,11 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Pass
 
 from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import ConfigError, DataError
+from pipeline.ingestion.sources.cell_texts import Cell, cell_text, day_of_serial, number_text
 from pipeline.ingestion.sources.cell_types import cell_type
 from pipeline.ingestion.sources.csv_text import repeated_names
 from pipeline.ingestion.sources.staged_rows import BATCH_ROWS, StagedRows, text_batch
 from pipeline.ingestion.sources.table_files import SourceTable
-from pipeline.ingestion.sources.workbook_cells import Cell, cell_text, day_of_serial, number_text
 from pipeline.ingestion.sources.workbook_parts import SheetMarks, column_letters, places_words, sheet_marks
 from pipeline.spelling import did_you_mean
 

@@ -1,4 +1,4 @@
-"""Cells of workbooks as the text that a query wants: numbers as people see them, days in ISO."""
+"""Cells of workbooks and databases as the text that a query wants: numbers as people see them, days in ISO."""
 
 from __future__ import annotations
 
