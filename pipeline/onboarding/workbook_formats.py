@@ -11,7 +11,7 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Shee
 
 from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import DataError
-from pipeline.ingestion.sources.workbook_cells import cell_text
+from pipeline.ingestion.sources.cell_texts import cell_text
 from pipeline.onboarding.column_names import role_rank
 from pipeline.onboarding.file_formats import LINES_LOOKED_AT, FoundFormat, header_place
 from pipeline.onboarding.roles import plain_name
