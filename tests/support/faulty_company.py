@@ -46,6 +46,7 @@ FROM orders
 """,
     "sources/visits.sql": "SELECT 1; SELECT 2\n",
     "sources/prospects.sql": "SELECT CAST(id AS VARCHAR) AS customer_id FROM leads WHERE at < $day_ends\n",
+    "sources/consents.sql": "SELECT CAST(id AS VARCHAR) AS customer_id,\n  true AS is_consenting\n  FROM customers WERE id > 1\n",
     "sources/consent.sql": "SELECT 1\n",
     "segments/wine.toml": """
 title = "Wine club"
@@ -164,6 +165,7 @@ PROBLEMS = {
     ("sources/order_lines.sql", 3, "order_lines.net_amount is DOUBLE"),
     ("sources/visits.sql", 1, "it holds several statements"),
     ("sources/prospects.sql", 1, "`$day_ends` is not a parameter (did you mean `day_end`?)"),
+    ("sources/consents.sql", 3, "sources/consents.sql cannot be run: syntax error"),
     ("sources/consent.sql", 1, "`sources/consent.sql` would never be read (did you mean `consents.sql`?)"),
     ("segments/wine.toml", 6, "evidence `favorite_category` is unknown"),
     ("segments/wine.toml", 8, "unknown name `favourite_categry` (did you mean `favourite_category`?)"),

@@ -18,6 +18,7 @@ _ABSENT_TABLE = re.compile(r"Table with name (.+?) does not exist")
 _ABSENT_COLUMN = re.compile(r'Referenced column "(.+?)" not found|does not have a column named "(.+?)"')
 # What the binder says of a column whose type is another one than the query takes for granted.
 _OTHER_TYPE = re.compile(r"No function matches the given name and argument types|Cannot compare values of type|Cannot mix values of type")
+_MARKED_LINE = re.compile(r"^LINE ([0-9]+): ", re.MULTILINE)
 
 
 def absent_table(message: str) -> str:
@@ -49,6 +50,8 @@ def query_error(message: str, query: SourceQuery, columns: Iterable[str]) -> Pip
         return SchemaDrift(printable_text(what), where=f"{where}:{line}" if line else where, todo=printable_text(todo))
     # Behind that DuckDB shows the line of the query, with a mark below it that makes sense in its own console alone.
     first = printable_text(words.split("LINE ")[0].strip())
+    marked = _MARKED_LINE.search(words)
+    where = f"{where}:{marked[1]}" if marked else where
     if _OTHER_TYPE.search(words):
         # The rest is DuckDB's list of everything that it could have been.
         what = f"{name} takes a column for another type than it has: {first.splitlines()[0]}"
