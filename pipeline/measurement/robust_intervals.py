@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
+_ROOT_2 = math.sqrt(2)
 _CONCAVE_BELOW = math.sqrt(3)
 """Up to this critical value non-coverage is concave in the squared bias."""
 
@@ -29,7 +30,7 @@ def critical_value(mean_square_bias: float, *, confidence: float) -> float:
     highest = math.sqrt((1 + mean_square_bias) / allowed)
     if worst_non_coverage(mean_square_bias, lowest) <= allowed:
         return lowest
-    return float(brentq(lambda reach: worst_non_coverage(mean_square_bias, reach) - allowed, lowest, highest, xtol=1e-10))
+    return float(brentq(lambda reach: worst_non_coverage(mean_square_bias, reach) - allowed, lowest, highest, xtol=1e-8))
 
 
 def worst_non_coverage(mean_square_bias: float, reach: float) -> float:
@@ -47,7 +48,7 @@ def worst_non_coverage(mean_square_bias: float, reach: float) -> float:
 
     if reach <= _CONCAVE_BELOW or mean_square_bias >= furthest:
         return _non_coverage(mean_square_bias, reach)
-    tangent = float(minimize_scalar(lambda square: -slope(square), bounds=(0, furthest), method="bounded", options={"xatol": 1e-9}).x)
+    tangent = float(minimize_scalar(lambda square: -slope(square), bounds=(0, furthest), method="bounded", options={"xatol": 1e-6}).x)
     if mean_square_bias >= tangent:
         return _non_coverage(mean_square_bias, reach)
     return unbiased + mean_square_bias * slope(tangent)
@@ -55,4 +56,4 @@ def worst_non_coverage(mean_square_bias: float, reach: float) -> float:
 
 def _non_coverage(square_bias: float, reach: float) -> float:
     bias = math.sqrt(square_bias)
-    return float(ndtr(-reach - bias) + ndtr(bias - reach))
+    return (math.erfc((reach + bias) / _ROOT_2) + math.erfc((reach - bias) / _ROOT_2)) / 2

@@ -72,8 +72,8 @@ def _mean_square_deviation(overall: Estimate, effects: Sequence[Estimate]) -> fl
     """Return the mean square of how far the segments' true effects are from `overall`, all segments counting alike.
 
     Weights by precision would say too little where large effects go with large variances, as where both grow with what a segment spends.
-    The floor is that of the paper (section 3.2): what looks like no spread at all may be chance.
+    What is added is the paper's floor (section 3.2): of few segments the estimate is as uncertain as that, whether it is 0 or not.
     """
     count, variances = len(effects), [each.variance for each in effects]
-    seen = sum((each.value - overall.value) ** 2 - each.variance for each in effects) / count
-    return max(seen, 2 * sum(variance**2 for variance in variances) / (count * sum(variances)))
+    seen = sum((each.value - overall.value) ** 2 - each.variance + overall.variance for each in effects) / count
+    return max(seen, 0.0) + 2 * sum(variance**2 for variance in variances) / (count * sum(variances))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from pipeline.measurement.robust_intervals import critical_value, worst_non_cove
 from pipeline.measurement.shrinkage import Estimate, shrunk_effects
 
 BIASES = np.linspace(0, 14, 2_801)
-SEEDS = 150
+SEEDS = 120
 
 
 def worst_spread(mean_square: float, reach: float) -> float:
@@ -58,19 +59,30 @@ def test_more_bias_takes_a_longer_interval_and_never_more_than_chebyshevs(one: f
     assert reaches[1] <= math.sqrt((1 + more) / (1 - confidence)) + 1e-8
 
 
-def shares_covered(lift: float, *, segments: int, spread: float, control: float) -> tuple[float, float]:
-    """Return how often intervals held the truth, over segments and seeds: those drawn together, and the segments' own.
+Campaign = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""The true effect, the variance of its estimate, and the share of customers of each segment."""
 
-    Mean spends of segments differ by the factor exp(spread); customers deviate by twice the mean, and effects are `lift` of it.
-    """
+
+def growing_with_spend(rng: np.random.Generator, lift: float, *, segments: int, spread: float, control: float) -> Campaign:
+    """Return a campaign whose segments' mean spends differ by exp(spread); effects are `lift` of them, deviations twice them."""
+    shares = rng.dirichlet(np.full(segments, 3.0))
+    spends = np.exp(rng.normal(3, spread, segments))
+    return lift * spends, (2 * spends) ** 2 / (8_000 * shares) * (1 / control + 1 / (1 - control)), shares
+
+
+def in_steps(step: float, *, segments: int) -> Campaign:
+    """Return a campaign of segments alike in size, each with a larger effect than the last, and a somewhat less certain one."""
+    errors = np.linspace(1, 1.4, segments)
+    return step * np.arange(segments) ** 1.5, errors**2, np.full(segments, 1 / segments)
+
+
+def shares_covered(campaign_of: Callable[[np.random.Generator], Campaign]) -> tuple[float, float]:
+    """Return how often intervals held the truth, over segments and seeds: those drawn together, and the segments' own."""
     shrunk, own = [], []
     for seed in range(SEEDS):
         rng = np.random.default_rng(seed)
-        shares = rng.dirichlet(np.full(segments, 3.0))
-        spends = np.exp(rng.normal(3, spread, segments))
-        variances = (2 * spends) ** 2 / (8_000 * shares) * (1 / control + 1 / (1 - control))
-        truths = lift * spends
-        seen = truths + rng.normal(size=segments) * np.sqrt(variances)
+        truths, variances, shares = campaign_of(rng)
+        seen = truths + rng.normal(size=len(truths)) * np.sqrt(variances)
         whole = Estimate(float(shares @ seen), float(shares**2 @ variances))
         effects = [Estimate(float(value), float(variance)) for value, variance in zip(seen, variances, strict=True)]
         found = shrunk_effects(whole, effects).effects
@@ -84,8 +96,15 @@ def shares_covered(lift: float, *, segments: int, spread: float, control: float)
 def test_intervals_of_segments_hold_on_average_also_where_effects_grow_with_spend(
     lift: float, segments: int, spread: float, control: float
 ) -> None:
-    shrunk, own = shares_covered(lift, segments=segments, spread=spread, control=control)
+    shrunk, own = shares_covered(lambda rng: growing_with_spend(rng, lift, segments=segments, spread=spread, control=control))
     assert own == pytest.approx(0.95, abs=0.025), "what was planted is what chance gives"
+    assert shrunk >= 0.94
+
+
+@pytest.mark.parametrize("step", [0.2, 0.4, 0.6])
+def test_intervals_of_segments_hold_on_average_where_effects_differ_more_or_less(step: float) -> None:
+    shrunk, own = shares_covered(lambda _: in_steps(step, segments=6))
+    assert own == pytest.approx(0.95, abs=0.025)
     assert shrunk >= 0.94
 
 
