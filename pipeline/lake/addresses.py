@@ -181,11 +181,6 @@ def page_index() -> str:
     return f"{REPORTS}index.html"
 
 
-def page_index_entries() -> str:
-    """Return where is stored what that list says of each page."""
-    return f"{REPORTS}index.json"
-
-
 def caches(table: Table) -> str:
     """Return the prefix of the caches of a table."""
     return f"{CACHES}{table.name}/"

@@ -32,7 +32,6 @@ PLACES = {
     addresses.morning_page(DAY): "reports/day=2024-01-01/index.html",
     addresses.morning_page(DAY, "tr"): "reports/day=2024-01-01/index.tr.html",
     addresses.page_index(): "reports/index.html",
-    addresses.page_index_entries(): "reports/index.json",
     addresses.validation_page(DAY, LATER): "reports/day=2024-01-01/known=2024-01-03/validation.html",
     addresses.cache(BASE_STATES, "x"): "states/base_states/x.parquet",
     addresses.journal("abc"): "backfills/abc/done.jsonl",
