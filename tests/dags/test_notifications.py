@@ -53,6 +53,7 @@ class Nights:
     """What came of the nights that the script runs."""
 
     facts: Facts
+    deployment: Deployment
     kept: str
     mails: MailServer
     receiver: JsonReceiver
@@ -79,7 +80,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
         mails.refused = "gone@shop.example"
         receiver_in = f"http://127.0.0.1:{receiver.port}"
         facts = run_apart(SCRIPT, deployment, folder / "facts.json", mail_in, away, receiver_in)
-        yield Nights(facts, deployment.everything_airflow_kept().decode(errors="replace"), mails, receiver)
+        yield Nights(facts, deployment, deployment.everything_airflow_kept().decode(errors="replace"), mails, receiver)
 
 
 def text_of(mail: EmailMessage) -> str:
@@ -136,6 +137,7 @@ def test_slack_gets_one_message_each_at_the_address_of_its_token(nights: Nights)
 
 def test_a_monitor_is_told_of_a_night_that_is_late_and_not_of_one_in_time(nights: Nights) -> None:
     late, held_back = nights.posted_to("/monitor")
+    look = f"segments status --company {nights.deployment.company} --lake {nights.deployment.lake}"
     assert late == {
         "occasion": "not_published",
         "company": "Küçük & Co",
@@ -143,8 +145,8 @@ def test_a_monitor_is_told_of_a_night_that_is_late_and_not_of_one_in_time(nights
         "subject": "Küçük & Co: the night of 2024-03-30 is not published at 07:00",
         "lines": [
             "The night of 2024-03-30 is not begun.",
-            "What is live cannot be seen from here: run segments status.",
-            "Next: see what the run of nightly_segments says in Airflow, or run segments status.",
+            f"What is live cannot be seen from here; to see it: {look}",
+            f"Next: see what the run of nightly_segments says in Airflow, or run: {look}",
         ],
         "link": "https://shop.example/page?day=2024-03-30&b=2",
     }
