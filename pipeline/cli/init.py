@@ -30,18 +30,24 @@ def init(folder: FolderArgument, files: FromOption, answers: SetOption = None) -
     from pipeline.onboarding.questions import Settings, parse_settings
     from pipeline.onboarding.view import print_company
     from pipeline.operations.deployment import memory_limit_of_environment
+    from pipeline.reporting.programs import program_path
 
     given = [word for file in files for word in ("--from", str(file))] + [word for answer in answers or () for word in ("--set", answer)]
     made = make_company(
         folder,
         files,
         Settings(parse_settings(answers or ())),
-        ask=_ask if sys.stdin.isatty() and sys.stdout.isatty() else None,
-        command=shlex.join(["segments", "init", str(folder), *given]),
+        ask=_ask if is_terminal() else None,
+        command=f"{program_path('segments')} {shlex.join(['init', str(folder), *given])}",
         now=datetime.now(UTC),
         memory_limit=memory_limit_of_environment(),
     )
     print_company(made)
+
+
+def is_terminal() -> bool:
+    """Return whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _ask(question: Question) -> str:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pipeline.calendar import BEGINNING, END, ONE_DAY, Window, business_day
 from pipeline.definitions.company import load_company
 from pipeline.definitions.company_sections import Source
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.ingestion.sources import Snapshot, SourceQuery, quote_name
 from pipeline.ingestion.sources.files import open_files
 from pipeline.lake.limits import MEMORY_LIMIT
@@ -37,7 +37,7 @@ from pipeline.onboarding.file_looks import look_at_file
 from pipeline.onboarding.given_files import DATA, copy_files, discard_copy, move_files, require_files, table_name, write_texts
 from pipeline.onboarding.layouts import layout_of
 from pipeline.onboarding.layouts.layout import Layout
-from pipeline.onboarding.questions import Ask, Settings, open_questions_error, require_choice
+from pipeline.onboarding.questions import Ask, Settings, open_questions_error
 from pipeline.onboarding.recognition import RecognisedTable, company_name, group_by_columns, understand
 from pipeline.onboarding.table_sample import TableSample
 
@@ -82,13 +82,25 @@ def make_company(  # noqa: PLR0913
         raise ConfigError("there is no such folder", where=str(folder.absolute().parent), todo="Make it first.")
     files = require_files(given)
     with new_folder(folder.absolute()) as new:
-        tables = _recognised_tables(files, new / DATA, settings, memory_limit)
-        draft = _understood(tables, settings, company_name(folder.name), ask, command)
-        write_texts(new, company_texts(draft))
-        found = _tried(new, draft, now, memory_limit)
+        with _naming_folder(new, folder):
+            tables = _recognised_tables(files, new / DATA, settings, memory_limit)
+            draft = _understood(tables, settings, company_name(folder.name), ask, command)
+            write_texts(new, company_texts(draft))
+            found = _tried(new, draft, now, memory_limit)
         write_texts(new, company_texts(found.draft))
         load_company(new)
     return replace(found, folder=folder)
+
+
+@contextmanager
+def _naming_folder(new: Path, folder: Path) -> Iterator[None]:
+    """Name `folder` in errors of the block, instead of the private folder that would become it."""
+    try:
+        yield
+    except PipelineError as error:
+        error.where = error.where.replace(str(new), str(folder))
+        error.todo = error.todo.replace(str(new), str(folder))
+        raise
 
 
 def _recognised_tables(files: Sequence[Path], data: Path, settings: Settings, memory_limit: str) -> list[RecognisedTable]:
@@ -130,16 +142,26 @@ def _layouts(samples: dict[str, TableSample], found: Mapping[str, FoundFormat], 
 
 def _understood(tables: Sequence[RecognisedTable], settings: Settings, name: str, ask: Ask | None, command: str) -> CompanyDraft:
     """Return the draft of the company once every question is answered, by settings or by a person."""
+    given, answers, refusal = settings.values, dict[str, str](), ""
     while True:
-        understanding = understand(tables, settings, name=name)
+        settings.values = {**given, **answers}
+        try:
+            understanding = understand(tables, settings, name=name)
+        except ConfigError as error:
+            if not answers:
+                raise
+            # Whoever sits there can answer again: a time zone that is none must not cost the answers before it.
+            answers.popitem()
+            refusal = f"{error.what}. {error.todo}\n"
+            continue
+        settings.refuse_unknown()
         if not understanding.questions:
-            settings.refuse_unknown()
             return understanding.draft
         if ask is None:
-            settings.refuse_unknown()
             raise open_questions_error(understanding.questions, command)
-        answers = {question.key: require_choice(question, ask(question)) for question in understanding.questions}
-        settings.values = {**settings.values, **answers}
+        question = understanding.questions[0]
+        answers[question.key] = ask(replace(question, text=f"{refusal}{question.text}"))
+        refusal = ""
 
 
 def _tried(folder: Path, draft: CompanyDraft, now: datetime, memory_limit: str) -> NewCompany:

@@ -16,6 +16,7 @@ from rich.text import Text
 from pipeline.onboarding.company_draft import CompanyDraft
 from pipeline.onboarding.company_preview import QueryRows, sample_rows
 from pipeline.onboarding.new_company import NewCompany
+from pipeline.reporting.programs import program_path
 from pipeline.reporting.terminal import print_parts
 from pipeline.spelling import printable_line
 
@@ -42,7 +43,7 @@ def render(made: NewCompany) -> Iterator[RenderableType]:
     yield Text("\nNow run it:", style="bold")
     folder = shlex.quote(str(made.folder))
     yield Text(
-        f"segments run --company {folder} --lake {shlex.quote(str(made.folder / 'lake'))}",
+        f"{program_path('segments')} run --company {folder} --lake {shlex.quote(str(made.folder / 'lake'))}",
         style="bold cyan",
         no_wrap=True,
         overflow="ignore",

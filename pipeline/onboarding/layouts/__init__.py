@@ -27,6 +27,8 @@ LAYOUTS: tuple[Layout, ...] = (
     shopify_orders.LAYOUT,
     shopify_customers.LAYOUT,
     woocommerce.ORDERS_LAYOUT,
+    woocommerce.ITEMS_LAYOUT,
+    woocommerce.ADVANCED_LAYOUT,
     woocommerce.ANALYTICS_LAYOUT,
     stripe_payments.LAYOUT,
     stripe_charges.LAYOUT,

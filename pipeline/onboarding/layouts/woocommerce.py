@@ -1,9 +1,10 @@
-"""WooCommerce: the orders export of "Order Export & Order Import", and the orders report of WooCommerce Analytics.
+"""WooCommerce: exports of orders by its usual extensions, and the orders report of WooCommerce Analytics.
 
-By their documentation (woocommerce.com/document/import-and-export-of-woocommerce-orders and /document/woocommerce-analytics).
-The first has a row for each order and a column `line_item_1`, `line_item_2` ... for each of its items, with marks between what is said of
-one: `name:Mug|sku:M-1|quantity:2|total:18.00|sub_total:20.00`; `total` is after discounts and without tax. The second has a row for each
-order and names its customer; its net revenue is without tax and shipping, and less what was given back.
+By their documentation (woocommerce.com/document/import-and-export-of-woocommerce-orders, /document/ordercustomer-csv-export and
+/document/woocommerce-analytics; algolplus.com). "Order Export & Order Import" has a row for each order and a column `line_item_1`,
+`line_item_2` ... for each of its items, with marks between what is said of one: `name:Mug|sku:M-1|quantity:2|total:18.00|sub_total:20.00`;
+`total` is after discounts and without tax. "Customer / Order / Coupon Export" and "Advanced Order Export" have a row for each item.
+Analytics has a row for each order and names its customer; its net revenue is without tax and shipping, and less what was given back.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from pipeline.onboarding.attributes import AttributeColumn
 from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
 from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
 
-ORDERS, ANALYTICS = "woocommerce_orders", "woocommerce_analytics"
+ORDERS, ITEMS, ADVANCED, ANALYTICS = "woocommerce_orders", "woocommerce_items", "woocommerce_advanced", "woocommerce_analytics"
 UNPAID = ("pending", "on-hold")
 CALLED_OFF = ("cancelled", "failed", "refunded", "trash", "checkout-draft", "draft")
 _PLACES = {
-    "city": ("shipping_city", "billing_city"),
-    "region": ("shipping_state", "billing_state"),
-    "country": ("shipping_country", "billing_country"),
+    "city": ("shipping_city", "billing_city", "City (Shipping)", "City (Billing)"),
+    "region": ("shipping_state", "billing_state", "State Code (Shipping)", "State Code (Billing)"),
+    "country": ("shipping_country", "billing_country", "Country Code (Shipping)", "Country Code (Billing)"),
 }
 
 
@@ -53,20 +54,57 @@ def read_orders(reading: TableReading) -> TablePart:
         amounts = f"regexp_extract_all({reading.quoted('refund_items')}, 'amount:-?([0-9.]+)', 1)"
         rows["order_refunded"] = f"COALESCE(list_sum(list_transform({amounts}, lambda amount: CAST(amount AS DECIMAL(18, 4)))), 0)"
     reading.assume("The category of a line is the name of its product, as the export has no better one.")
-    attributes = [
-        AttributeColumn(
-            AttributeDraft(name, "geographic", f"`{columns[0]}` or `{columns[1]}` of the newest order."), reading.text(*columns)
-        )
-        for name, columns in _PLACES.items()
-        if any(map(reading.has_values, columns))
-    ]
     items = f"{reading.table}_items"
     prelude = (
         f"{items} AS (\n  -- Each order has a column for each of its items; a later export may have more of them.\n"
         f"  SELECT * FROM (UNPIVOT {reading.table} ON COLUMNS('^line_item_[0-9]+$') INTO NAME place VALUE item)\n)"
     )
     condition = f"trim(item) <> '' AND {item['total']} IS NOT NULL"
-    return order_part(reading, FlatOrders(rows, condition, source=items, prelude=prelude, attributes=attributes))
+    return order_part(reading, FlatOrders(rows, condition, source=items, prelude=prelude, attributes=_places(reading)))
+
+
+def read_items(reading: TableReading) -> TablePart:
+    """Return what an export with a row for each item gives a company."""
+    reading.assume("A customer is the e-mail address of the order, whatever its case.")
+    quantity = next(name for name in _QUANTITIES if reading.has(name))
+    total = next((name for name in ("item_total", "Order Line (w/o tax)") if reading.has(name)), "")
+    if total:
+        reading.assume(f"net_amount is `{total}`: after discounts, without tax and shipping.")
+        net = reading.amount(total)
+    else:
+        reading.assume(f"net_amount is `{quantity}` times `Item Cost`: after discounts, without tax and shipping.")
+        net = f"CAST(round({reading.amount(quantity)} * {reading.amount('Item Cost')}, 4) AS DECIMAL(18, 4))"
+    rows = {
+        "order_id": reading.text("order_number", "order_id", "Order Number"),
+        "customer_id": f"lower({reading.text('billing_email', 'customer_email', 'Email (Billing)')})",
+        "ordered_at": reading.moment("Order Date" if reading.has("Order Date") else "date" if reading.has("date") else "order_date"),
+        "quantity": reading.amount(quantity),
+        "net_amount": net,
+        "product_id": reading.text("item_sku", "SKU", "item_product_id", "item_name", "Item Name", "Name"),
+        "category": reading.text("Category", "item_name", "Item Name", "Name"),
+        "is_cancelled": _is_cancelled(reading, "status" if reading.has("status") else "Order Status"),
+    }
+    if reading.has("item_subtotal") and total == "item_total":
+        rows["discount_amount"] = f"greatest({reading.amount('item_subtotal')} - {net}, 0)"
+    if reading.has("order_currency"):
+        rows["currency"] = f"upper({reading.text('order_currency')})"
+    if reading.has_values("item_refunded"):
+        reading.assume("What was given back of an item counts for the day of its order, as the export does not say when.")
+        rows["refunded"] = f"COALESCE(abs({reading.amount('item_refunded')}), 0)"
+    reading.assume("The category of a line is the name of its product, unless the export has a better one.")
+    condition = f"{reading.amount(quantity)} IS NOT NULL"
+    return order_part(reading, FlatOrders(rows, condition, attributes=_places(reading)))
+
+
+_QUANTITIES = ("item_quantity", "Quantity (- Refund)", "Quantity")
+
+
+def _places(reading: TableReading) -> list[AttributeColumn]:
+    return [
+        AttributeColumn(AttributeDraft(name, "geographic", "Where the newest order went to."), reading.text(*columns))
+        for name, columns in _PLACES.items()
+        if any(map(reading.has_values, columns))
+    ]
 
 
 def read_analytics(reading: TableReading) -> TablePart:
@@ -111,6 +149,30 @@ ORDERS_LAYOUT = Layout(
     moments=("order_date",),
     currencies=("order_currency",),
 )
+ITEMS_LAYOUT = Layout(
+    ITEMS,
+    "WooCommerce order items export",
+    "orders",
+    ("order_id|order_number", "date|order_date", "status", "item_name", "item_quantity", "item_total", "billing_email|customer_email"),
+    read_items,
+    key=("order_id",),
+    moments=("date", "order_date"),
+    currencies=("order_currency",),
+    money=("item_total",),
+)
+ADVANCED_LAYOUT = Layout(
+    ADVANCED,
+    "WooCommerce Advanced Order Export",
+    "orders",
+    (
+        *("Order Number", "Order Status", "Order Date", "Email (Billing)", "|".join(_QUANTITIES)),
+        *("Item Cost|Order Line (w/o tax)", "Item Name|Name|SKU"),
+    ),
+    read_items,
+    key=("Order Number",),
+    moments=("Order Date",),
+    money=("Item Cost", "Order Line (w/o tax)"),
+)
 ANALYTICS_LAYOUT = Layout(
     ANALYTICS,
     "WooCommerce Analytics orders report",
@@ -120,6 +182,6 @@ ANALYTICS_LAYOUT = Layout(
     key=("Order #",),
     moments=("Date",),
     money=("N. Revenue (formatted)", *_REVENUE),
-    yields_to=(ORDERS,),
+    yields_to=(ORDERS, ITEMS, ADVANCED),
     is_by_email=False,
 )

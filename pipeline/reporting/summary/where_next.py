@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from shlex import quote
 
 from rich.text import Text
@@ -17,6 +15,7 @@ from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS
 from pipeline.publication.publish import current_publication
+from pipeline.reporting.programs import program_path, short_path
 
 MORE = "More"
 """What stands above the commands that show what a short summary leaves out."""
@@ -47,13 +46,13 @@ class NightPlaces:
     def segments_file(self) -> str:
         """The file of the night's segments: the live one where the night is live."""
         if self.live_day == self.day:
-            return _short_path(self.lake.local(f"{addresses.CURRENT}/{CUSTOMER_SEGMENTS.name}.parquet"))
-        return _short_path(self.lake.path(CUSTOMER_SEGMENTS, day=self.day))
+            return short_path(self.lake.local(f"{addresses.CURRENT}/{CUSTOMER_SEGMENTS.name}.parquet"))
+        return short_path(self.lake.path(CUSTOMER_SEGMENTS, day=self.day))
 
     @property
     def root(self) -> str:
         """The folder of the lake."""
-        return _short_path(self.lake.local(""))
+        return short_path(self.lake.local(""))
 
     @property
     def reading_command(self) -> str:
@@ -61,11 +60,11 @@ class NightPlaces:
         script = f"import pandas; print(pandas.read_parquet({self.segments_file!r}))"
         # In double quotes, which are easier to read, unless it has what a shell would look at within them.
         quoted = quote(script) if set(script) & set('"$`\\!') else f'"{script}"'
-        return f"{_program('python')} -c {quoted}"
+        return f"{program_path('python')} -c {quoted}"
 
     def command(self, words: str) -> str:
         """Return the command `segments` with these words for this company and lake."""
-        return f"{_program('segments')} {words} --company {quote(_short_path(self.company.folder))} --lake {quote(self.root)}"
+        return f"{program_path('segments')} {words} --company {quote(short_path(self.company.folder))} --lake {quote(self.root)}"
 
     @property
     def page(self) -> str:
@@ -106,12 +105,3 @@ def next_text(places: NightPlaces, *, scheme_count: int, is_alone: bool) -> Text
 def _page_parts(places: NightPlaces) -> Iterator[str | tuple[str, str]]:
     if places.page:
         yield from (("The morning page\n", "bold"), f"  {places.page}\n")
-
-
-def _program(name: str) -> str:
-    """Return a program of this very environment, so that a line works when pasted, whatever is on the PATH."""
-    return quote(_short_path(Path(sys.executable).parent / name))
-
-
-def _short_path(path: Path) -> str:
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

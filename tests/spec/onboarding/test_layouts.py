@@ -28,6 +28,8 @@ def consents_of(made: NewCompany) -> dict[str, bool]:
     [
         # 901: 18 + 26; 902: 10 + 20 less 10 given back; 903 is on hold, 904 cancelled.
         ("woocommerce_orders.csv", BERLIN, {"901": "44", "902": "20"}, "EUR"),
+        ("woocommerce_items.csv", BERLIN, {"901": "44", "902": "20"}, "EUR"),
+        ("woocommerce_advanced.csv", {**BERLIN, "currency": "EUR"}, {"901": "44", "902": "20"}, "EUR"),
         ("woocommerce_analytics.csv", BERLIN, {"901": "44", "902": "20"}, "EUR"),
         # ch_3: 50 less 12.34; ch_4 failed.
         ("stripe_payments.csv", BERLIN, {"ch_1": "1200.50", "ch_2": "0", "ch_3": "37.66", "ch_5": "19.99"}, "EUR"),
