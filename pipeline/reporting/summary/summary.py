@@ -37,6 +37,7 @@ from pipeline.spelling import printable_line
 MOST_SENTENCES = 1
 MOST_CARDS = 3
 MOST_FAULTS, MOST_NAMED = 5, 3  # lines of what went wrong, and names on one of them
+COMMAND = "segments "
 LONGEST_CARD_TEXT = 180  # two lines of a screen
 
 
@@ -47,7 +48,7 @@ def print_summary(company: Company, lake: Lake, day: date, *, console: Terminal 
     """
     screen = console or Terminal()
     for part in _summary_parts(company_on(lake, company, day), lake, day):
-        # Commands must stay on one line to be pasted; only what is indented is made to fit.
+        # Commands must stay on one line to be pasted; everything else is made to fit.
         screen.print(part, soft_wrap=isinstance(part, Text))
 
 
@@ -56,7 +57,7 @@ def _summary_parts(company: Company, lake: Lake, day: date) -> Iterator[Renderab
     heading = Text(f"{company.name} · {day:%A %d %B %Y}")  # a panel takes a plain title for markup
     is_live = places.live_day == day
     sentences = _page_sentences(tables)
-    first = [f"{each.text}\n" for each in sentences if not each.is_alarm][:MOST_SENTENCES]
+    first = [f"{each.text}\n" for each in sentences if not (each.is_alarm or each.is_about_page)][:MOST_SENTENCES]
     headline = Text.assemble(headline_text(company, lake, day), "\n", *first, (places.live_words, "green" if is_live else "yellow"))
     yield Panel(headline, title=heading, title_align="left", padding=(0, 2))
     changes, actions = night_changes(lake, tables), actions_of(tables)
@@ -64,7 +65,7 @@ def _summary_parts(company: Company, lake: Lake, day: date) -> Iterator[Renderab
     if actions.cards:
         yield from _section(_actions_title(actions), _card_lines(actions, tables))
     alarms = [each.text for each in sentences if each.is_alarm]
-    yield from _section("What went wrong", _fault_lines(company, lake, tables, alarms))
+    yield from _section("What went wrong", _fault_lines(places, tables, alarms))
     yield next_text(places, scheme_count=len(tables.schemes), is_alone=changes.since is None)
 
 
@@ -75,7 +76,9 @@ def _page_sentences(tables: NightTables) -> list[Sentence]:
 
 def _section(title: str, lines: Iterator[RenderableType]) -> Iterator[RenderableType]:
     yield Text(title, style="bold")
-    yield from (Padding(line, (0, 0, 0, 2)) for line in lines)
+    for line in lines:
+        has_command = isinstance(line, str) and COMMAND in line
+        yield Text(f"  {line}") if has_command else Padding(line, (0, 0, 0, 2))
     yield Text()
 
 
@@ -105,18 +108,17 @@ def _size_words(card: ActionCard, actions: Actions, tables: NightTables) -> str:
     return f"{count}, {card.spend_amount:,.0f} {tables.currency} {'spent so far' if actions.are_of_entries else 'at stake'}"
 
 
-def _fault_lines(company: Company, lake: Lake, tables: NightTables, alarms: Sequence[str]) -> Iterator[str]:
+def _fault_lines(places: NightPlaces, tables: NightTables, alarms: Sequence[str]) -> Iterator[str]:
     """Yield what went wrong, the worst first; of many lines the first, and how many more there are. `alarms` are those of the page."""
+    company, lake, day = places.company, places.lake, places.day
     judged = [gate for gate in tables.gates if gate.state not in (GateState.NOT_MEASURED, GateState.OFF)]
     bad = [gate for gate in judged if gate.state is not GateState.OPEN]
-    faults = [*(f"{gate_sentence(gate)}." for gate in bad), *alarms]
-    faults += _rejected_lines(tables)
-    faults += _not_computed_lines(lake, tables)
-    faults += column_warnings(company, lake, tables.day)
-    faults += source_notices(company, lake, tables.day)
+    faults = [*(f"{gate_sentence(gate)}." for gate in bad), *alarms, *_rejected_lines(tables)]
+    faults += [*source_notices(company, lake, day), *column_warnings(company, lake, day)]
     yield from faults[:MOST_FAULTS]
     if len(faults) > MOST_FAULTS:
-        yield f"And {len(faults) - MOST_FAULTS} more: segments summary --all."
+        yield f"And {len(faults) - MOST_FAULTS} more: {places.command('summary --all')} --day {day}"
+    yield from _not_computed_lines(lake, tables)
     if not tables.rejected:
         yield f"No row was rejected{f', and all {len(judged)} gates are open' if judged and not bad else ''}."
     elif judged and not bad:

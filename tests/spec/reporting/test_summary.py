@@ -57,6 +57,19 @@ def test_the_short_one_says_who_they_are_what_to_do_and_what_went_wrong(shop: Pa
     assert "…" not in text
 
 
+def test_the_short_one_says_nothing_of_what_the_page_does_not_show(shop: Path) -> None:
+    assert "not shown" not in short_summary(shop)
+
+
+def test_a_command_in_what_went_wrong_stays_whole(tmp_path: Path) -> None:
+    known, late = [f"o{n},1,c1,2024-03-{n:02} 10:00:00,1,{n}.50,a" for n in (2, 30, 31)], "o3,1,c2,2024-03-03 10:00:00,1,1.50,a"
+    for lines, day in ((known, date(2024, 3, 30)), ([*known, late], NIGHT)):
+        shop = write_shop(tmp_path, lines, customers=["c1", "c2"])
+        run_night(shop, Lake(shop / "lake"), day)
+    [line] = [line for line in short_summary(shop, width=80).splitlines() if "changed in the source" in line]
+    assert line.rstrip().endswith("segments backfill --reread --from 2024-03-03 --to 2024-03-03")
+
+
 def test_the_short_one_fits_a_screen_and_names_the_rest(shop: Path) -> None:
     lines = short_summary(shop).splitlines()
     assert len(lines) <= 40

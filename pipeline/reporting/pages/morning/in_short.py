@@ -31,10 +31,11 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence; an alarm is shown as such."""
+    """One sentence; an alarm is shown as such. One that `is_about_page` says what the page does not show, and nothing of the night."""
 
     text: str
     alarm: Alarm | None = None
+    is_about_page: bool = False
 
     @property
     def is_alarm(self) -> bool:
@@ -58,7 +59,8 @@ def _by_surprise(tables: NightTables, verdict: Verdict, language: PageLanguage) 
         yield sales
     yield from _value(tables, language)
     if tables.compared_night is None:
-        yield Sentence(language.gettext("There is no night of a week ago to compare with yet, so changes are not shown today."))
+        text = language.gettext("There is no night of a week ago to compare with yet, so changes are not shown today.")
+        yield Sentence(text, is_about_page=True)
 
 
 def _sales(tables: NightTables, language: PageLanguage) -> Sentence | None:
@@ -91,7 +93,7 @@ def _sales_of_few(sales: Trend, orders: Trend, tables: NightTables, language: Pa
     limit = language.number(FEWEST_PUBLISHED)
     if sales.before is None or orders.before is None or orders.before < FEWEST_ORDERS:
         text = language.gettext("Fewer than %(limit)s customers ordered in the last 28 days, so their sales are not shown.", limit=limit)
-        return Sentence(text)
+        return Sentence(text, is_about_page=True)
     text = language.gettext(
         "Fewer than %(limit)s customers ordered in the last 28 days, after sales of %(before)s in the 28 days before.",
         limit=limit,
@@ -126,7 +128,8 @@ def _few_customers(tables: NightTables, language: PageLanguage) -> Iterator[Sent
                 "Each segment has fewer than %(limit)s customers. Their figures are not shown, as they would be about single people; the "
                 "tasks below are.",
                 limit=language.number(FEWEST_PUBLISHED),
-            )
+            ),
+            is_about_page=True,
         )
 
 
