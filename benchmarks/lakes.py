@@ -27,6 +27,7 @@ INPUTS = (CUSTOMERS, *EVENT_TABLES)
 WRITERS = (
     "benchmarks/generate.py",
     "benchmarks/sql/order*.sql",
+    "pipeline/lake/checksums.py",
     "pipeline/lake/compaction.py",
     "pipeline/lake/event_days.py",
     "pipeline/lake/month_files.py",

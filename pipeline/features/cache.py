@@ -27,9 +27,9 @@ import pyarrow as pa
 from pipeline.features.merges import MergeHistory, Survivors
 from pipeline.features.rollup_set import FeatureWindow
 from pipeline.lake import addresses
+from pipeline.lake.checksums import is_whole
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import is_whole
 from pipeline.lake.tables import (
     BASE_STATES,
     CHANGED_STATES,

@@ -15,7 +15,6 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.features import DECLARED_FEATURES
 from pipeline.features.cache import CacheSession
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import stored_names
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, MONTHLY_FEATURES, ORDERS_SOURCE, RAW_ORDER_LINES, VISITS_SOURCE
 
@@ -112,5 +111,5 @@ def _is_lacking(counts: Mapping[str, Any], needs: str) -> bool:
 
 def with_stored_attributes(company: Company, lake: Lake, day: date) -> Company:
     """Return `company` with those attributes that a stored night has: one declared since is known from the next night on."""
-    names = set(stored_names(lake.path(CUSTOMER_FEATURES, day=day)))
+    names = set(lake.stored_names(CUSTOMER_FEATURES, day=day))
     return replace(company, attributes=tuple(each for each in company.attributes if each.column.name in names))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,21 +10,24 @@ import pyarrow as pa
 
 from pipeline.errors import DataError
 from pipeline.lake.addresses import COMPACTED
+from pipeline.lake.checksums import is_whole
 from pipeline.lake.file_stamps import FileStamp, file_stamp
-from pipeline.lake.parquet import is_whole
 from pipeline.lake.tables import RAW_PREFIX, Table
 
 _whole_files: set[FileStamp] = set()
+_whole_columns: dict[FileStamp, frozenset[str]] = {}
 
 
 @contextmanager
-def reading(name: str, path: Path, *, piece: str = "partition", link: Path | None = None) -> Iterator[None]:
-    """Verify the checksum of the file at `path`, of table `name`; what fails there or in the block becomes a DataError that names both.
+def reading(
+    name: str, path: Path, *, columns: Collection[str] | None = None, piece: str = "partition", link: Path | None = None
+) -> Iterator[None]:
+    """Verify the file at `path`, of table `name`; what fails there or in the block becomes a DataError that names both.
 
-    A `link` to the file is read in its place.
+    Where only some `columns` are read, these alone are verified, and the footer in any case. A `link` to the file is read in its place.
     """
     try:
-        if not _is_whole_by_now(link or path):
+        if not _is_whole_by_now(link or path, columns):
             raise damage_error(name, path, "its checksum is wrong")
         yield
     except FileNotFoundError:
@@ -33,14 +36,18 @@ def reading(name: str, path: Path, *, piece: str = "partition", link: Path | Non
         raise damage_error(name, path, type(error).__name__) from None
 
 
-def _is_whole_by_now(path: Path) -> bool:
+def _is_whole_by_now(path: Path, columns: Collection[str] | None) -> bool:
     """Return whether a file is whole; each is read for that once by a process, as its steps ask again and again."""
     stamp = file_stamp(path)
-    if stamp in _whole_files:
+    known = _whole_columns.get(stamp, frozenset())
+    if stamp in _whole_files or (columns is not None and columns and known.issuperset(columns)):
         return True
-    found = is_whole(path)
+    found = is_whole(path, None if columns is None else frozenset(columns) - known)
     if found and file_stamp(path) == stamp:  # else another file took its place meanwhile, and which one was read is unknown
-        _whole_files.add(stamp)
+        if columns is None:
+            _whole_files.add(stamp)
+        else:
+            _whole_columns[stamp] = known.union(columns)
     return found
 
 

@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from pipeline.errors import DataError
 from pipeline.lake import addresses
+from pipeline.lake.checksums import is_whole
 from pipeline.lake.event_days import EventDays, MonthFile, StoredVersion, Version, known_versions, month_of
 from pipeline.lake.later_columns import lacking_columns
 from pipeline.lake.locks import lock_folder
 from pipeline.lake.month_files import event_days, month_file_at, month_files, stored_versions, versions_in
 from pipeline.lake.month_writer import Facts, MonthWriter, nights_by_month, open_month_writer, version_runs
-from pipeline.lake.parquet import is_whole
 from pipeline.lake.staging import staged_file
 from pipeline.lake.tables import Table
 from pipeline.lake.version_parts import VersionParts

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 Found = TypeVar("Found")
 
@@ -16,11 +18,27 @@ class FileStamp(NamedTuple):
     written_at: int
     size: int
 
+    @classmethod
+    def of(cls, facts: os.stat_result) -> Self:
+        """Make the stamp of what the disk says of a file."""
+        return cls(facts.st_ino, facts.st_mtime_ns, facts.st_size)
+
+
+@dataclass(frozen=True, slots=True)
+class StampedFile:
+    """A file by whatever path: links to it are equal, and the one that takes its place is not."""
+
+    path: Path = field(compare=False)
+    stamp: FileStamp
+
+
+class FileReplacedError(Exception):
+    """Another file has taken the place of the one that was to be read."""
+
 
 def file_stamp(path: Path) -> FileStamp:
     """Return the stamp of the file at `path`; raises FileNotFoundError."""
-    facts = path.stat()
-    return FileStamp(facts.st_ino, facts.st_mtime_ns, facts.st_size)
+    return FileStamp.of(path.stat())
 
 
 def read_unreplaced(path: Path, read: Callable[[], Found]) -> Found:

@@ -25,7 +25,7 @@ from pipeline.lake.event_day_store import EventDayStore
 from pipeline.lake.event_days import StoredVersion, Version, known_versions
 from pipeline.lake.local_store import LocalStore
 from pipeline.lake.month_writer import with_version
-from pipeline.lake.parquet import read_manifest, sorted_by, write_parquet
+from pipeline.lake.parquet import ROWS_WORTH_THREADS, read_manifest, sorted_by, stored_names, write_parquet
 from pipeline.lake.row_spool import RowSpool
 from pipeline.lake.staging import staged_file
 from pipeline.lake.store import Store
@@ -95,22 +95,29 @@ class Lake(EventDayStore):
         """
         path = self.path(table, day=day)
         texts = [name for name in names if pa.types.is_string(table.schema.field(name).type)]
-        with reading(table.name, path):
+        with reading(table.name, path, columns=names):
             file = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts)
             for index in range(file.num_row_groups):
                 yield file.read_row_group(index, list(names))
 
     def read_columns(self, table: Table, names: Iterable[str], *, day: date | None = None, known_on: date | None = None) -> pa.Table:
         """Return those of these columns that the file of a NIGHT or SNAPSHOT partition has, verified as by `read`."""
-        path = self.path(table, day=day, known_on=known_on)
-        with reading(table.name, path):
+        path, wanted = self.path(table, day=day, known_on=known_on), list(names)
+        with reading(table.name, path, columns=wanted):
             file = pq.ParquetFile(path, page_checksum_verification=True)
-            return file.read([name for name in names if name in file.schema_arrow.names])
+            has_many_rows = file.metadata.num_rows > ROWS_WORTH_THREADS
+            return file.read([name for name in wanted if name in file.schema_arrow.names], use_threads=has_many_rows)
 
     def read_column(self, table: Table, name: str, *, day: date | None = None, known_on: date | None = None) -> pa.ChunkedArray | None:
         """Return one column of a partition as `read_columns` does; None where its file has no such column."""
         columns = self.read_columns(table, [name], day=day, known_on=known_on)
         return columns[name] if name in columns.column_names else None
+
+    def stored_names(self, table: Table, *, day: date) -> tuple[str, ...]:
+        """Return the names of the columns in the file of a NIGHT partition; raises DataError as `read` does, of its footer alone."""
+        path = self.path(table, day=day)
+        with reading(table.name, path, columns=()):
+            return stored_names(path)
 
     def remove(self, table: Table, *, day: date) -> None:
         """Remove a night's partition; one that is not there is no error."""
@@ -123,7 +130,7 @@ class Lake(EventDayStore):
 
     def manifest(self, path: Path) -> dict[str, Any]:
         """Return the manifest in the footer of the partition at `path`; raises DataError as `read` does."""
-        with reading(path.relative_to(self.root).parts[1], path):
+        with reading(path.relative_to(self.root).parts[1], path, columns=()):
             return read_manifest(path)
 
     def write(

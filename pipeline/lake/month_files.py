@@ -6,26 +6,21 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
 from pipeline.lake import addresses
 from pipeline.lake.addresses import COMPACTED, PART
+from pipeline.lake.checksums import seal_of
 from pipeline.lake.damage import damage_error, reading
 from pipeline.lake.event_days import EventDays, MonthFile, StoredVersion, Version
-from pipeline.lake.file_stamps import FileStamp, Found, file_stamp
-from pipeline.lake.parquet import MANIFEST_KEY
+from pipeline.lake.file_stamps import FileReplacedError, Found, StampedFile, file_stamp
 from pipeline.lake.tables import Table
-
-VERSIONS_CHECKSUM_KEY = b"customer_segments.versions_checksum"
 
 
 def month_file_at(path: Path) -> MonthFile:
@@ -82,18 +77,6 @@ def gone_error(table: Table, file: MonthFile) -> FileGoneError:
     return FileGoneError(f"{table.name} has no such file", where=str(file.path), todo="Run that again.")
 
 
-class _FileReplacedError(Exception):
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class _Footer:
-    """The footer of a file and of all links to it: one is read once, by whatever path."""
-
-    path: Path = field(compare=False)
-    stamp: FileStamp
-
-
 def versions_in(table: Table, file: MonthFile, *, link: Path | None = None) -> Mapping[Version, StoredVersion]:
     """Return the versions that a file holds, in order, from its footer alone. A `link` to the file is read in its place.
 
@@ -101,8 +84,8 @@ def versions_in(table: Table, file: MonthFile, *, link: Path | None = None) -> M
     """
     path = link or file.path
     try:
-        return _listed_versions(file, _Footer(path, file_stamp(path)))
-    except _FileReplacedError:
+        return _listed_versions(file, StampedFile(path, file_stamp(path)))
+    except FileReplacedError:
         return versions_in(table, file, link=link)
     except FileNotFoundError:
         raise gone_error(table, file) from None
@@ -112,10 +95,10 @@ def versions_in(table: Table, file: MonthFile, *, link: Path | None = None) -> M
 
 # Every step of a night asks for the same footers. Size, time and inode in the key tell a file from the one that replaced it.
 @lru_cache(maxsize=20_000)
-def _listed_versions(file: MonthFile, footer: _Footer) -> Mapping[Version, StoredVersion]:
+def _listed_versions(file: MonthFile, stamped: StampedFile) -> Mapping[Version, StoredVersion]:
     found: dict[Version, StoredVersion] = {}
     first_row = 0
-    for entry in _footer_entries(footer):
+    for entry in _footer_entries(stamped):
         version = Version(date.fromisoformat(entry["day"]), date.fromisoformat(entry["known"]))
         found[version] = StoredVersion(version, file, first_row, entry["row_count"], entry)
         first_row += entry["row_count"]
@@ -123,20 +106,9 @@ def _listed_versions(file: MonthFile, footer: _Footer) -> Mapping[Version, Store
 
 
 @lru_cache(maxsize=20_000)
-def _footer_entries(footer: _Footer) -> Sequence[Mapping[str, Any]]:
-    metadata = pq.read_metadata(footer.path).metadata
-    if file_stamp(footer.path) != footer.stamp:
-        raise _FileReplacedError
-    manifest = metadata[MANIFEST_KEY]
-    if metadata[VERSIONS_CHECKSUM_KEY] != manifest_checksum(manifest):
-        raise ValueError("the list of versions has another checksum")
-    entries: Sequence[Mapping[str, Any]] = json.loads(manifest)["versions"]
+def _footer_entries(stamped: StampedFile) -> Sequence[Mapping[str, Any]]:
+    entries: Sequence[Mapping[str, Any]] = json.loads(seal_of(stamped).manifest)["versions"]
     return entries
-
-
-def manifest_checksum(manifest: bytes) -> bytes:
-    """Return the checksum of a manifest, which has its own: verifying that of the file would mean reading all its rows."""
-    return b"%08x" % crc32(manifest)
 
 
 def event_days(root: Path, table: Table, *, verified: Collection[MonthFile] = ()) -> EventDays:

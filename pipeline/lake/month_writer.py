@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.lake.checksums import MANIFEST_KEY
 from pipeline.lake.damage import outdated_error
 from pipeline.lake.event_days import MonthFile, StoredVersion, Version
-from pipeline.lake.month_files import VERSIONS_CHECKSUM_KEY, manifest_checksum
-from pipeline.lake.parquet import MANIFEST_KEY, as_schema, rows_per_group, sealed_writer, writer_settings
+from pipeline.lake.parquet import as_schema, rows_per_group, sealed_writer, writer_settings
 from pipeline.lake.row_digest import ColumnBytes, RowDigest, column_bytes
 from pipeline.lake.tables import EVENT_DAY, KNOWN_ON, VERSION_COLUMNS, Table
 from pipeline.lake.version_rows import RowReader
@@ -103,7 +103,7 @@ class MonthWriter:
         count = sum(entry["row_count"] for entry in self._entries)
         facts = {"table": self._table.name, "month": file.month.isoformat()[:7], **known, "row_count": count, "versions": self._entries}
         manifest = json.dumps(facts, sort_keys=True, default=str).encode()
-        self._writer.add_key_value_metadata({MANIFEST_KEY: manifest, VERSIONS_CHECKSUM_KEY: manifest_checksum(manifest)})
+        self._writer.add_key_value_metadata({MANIFEST_KEY: manifest})
 
     def _end_version(self) -> None:
         version = self._to_come.popleft()

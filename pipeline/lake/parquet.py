@@ -1,18 +1,11 @@
-"""Rows to bytes: one Parquet file whose bytes depend on its rows alone.
-
-A file carries a checksum of all its bytes in its own footer, because engines verify no page checksums and nobody verifies
-a footer. Whoever reads a file asks `is_whole` first.
-"""
+"""Rows to bytes: one Parquet file whose bytes depend on its rows alone, sealed by checksums that whoever reads it verifies first."""
 
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
-from hashlib import file_digest, sha256
-from io import BufferedIOBase
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.lake.file_stamps import FileStamp, file_stamp
+from pipeline.lake.checksums import MANIFEST_KEY, read_seal, seal_file
 from pipeline.lake.tables import VERSION_COLUMNS
 
 # As many as DuckDB returns at once: groups of another size are pieced together, which copies every value.
@@ -38,13 +31,8 @@ SETTINGS = {
     "data_page_version": "1.0",
     "write_page_checksum": True,
 }
-MANIFEST_KEY = b"customer_segments.manifest"
-CHECKSUM_KEY = b"customer_segments.checksum"
-NO_CHECKSUM = b"00000000"
-# What Thrift's compact protocol puts between a key and its value of eight bytes.
-CHECKSUM_MARK = CHECKSUM_KEY + b"\x18\x08"
-TAIL_BYTES = 8
-BLOCK_BYTES = 1 << 18
+# Below, starting threads takes longer than decoding.
+ROWS_WORTH_THREADS = 16_384
 
 
 def write_parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path, manifest: Mapping[str, Any]) -> int:
@@ -61,45 +49,21 @@ def write_parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Pa
 
 @contextmanager
 def sealed_writer(path: Path, schema: pa.Schema, **settings: object) -> Iterator[pq.ParquetWriter]:
-    """Yield a writer of the Parquet file `path` that puts a checksum of the whole file into its footer at the end."""
+    """Yield a writer of the Parquet file `path`, which is sealed at the end by checksums of all its bytes."""
     with pq.ParquetWriter(path, schema, **settings) as writer:
         yield writer
-        writer.add_key_value_metadata({CHECKSUM_KEY: NO_CHECKSUM})
-    # Written with zeros first, then patched: the checksum can only be known once every other byte is.
-    with path.open("r+b") as file:
-        place = _checksum_place(file)
-        checksum = _file_checksum(file, place)
-        file.seek(place)
-        file.write(checksum)
+    seal_file(path)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Return the manifest in the footer of a file of ours."""
-    content: dict[str, Any] = json.loads(_read_footer(path, file_stamp(path))[1][MANIFEST_KEY])
+    """Return the manifest in the footer of a file of ours; raises ValueError where the footer is damaged."""
+    content: dict[str, Any] = json.loads(read_seal(path).manifest)
     return content
 
 
 def stored_names(path: Path) -> tuple[str, ...]:
-    """Return the names of the columns of a file."""
-    return _read_footer(path, file_stamp(path))[0]
-
-
-# A command asks for the same few footers several times, and that of everybody's features tells of a thousand pieces.
-@lru_cache(maxsize=64)
-def _read_footer(path: Path, stamp: FileStamp) -> tuple[tuple[str, ...], Mapping[bytes, bytes]]:  # noqa: ARG001 - tells files apart
-    """Return the names of the columns of a file, and what its footer says under the keys of ours."""
-    metadata = pq.read_metadata(path)
-    return tuple(metadata.schema.to_arrow_schema().names), metadata.metadata or {}
-
-
-def is_whole(path: Path) -> bool:
-    """Return whether every byte of the file is as our writer left it; False also for files of other writers."""
-    with path.open("rb") as file:
-        place = _checksum_place(file)
-        if place < 0:
-            return False
-        file.seek(place)
-        return file.read(len(NO_CHECKSUM)) == _file_checksum(file, place)
+    """Return the names of the columns of a file of ours; raises ValueError where its footer is damaged."""
+    return read_seal(path).names
 
 
 def file_sha256(path: Path) -> str:
@@ -109,45 +73,8 @@ def file_sha256(path: Path) -> str:
 
 
 def content_digest(path: Path) -> str:
-    """Return a digest of a file of ours from its footer alone, which has the checksum of every byte."""
-    with path.open("rb") as file:
-        end = max(file.seek(0, 2) - TAIL_BYTES, 0)
-        file.seek(end)
-        length = int.from_bytes(file.read(4), "little")
-        file.seek(max(end - length, 0))
-        return sha256(file.read(length)).hexdigest()[:16]
-
-
-def _checksum_place(file: BufferedIOBase) -> int:
-    """Return where in the file its checksum is, or -1."""
-    size = file.seek(0, 2)
-    file.seek(max(size - TAIL_BYTES, 0))
-    footer = TAIL_BYTES + int.from_bytes(file.read(4), "little")
-    if footer > size:
-        return -1
-    file.seek(size - footer)
-    # The last one: what a footer says of the values in its columns, which may be anything, comes before its keys.
-    found = file.read(footer).rfind(CHECKSUM_MARK)
-    return size - footer + found + len(CHECKSUM_MARK) if found >= 0 else -1
-
-
-def _file_checksum(file: BufferedIOBase, place: int) -> bytes:
-    """Return the CRC-32 of the file as 8 hexadecimal digits, computed with zeros in the place of the checksum itself."""
-    file.seek(0)
-    value = _crc_continued(file, 0, place)
-    value = zlib.crc32(NO_CHECKSUM, value)
-    file.seek(len(NO_CHECKSUM), 1)
-    return b"%08x" % _crc_continued(file, value, None)
-
-
-def _crc_continued(file: BufferedIOBase, value: int, count: int | None) -> int:
-    """Return the CRC-32 `value` continued over the next `count` bytes, or over all that follow."""
-    # Into one block that stays in the processor's cache, rather than into new memory each time.
-    block = memoryview(bytearray(BLOCK_BYTES))
-    while read := file.readinto(block if count is None else block[: min(BLOCK_BYTES, count)]):
-        value = zlib.crc32(block[:read], value)
-        count = None if count is None else count - read
-    return value
+    """Return a digest of a file of ours from its footer and its seal, which has the checksum of every byte; raises ValueError as above."""
+    return read_seal(path).digest
 
 
 def rows_per_group(schema: pa.Schema) -> int:

@@ -17,9 +17,8 @@ from pipeline.lake.event_days import MonthFile, StoredVersion, Version, month_of
 from pipeline.lake.file_stamps import read_unreplaced
 from pipeline.lake.later_columns import with_later_columns
 from pipeline.lake.month_files import FileGoneError, find_versions, gone_error, versions_in
+from pipeline.lake.parquet import ROWS_WORTH_THREADS
 from pipeline.lake.tables import Table
-
-ROWS_WORTH_THREADS = 16_384  # below, starting threads takes longer than decoding
 
 
 class RowReader:

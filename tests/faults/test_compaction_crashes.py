@@ -13,9 +13,9 @@ from support.builders import an_order_line, write_order_lines
 from support.killing import Killer, copied
 from support.nights import tree_bytes
 
+from pipeline.lake.checksums import is_whole
 from pipeline.lake.compaction import compact_months
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import is_whole
 from pipeline.lake.tables import ORDER_LINES
 
 DAYS = [date(2024, 3, day) for day in range(1, 6)]

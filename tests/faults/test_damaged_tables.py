@@ -14,8 +14,8 @@ import pytest
 from support.nights import night_of, run_night, tree_bytes, write_shop
 
 from pipeline.errors import DataError
+from pipeline.lake.checksums import is_whole
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import is_whole
 from pipeline.lake.tables import ALL_TABLES, CUSTOMER_FEATURES, Partition
 from pipeline.operations import steps
 

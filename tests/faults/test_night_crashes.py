@@ -16,8 +16,8 @@ from support.killing import Killer, copied
 from support.nights import night_of, write_shop
 from support.published_nights import published_files, target_rows
 
+from pipeline.lake.checksums import is_whole
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import is_whole
 from pipeline.operations import steps
 
 pytestmark = [pytest.mark.timeout(0)] if os.environ.get("KILL_EVERYWHERE") else []

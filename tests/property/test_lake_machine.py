@@ -29,8 +29,8 @@ from support.published_nights import no_connections, target_rows
 
 from pipeline.definitions.company import load_company
 from pipeline.errors import DataError
+from pipeline.lake.checksums import is_whole
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import is_whole
 from pipeline.lake.tables import CUSTOMER_FEATURES, RAW_ORDER_LINES
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers

@@ -32,11 +32,16 @@ class _SumTooLarge(DataError):
 
 
 class DuckDBEngine:
-    """Runs statements in one private in-memory database that can read `lake_root` and nothing else."""
+    """Runs statements in one private in-memory database that can read `lake_root` and nothing else.
+
+    It `remembers_footers` of files for the sake of several statements over the same ones, as long as it is open.
+    """
 
     keeps_order = True  # `preserve_insertion_order` is on, and cannot be turned off
 
-    def __init__(self, lake_root: Path, *, memory_limit: str = MEMORY_LIMIT, threads: int | None = None) -> None:
+    def __init__(
+        self, lake_root: Path, *, memory_limit: str = MEMORY_LIMIT, threads: int | None = None, remembers_footers: bool = False
+    ) -> None:
         self._resources = ExitStack()
         self._registered: dict[str, tuple[Table, Sequence[FilePart]]] = {}
         with _translating_engine_errors():
@@ -46,6 +51,8 @@ class DuckDBEngine:
         if threads:
             settings["threads"] = threads
         self._connection = self._resources.enter_context(duckdb.connect(config=settings))
+        if remembers_footers:
+            self._connection.execute("SET parquet_metadata_cache = true")
         confine_connection(self._connection, [lake_root, self._folder])
 
     def register(self, table: Table, files: Sequence[Path] | VersionParts) -> None:
@@ -56,9 +63,10 @@ class DuckDBEngine:
         self._create_view(table, _select_from_parts(table, parts) if parts else empty_select(table, "duckdb"))
 
     def _require_whole_files(self, table: Table, parts: Iterable[FilePart]) -> None:
-        """Verify the files; DuckDB would turn a flipped bit into another number."""
+        """Verify what can be read of the files by the columns of `table`; DuckDB would turn a flipped bit into another number."""
+        names = {column.name for column in table.stored_columns}
         for part in parts:
-            with reading(table.name, part.stored_path, link=part.path):
+            with reading(table.name, part.stored_path, columns=names, link=part.path):
                 pass
 
     def define(self, table: Table, statement: exp.Query) -> None:
@@ -105,9 +113,9 @@ class DuckDBEngine:
         self._resources.close()
 
 
-def open_engine(lake: Lake, *, memory_limit: str) -> DuckDBEngine:
+def open_engine(lake: Lake, *, memory_limit: str, remembers_footers: bool = False) -> DuckDBEngine:
     """Return an engine that reads `lake` and spills into it; whoever opens it closes it."""
-    return DuckDBEngine(lake.root, memory_limit=memory_limit)
+    return DuckDBEngine(lake.root, memory_limit=memory_limit, remembers_footers=remembers_footers)
 
 
 def select_from_memory(table: Table, rows: pa.Table, statement: exp.Query) -> pa.Table:

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from pipeline.lake import addresses
+from pipeline.lake.checksums import is_whole
 from pipeline.lake.engines.duckdb import select_from_memory
 from pipeline.lake.lake import Lake, sorted_by
-from pipeline.lake.parquet import is_whole
 from pipeline.publication.crm.staged_tables import ADDRESS_HASHES, PHONE_NUMBERS
 
 _EMAIL: Final = r"^[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+$"

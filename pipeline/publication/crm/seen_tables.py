@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.lake import addresses
+from pipeline.lake.checksums import is_whole
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import is_whole
 from pipeline.lake.tables import CRM_CHANGES, CRM_MEMBERS, CRM_PROFILES, Table
 from pipeline.publication.current import Publication, publication_from_manifest, publication_ids, read_published_manifest
 

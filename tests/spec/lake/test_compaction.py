@@ -11,9 +11,9 @@ import pytest
 from support.builders import an_order_line, write_order_lines
 from support.nights import NO_GATES, night_of, run_night, tree_bytes, write_shop
 
+from pipeline.lake.checksums import is_whole
 from pipeline.lake.compaction import FILES_WORTH_REWRITING, compact_months
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import is_whole
 from pipeline.lake.tables import ALL_TABLES, ORDER_LINES, RAW_ORDER_LINES, Partition
 from pipeline.operations import steps
 

@@ -1,0 +1,198 @@
+"""Checksums of Parquet files: of the footer, and of each column, so that whoever reads a few columns verifies these and no others.
+
+Engines verify no checksums of pages, and nobody verifies a footer, whose statistics decide which rows are read at all. So between the
+columns and the footer of a file of ours lies a seal, where Parquet leaves room and readers look for nothing:
+
+    PAR1 | chunks of columns, row group by row group | seal | footer | PAR1
+
+The seal is a line of JSON: the names of the columns, where each chunk ends, a CRC-32 of the footer, and for each column one of all its
+chunks; its own length and CRC-32 follow it. Together they cover every byte. As it also tells where the manifest is in the footer, what a
+file holds is known without parsing Parquet.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.lake.file_stamps import FileReplacedError, FileStamp, StampedFile, file_stamp
+
+MANIFEST_KEY = b"customer_segments.manifest"
+MAGIC = b"PAR1"
+LENGTH_BYTES = 4 + len(MAGIC)
+# After the seal: its length and its checksum, in eight hexadecimal digits each, and this.
+SEAL_MARK = b"SEAL"
+MARK_BYTES = 16 + len(SEAL_MARK)
+# As much as most footers have, in one read.
+TAIL_BYTES = 1 << 16
+BLOCK_BYTES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What the seal of a file says, once it and the footer were verified.
+
+    `ends` are where the chunks of the columns end, one row group after the other; the first is where the first chunk begins.
+    """
+
+    names: tuple[str, ...]
+    ends: Sequence[int]
+    checksums: Sequence[int]
+    manifest: bytes
+    digest: str
+
+
+def seal_file(path: Path) -> None:
+    """Put the seal into a file that was written to its end."""
+    with path.open("r+b", buffering=0) as file:
+        size = _size(file)
+        footer = _read_footer(file, size)
+        seal = _described(footer, size)
+        names, ends = seal["names"], seal["ends"]
+        seal["checksums"] = _column_checksums(file, ends, range(len(names)), len(names))
+        content = json.dumps(seal, separators=(",", ":"), sort_keys=True).encode()
+        file.seek(ends[-1])
+        file.write(content + b"%08x%08x" % (len(content), zlib.crc32(content)) + SEAL_MARK + footer)
+
+
+def read_seal(path: Path) -> Seal:
+    """Return the seal of a file of ours; raises ValueError where it or the footer is damaged or of another writer, FileNotFoundError."""
+    while True:
+        with suppress(FileReplacedError):
+            return seal_of(StampedFile(path, file_stamp(path)))
+
+
+# The same ones are asked for again and again: who lists what a file holds then reads it, and each step of a night does.
+@lru_cache(maxsize=512)
+def seal_of(stamped: StampedFile) -> Seal:
+    """Return the seal of that very file, as `read_seal` does; raises FileReplacedError where another took its place."""
+    with _open_unreplaced(stamped) as file:
+        size = _size(file)
+        footer = _read_footer(file, size)
+        content = _read_seal(file, size - len(footer))
+    seal = json.loads(content)
+    ends, (start, length) = seal["ends"], seal["manifest"]
+    if zlib.crc32(footer) != seal["footer"] or ends[-1] + len(content) + MARK_BYTES + len(footer) != size:
+        raise ValueError("the footer is another one")
+    digest = sha256(content + footer).hexdigest()[:16]
+    return Seal(tuple(seal["names"]), ends, seal["checksums"], footer[start : start + length], digest)
+
+
+def is_whole(path: Path, columns: Collection[str] | None = None) -> bool:
+    """Return whether every byte of the footer and of `columns`, by default of all, is as our writer left it.
+
+    False also for files of other writers; columns that the file lacks are passed over.
+    """
+    while True:
+        with suppress(FileReplacedError):
+            return _is_whole(StampedFile(path, file_stamp(path)), columns)
+
+
+def _is_whole(stamped: StampedFile, columns: Collection[str] | None) -> bool:
+    try:
+        seal = seal_of(stamped)
+    except ValueError:
+        return False
+    places = [place for place, name in enumerate(seal.names) if columns is None or name in columns]
+    if not places and columns is not None:
+        return True
+    with _open_unreplaced(stamped) as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            return False
+        found = _column_checksums(file, seal.ends, places, len(seal.names))
+    return found == [seal.checksums[place] for place in places]
+
+
+def _open_unreplaced(stamped: StampedFile) -> FileIO:
+    """Open that very file; raises FileReplacedError where another took its place."""
+    file = stamped.path.open("rb", buffering=0)
+    if FileStamp.of(os.fstat(file.fileno())) != stamped.stamp:
+        file.close()
+        raise FileReplacedError
+    return file
+
+
+def _size(file: FileIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _read_footer(file: FileIO, size: int) -> bytes:
+    """Return the footer of a Parquet file, with its length and the last four bytes; raises ValueError where there is none."""
+    tail = _read_before(file, size, min(size, TAIL_BYTES))
+    length = int.from_bytes(tail[-LENGTH_BYTES:-4], "little") + LENGTH_BYTES
+    if not tail.endswith(MAGIC) or length > size - len(MAGIC):
+        raise ValueError("the file has no footer")
+    return tail[-length:] if length <= len(tail) else _read_before(file, size, length)
+
+
+def _read_seal(file: FileIO, end: int) -> bytes:
+    """Return the content of the seal that ends where the footer begins; raises ValueError where there is none."""
+    mark = _read_before(file, end, min(end, MARK_BYTES))
+    if not mark.endswith(SEAL_MARK):
+        raise ValueError("the file has no seal")
+    length, checksum = int(mark[:8], 16), int(mark[8:16], 16)
+    content = _read_before(file, end - MARK_BYTES, min(length, end - MARK_BYTES))
+    if zlib.crc32(content) != checksum:
+        raise ValueError("the seal is broken")
+    return content
+
+
+def _read_before(file: FileIO, end: int, count: int) -> bytes:
+    file.seek(end - count)
+    return file.read(count)
+
+
+def _described(footer: bytes, size: int) -> dict[str, Any]:
+    """Return what the seal of a file says of its footer and of the chunks; raises ValueError where these are not all that is before it."""
+    # The footer alone is enough to parse it, and is in memory already.
+    metadata = pq.read_metadata(pa.BufferReader(footer))
+    names = metadata.schema.to_arrow_schema().names
+    keys: Mapping[bytes, bytes] = metadata.metadata or {}
+    manifest = keys.get(MANIFEST_KEY, b"")
+    ends = [len(MAGIC)]
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        for column in range(group.num_columns):
+            chunk = group.column(column)
+            start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
+            if start != ends[-1]:
+                raise ValueError("between two columns are bytes of none")
+            ends.append(start + chunk.total_compressed_size)
+    if ends[-1] != size - len(footer) or metadata.num_columns != len(names):
+        raise ValueError("the columns are not all that the file holds")
+    # The last time: statistics, which may say anything, come before the keys.
+    place = [footer.rfind(manifest), len(manifest)]
+    return {"names": names, "ends": ends, "footer": zlib.crc32(footer), "manifest": place}
+
+
+def _column_checksums(file: FileIO, ends: Sequence[int], places: Iterable[int], column_count: int) -> list[int]:
+    """Return the CRC-32 of all chunks of each of the columns in these `places`, in the order of the file."""
+    checksums = dict.fromkeys(places, 0)
+    # Into one block that stays in the processor's cache, rather than into new memory each time.
+    block = memoryview(bytearray(BLOCK_BYTES))
+    for group in range(0, len(ends) - 1, column_count or 1):
+        for place, value in checksums.items():
+            start, end = ends[group + place], ends[group + place + 1]
+            file.seek(start)
+            checksums[place] = _crc_continued(file, value, end - start, block)
+    return list(checksums.values())
+
+
+def _crc_continued(file: FileIO, value: int, count: int, block: memoryview) -> int:
+    """Return the CRC-32 `value` continued over the next `count` bytes."""
+    while count and (read := file.readinto(block[: min(BLOCK_BYTES, count)])):
+        value = zlib.crc32(block[:read], value)
+        count -= read
+    return value
