@@ -19,7 +19,7 @@ from pipeline.segmentation.history import (
     segment_sizes,
 )
 from pipeline.segmentation.intervals import write_intervals
-from pipeline.segmentation.joined_columns import NightFeatures, has_stays
+from pipeline.segmentation.joined_columns import NightFeatures, columns_named, has_stays
 from pipeline.segmentation.memberships import with_clusters_now, write_memberships
 from pipeline.segmentation.moves import REASONS, write_moves
 from pipeline.segmentation.next_actions import write_next_actions
@@ -43,6 +43,7 @@ __all__ = [
     "audience_digest",
     "audiences_of_night",
     "clusters_of_night",
+    "columns_named",
     "computable_audiences",
     "customer_intervals",
     "has_stays",

@@ -29,6 +29,7 @@ from pipeline.lake.statements import statement
 from pipeline.lake.tables import AUDIENCE_MEMBERS, AUDIENCES, CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS, SEGMENT_PROFILES
 from pipeline.spelling import did_you_mean
 
+_MEMBERSHIP = ("customer_id", "scheme", "segment")
 OTHER_NIGHT_TODO = "Choose a day that a night tells of, or run the night: segments run --day YYYY-MM-DD."
 
 
@@ -129,25 +130,30 @@ def _key_of_name(what: str, name: str, titles: dict[str, str]) -> str:
     return keys[name.casefold()]
 
 
-def register_memberships(
-    lake: Lake, engine: Engine, day: date, *, name: str = CUSTOMER_SEGMENTS.name, known_on: date | None = None
+def register_memberships(  # noqa: PLR0913 - a stored night, and what to make of it
+    lake: Lake, engine: Engine, day: date, *, name: str = CUSTOMER_SEGMENTS.name, known_on: date | None = None, has_evidence: bool = False
 ) -> None:
-    """Make who was in which segment on a stored night readable as table `name`, and who was in which audience, as a scheme each."""
-    segments = replace(CUSTOMER_SEGMENTS, name=name)
+    """Make who was in which segment on a stored night readable as table `name`, and who was in which audience, as a scheme each.
+
+    Evidence is most of what is stored of a membership: it is neither read nor verified where nobody asks for it.
+    """
+    segments = replace(CUSTOMER_SEGMENTS, name=name).only(CUSTOMER_SEGMENTS.column_names if has_evidence else _MEMBERSHIP)
     path = lake.path(CUSTOMER_SEGMENTS, day=day, known_on=known_on)
     if not lake.has(AUDIENCE_MEMBERS, day=day, known_on=known_on):
         engine.register(segments, [path])
         return
     of_schemes, of_audiences = (replace(table, name=f"{table.name}_of_{name}") for table in (CUSTOMER_SEGMENTS, AUDIENCE_MEMBERS))
+    of_schemes = of_schemes.only(segments.column_names)
     engine.register(of_schemes, [path])
     engine.register(of_audiences, [lake.path(AUDIENCE_MEMBERS, day=day, known_on=known_on)])
-    members = exp.select(
-        "customer_id",
-        exp.alias_(exp.column("audience"), "scheme"),
-        exp.alias_(exp.Literal.string(MEMBER), "segment"),
-        exp.alias_(exp.cast(exp.null(), "varchar"), "evidence"),
-    ).from_(of_audiences.name)
-    engine.define(segments, union_all([exp.select(*CUSTOMER_SEGMENTS.column_names).from_(of_schemes.name), members]))
+    columns = {
+        "customer_id": exp.column("customer_id"),
+        "scheme": exp.column("audience"),
+        "segment": exp.Literal.string(MEMBER),
+        "evidence": exp.cast(exp.null(), "varchar"),
+    }
+    members = exp.select(*(exp.alias_(columns[each], each) for each in segments.column_names)).from_(of_audiences.name)
+    engine.define(segments, union_all([exp.select(*segments.column_names).from_(of_schemes.name), members]))
 
 
 def segment_members(engine: Engine, night: NightAsKnown, scheme: str, segment: str, limit: int) -> pa.RecordBatchReader:

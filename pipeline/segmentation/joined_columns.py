@@ -171,6 +171,18 @@ class NightFeatures:
             self.engine.register(table, [self.lake.path(CUSTOMER_FEATURES, day=self.day, known_on=self.known_on)])
 
 
+def columns_named(statements: Iterable[exp.Query]) -> set[str]:
+    """Return the columns that customer_features needs for `statements`: those that they name, be it to leave them out.
+
+    Of a list that is the column whose value may be on it, too.
+    """
+    nodes = [node for query in statements for node in query.find_all(exp.Column, exp.Star)]
+    named = {node.name for node in nodes if isinstance(node, exp.Column)}
+    # What a statement leaves out has to be there as well, such as a score that a scheme counts anew.
+    named |= {left_out.name for node in nodes for left_out in node.args.get("except_") or ()}
+    return named | {column.value for name in named if isinstance(column := joined_column(name), ListColumn)}
+
+
 def joined_columns_in(statements: Iterable[exp.Query], table: Table) -> set[str]:
     """Return the columns of statements that must be joined to `table`."""
     named = {column.name for query in statements for column in query.find_all(exp.Column)}

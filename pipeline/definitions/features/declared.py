@@ -42,6 +42,12 @@ class DeclaredFeature:
         """The names of the features and attributes that its value is made of."""
         return frozenset(column.name for column in self.value.find_all(exp.Column)) - {each.name for each in self.aggregates}
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is a count of rows or of values, which is 0 and not unknown without any."""
+        value = self.value.this if isinstance(self.value, exp.Cast) else self.value
+        return isinstance(value, exp.Column) and any(each.name == value.name and each.function.is_count for each in self.aggregates)
+
 
 def feature_digests(features: Iterable[DeclaredFeature]) -> dict[str, str]:
     """Return a digest of what each feature means by name: it differs where the feature is counted otherwise, or one that it looks at."""

@@ -23,7 +23,7 @@ from pipeline.definitions.schemes.scheme import (
 from pipeline.definitions.schemes.sql import decisions_statement, membership_statement, segments_statement
 from pipeline.definitions.schemes.strategies import LIFECYCLE, STRATEGY_TEXTS, Strategy, fits_rhythm
 from pipeline.definitions.schemes.unknown_features import without_unknown
-from pipeline.definitions.schemes.unknown_values import scheme_taking_unknown_in
+from pipeline.definitions.schemes.unknown_values import may_be_unknown, scheme_taking_unknown_in
 from pipeline.definitions.schemes.unproven import UnprovenSegment, unproven_segments
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "joined_columns_of",
     "load_cluster_schemes",
     "load_schemes",
+    "may_be_unknown",
     "membership_statement",
     "quantiles_of",
     "referenced_clusters",

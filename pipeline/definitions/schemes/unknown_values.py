@@ -6,6 +6,7 @@ rules are true of the unknown, as `x IS NOT 'a'` would be.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 
 from sqlglot import exp
@@ -15,6 +16,9 @@ from pipeline.definitions.schemes.scheme import Scheme, Segment
 from pipeline.lake.tables import CUSTOMER_FEATURES
 
 _ALWAYS_KNOWN = frozenset(column.name for column in CUSTOMER_FEATURES.columns if column.required)
+# Of known values these make nothing unknown, as a function or a division might.
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.In, exp.Between)
+_KNOWN_OF_KNOWN = (*_COMPARISONS, exp.And, exp.Or, exp.Not, exp.Paren, exp.Neg, exp.Column, exp.Identifier, exp.Literal, exp.Boolean)
 
 
 def scheme_taking_unknown_in(scheme: Scheme) -> Scheme | None:
@@ -24,6 +28,18 @@ def scheme_taking_unknown_in(scheme: Scheme) -> Scheme | None:
     applies_to, rule = (None if tree is None else _taking_unknown_in(tree) for tree in (scheme.applies_to, scheme.rule))
     segments = tuple(_segment_taking_unknown_in(segment) for segment in scheme.segments)
     return replace(scheme, applies_to=applies_to, rule=rule, segments=segments)
+
+
+def may_be_unknown(rule: exp.Expression, counted: Container[str] = ()) -> bool:
+    """Whether a rule can be neither true nor false of anybody: not if all it does is compare what is known of everybody.
+
+    `counted` are the declared features that count rows, which nobody is without.
+    """
+    nodes = list(rule.walk())
+    names = {node.name for node in nodes if isinstance(node, exp.Column)}
+    return not all(isinstance(node, _KNOWN_OF_KNOWN) for node in nodes) or any(
+        name not in _ALWAYS_KNOWN and name not in counted for name in names
+    )
 
 
 def _segment_taking_unknown_in(segment: Segment) -> Segment:

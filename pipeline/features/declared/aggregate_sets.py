@@ -82,6 +82,18 @@ class AggregateSet:
         """Return the part that is about `window`."""
         return self.only(each for each in self.aggregates if each.window == window)
 
+    def columns_of(self, table: Table) -> frozenset[str]:
+        """Return the columns of the stored `table` that the aggregates are made of, and whose rows they are."""
+        found = {CUSTOMER_ID}
+        if table in (self.source.made_of, self.other.made_of if self.other else None):
+            return frozenset(table.column_names)
+        if table == self.source.table:
+            found.update(*(columns_read(each, self.source) for each in self.aggregates))
+        if self.other is not None and table == self.other.table:
+            sequences = [each.sequence for each in self.aggregates if each.sequence is not None]
+            found.update(*(columns_read_of_others(each, self.other) for each in sequences))
+        return frozenset(found)
+
     def first_day(self, day: date) -> date | None:
         """Return the first day whose rows any of them counts on the night of `day`; None where there is none."""
         return _earliest(each.window.first_day(day) for each in self.aggregates)

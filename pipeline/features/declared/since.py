@@ -20,7 +20,6 @@ from pipeline.features.known_columns import DECLARED, UNKNOWN_DECLARED
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import stored_names
 from pipeline.lake.tables import CUSTOMER_FEATURES, Table
 
 
@@ -51,9 +50,12 @@ class FeaturesSince:
             if each.table.name not in self.worked_out:
                 self._define_aggregates(each.table.name, once=False)
         read = {CUSTOMER_ID, *table.column_names}.union(*(feature.looks_at for feature in features))
-        rows = exp.select(*(exp.column(each.name, quoted=True) for each in self.stored.columns if each.name in read))
+        # For each table of its own: what a statement does not read is neither opened nor verified.
+        stored = replace(self.stored, name=f"stored_columns_of_{table.name}").only(read)
+        self.session.engine.register(stored, [self.session.lake.path(CUSTOMER_FEATURES, day=self.window.day)])
+        rows = exp.select(*(exp.column(each.name, quoted=True) for each in stored.columns))
         some = replace(self.company, features=tuple(features))
-        query = with_declared_columns(rows.from_(self.stored.name), some, table, self.unknown, sets)
+        query = with_declared_columns(rows.from_(stored.name), some, table, self.unknown, sets)
         query.set("order", None)
         self.session.engine.define(table, query)
 
@@ -107,20 +109,18 @@ def features_as_declared(company: Company, lake: Lake, engine: Engine, day: date
     if not since:
         yield DeclaredNight(table.with_columns(added))
         return
-    held = set(stored_names(path))
+    held = set(lake.stored_names(CUSTOMER_FEATURES, day=day))
     stored = replace(table, columns=tuple(each for each in (*table.columns, *added) if each.name in held and each.name not in since))
     partial = replace(company, features=tuple(feature for feature in company.features if feature.name in since))
     window, sets = FeatureWindow(day, day, company.window_days), aggregates_by_source(partial, is_carried=False)
     with cache_session(lake, engine, company.zone) as session:
         events = known_events(partial, lake, window)
         register_rows_of(session, window, sets, events)
-        known = replace(stored, name="stored_features")
-        engine.register(known, [path])
         unchanged = replace(company, features=tuple(feature for feature in company.features if feature.name not in since))
         given = columns_given(unchanged, day, lake.manifest(path).get(UNKNOWN_DECLARED, {}))
         unknown = unknown_since(partial, engine, events, day, given)
         whole = stored.with_columns(feature.column for feature in partial.features)
-        yield DeclaredNight(whole, FeaturesSince(session, window, partial, known, sets, events, unknown), unknown)
+        yield DeclaredNight(whole, FeaturesSince(session, window, partial, stored, sets, events, unknown), unknown)
 
 
 def _aggregates_of(features: Iterable[DeclaredFeature]) -> frozenset[Aggregate]:

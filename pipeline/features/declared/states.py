@@ -67,12 +67,24 @@ def register_aggregates(session: CacheSession, window: FeatureWindow, wanted: Ag
 
 
 def register_rows_of(session: CacheSession, window: FeatureWindow, sets: Sequence[AggregateSet], events: RollupSet) -> None:
-    """Make the rows readable that aggregates of any of `sets` look at, from `events`."""
+    """Make the rows readable that aggregates of any of `sets` look at, from `events`, with the columns that they are made of."""
     # Each table once, with the days of all sets: what is worked out later reads what is registered by then.
     for table in {table.name: table for wanted in sets for table in wanted.stored}.values():
         firsts = [wanted.first_day_of(table, window.day) for wanted in sets if table in wanted.stored]
         known = events if None in firsts else events.since(min(first for first in firsts if first is not None))
-        register_event_days(session, table, known.of_table(table), session.survivors(window))
+        versions = _with_others_in_their_files(session.lake, table, known.of_table(table), events.of_table(table))
+        read = frozenset[str]().union(*(wanted.columns_of(table) for wanted in sets if table in wanted.stored))
+        register_event_days(session, table.only(read), versions, session.survivors(window))
+
+
+def _with_others_in_their_files(lake: Lake, table: Table, wanted: Iterable[Version], known: Sequence[Version]) -> list[Version]:
+    """Return the versions that are `wanted`, and of all that are `known` those that lie in the same files.
+
+    Statements leave out days before their windows themselves: a file that is read whole needs no other condition on its rows.
+    """
+    stored = lake.stored_versions(table)
+    files = {stored[version].file for version in wanted}
+    return [version for version in known if stored[version].file in files]
 
 
 def define_aggregates(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, events: RollupSet, *, once: bool) -> bool:

@@ -8,31 +8,12 @@ from sqlglot import exp
 
 from pipeline.definitions.audiences import unknown_counts_statement
 from pipeline.definitions.schemes import Scheme, decisions_statement, scheme_taking_unknown_in
-from pipeline.features import FeaturesSince
-from pipeline.lake.engines import Engine
-from pipeline.lake.tables import Table
+from pipeline.segmentation import columns_named
 
 
-def materialize_columns_read(  # noqa: PLR0913 - both versions, and what differs
-    engine: Engine,
-    features: Table,
-    names: Sequence[str],
-    before: Sequence[Scheme],
-    after: Sequence[Scheme],
-    *,
-    since: FeaturesSince | None,
-) -> None:
-    """Work out the readable table `features` once, with those columns alone that a plan of the schemes `names` reads.
-
-    `since` works out those of them that the stored night lacks.
-    """
-    named = {"customer_id", "spend_amount"}
-    for query in _statements(names, before, after):
-        named |= {column.name for column in query.find_all(exp.Column)}
-    read = features.only(named)
-    if since:
-        since.work_out(named)
-    engine.materialize(read, exp.select(*(exp.column(name, quoted=True) for name in read.column_names)).from_(features.name))
+def columns_read(names: Sequence[str], before: Sequence[Scheme], after: Sequence[Scheme]) -> set[str]:
+    """Return the columns that a plan of the schemes `names` reads of customers."""
+    return {"customer_id", "spend_amount", *columns_named(_statements(names, before, after))}
 
 
 def _statements(names: Sequence[str], before: Sequence[Scheme], after: Sequence[Scheme]) -> Iterator[exp.Query]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
-from pipeline.definitions.audiences import unknown_counts_statement
-from pipeline.definitions.schemes import Scheme, comparison_statement, scheme_taking_unknown_in
+from pipeline.definitions.audiences import rule_of, unknown_counts_statement
+from pipeline.definitions.schemes import Scheme, comparison_statement, may_be_unknown, scheme_taking_unknown_in
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import union_all
 
@@ -45,9 +45,12 @@ class UnknownMembers:
         )
 
 
-def find_unknown(engine: Engine, schemes: Sequence[Scheme]) -> tuple[UnknownMembers, ...]:
-    """Return of which audiences the rule is unknown of anybody; reads the registered table customer_features."""
-    audiences = [scheme for scheme in schemes if scheme.audience is not None]
+def find_unknown(engine: Engine, schemes: Sequence[Scheme], *, counted: Container[str] = ()) -> tuple[UnknownMembers, ...]:
+    """Return of which audiences the rule is unknown of anybody; reads the registered table customer_features.
+
+    `counted` are the declared features that count rows, of which nobody is without.
+    """
+    audiences = [scheme for scheme in schemes if scheme.audience is not None and may_be_unknown(rule_of(scheme), counted)]
     if not audiences:
         return ()
     by_name = {scheme.name: scheme for scheme in schemes}

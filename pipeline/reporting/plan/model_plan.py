@@ -45,7 +45,7 @@ from pipeline.reporting.plan.changes import DefinitionChanges
 from pipeline.reporting.plan.moves import planned_moves
 from pipeline.reporting.plan.plan import SegmentPlan, live_night, plan_identity
 from pipeline.reporting.plan.scheme_plan import SchemePlan, sample_movers, scheme_plan, segment_flow
-from pipeline.segmentation import NightFeatures, schemes_of_night
+from pipeline.segmentation import NightFeatures, columns_named, schemes_of_night
 
 LACKING = "an attribute is not known"
 
@@ -68,8 +68,7 @@ def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = 
         planned = {scheme.name: query, **{name: decisions_statement(by_name[name], by_name) for name in changed}}
         looked_at = sorted({other for name in changed for other in (name, *by_name[name].references)})
         # Only what a statement names: a Parquet file is read by column, and others are not touched.
-        named = {column.name for each in planned.values() for column in each.find_all(exp.Column)}
-        table = valid.table(CUSTOMER_FEATURES).only({"customer_id", "spend_amount", *named})
+        table = valid.table(CUSTOMER_FEATURES).only({"customer_id", "spend_amount", *columns_named(planned.values())})
         with NightFeatures([valid], lake, engine, live.day).registered([by_name[name] for name in looked_at], table):
             engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=live.day)])
             flows = planned_moves(engine, planned, _with_spend(union_all(planned.values())))

@@ -73,7 +73,7 @@ def moves_between(engine: Engine, live: LiveTables, names: Sequence[str], before
     parts += [_entering_statement(after[name], after) for name in new]
     if others:
         # Registered only here: a plan whose schemes are all known never opens the memberships.
-        register_memberships(live.lake, engine, live.day)
+        register_memberships(live.lake, engine, live.day, has_evidence=True)
         # A copy: `statement` hands out one parsed tree for all, and a union would hang it below another parent.
         parts.append(_beside_live(engine, others, _planned_memberships(others, after)).copy())
     return _count_moves(engine, union_all(parts))

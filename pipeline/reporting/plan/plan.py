@@ -10,9 +10,18 @@ from datetime import date
 from hashlib import sha256
 from typing import Any
 
+from sqlglot import exp
+
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on, definitions_digest
-from pipeline.definitions.schemes import Scheme, UnprovenSegment, load_cluster_schemes, unproven_segments, without_unknown
+from pipeline.definitions.schemes import (
+    Scheme,
+    UnprovenSegment,
+    load_cluster_schemes,
+    referenced_clusters,
+    unproven_segments,
+    without_unknown,
+)
 from pipeline.errors import DataError
 from pipeline.features import features_as_declared, with_stored_attributes
 from pipeline.lake.engines import Engine
@@ -20,11 +29,11 @@ from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import content_digest
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.publication.current import Publication, current_publication, read_published_manifest
 from pipeline.reporting.plan.changes import DefinitionChanges, changes_between, reworded_clusters
-from pipeline.reporting.plan.columns_read import materialize_columns_read
+from pipeline.reporting.plan.columns_read import columns_read
 from pipeline.reporting.plan.left_out import LeftOut, UnknownMembers, find_left_out, find_unknown
 from pipeline.reporting.plan.moves import LiveTables, moves_between
 from pipeline.reporting.plan.scheme_plan import SchemePlan, scheme_plan
@@ -71,20 +80,28 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
     features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
     now = with_stored_attributes(company, lake, live.day)
     table = with_stored_attributes(valid, lake, live.day).table(CUSTOMER_FEATURES)
-    with closing(open_engine(lake, memory_limit=memory_limit)) as engine, features_as_declared(now, lake, engine, live.day, table) as night:
+    engine = open_engine(lake, memory_limit=memory_limit, remembers_footers=True)
+    with closing(engine), features_as_declared(now, lake, engine, live.day, table) as night:
         before = with_clusters_of(lake, valid, live.day, schemes_and_audiences(valid, lake, live.day).schemes)
         planned = without_unknown(schemes_and_audiences(now, lake, live.day), night.unknown)
         stored = NightFeatures([now, valid], lake, engine, live.day, since=night.features)
-        with stored.defined([*before, *planned.schemes], night.table) as known:
-            after = with_clusters_now(lake, engine, now, live.day, planned.schemes)
-            changes = changes_between(before, after)
-            reworded = reworded_clusters(load_cluster_schemes(valid), load_cluster_schemes(now))
-            changes = replace(changes, worded_otherwise=(*changes.worded_otherwise, *reworded))
-            names = sorted({*changes.decided_otherwise, *changes.added, *changes.removed})
-            if night.since or known != night.table:
-                materialize_columns_read(engine, known, names, before, after, since=night.features)
+        after = _with_clusters_now(stored, now, planned.schemes, night.table)
+        changes = changes_between(before, after)
+        reworded = reworded_clusters(load_cluster_schemes(valid), load_cluster_schemes(now))
+        changes = replace(changes, worded_otherwise=(*changes.worded_otherwise, *reworded))
+        names = sorted({*changes.decided_otherwise, *changes.added, *changes.removed})
+        # Only what statements name: a Parquet file is read by column, and others are not touched.
+        read = columns_read(names, before, after)
+        if night.features:
+            night.features.work_out(read)
+        table = night.table.only(read)
+        with stored.defined([*before, *planned.schemes], table) as known:
+            if known != table:
+                # Joined once for all statements, each of which would join anew.
+                engine.materialize(known, exp.select(*(exp.column(name, quoted=True) for name in known.column_names)).from_(known.name))
             schemes = _scheme_plans(engine, LiveTables(lake, live.day, features, facts, night.since), names, changes, before, after)
-            left_out: tuple[LeftOut | UnknownMembers, ...] = (*find_left_out(engine, after), *find_unknown(engine, after))
+            counted = {feature.name for feature in now.features if feature.is_counted}
+            left_out: tuple[LeftOut | UnknownMembers, ...] = (*find_left_out(engine, after), *find_unknown(engine, after, counted=counted))
     return SegmentPlan(
         plan_id=plan_identity(live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)),
         day=live.day,
@@ -96,6 +113,13 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
         left_out=left_out,
         not_computed=planned.not_computed,
     )
+
+
+def _with_clusters_now(stored: NightFeatures, company: Company, schemes: Sequence[Scheme], features: Table) -> tuple[Scheme, ...]:
+    if not referenced_clusters(schemes):
+        return tuple(schemes)
+    with stored.defined((), features):
+        return with_clusters_now(stored.lake, stored.engine, company, stored.day, schemes)
 
 
 def plan_identity(*identity: str) -> str:

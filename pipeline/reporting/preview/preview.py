@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.definitions.audiences import MEMBER, UNNAMED, audience_of_rule, members_statement
@@ -25,9 +26,10 @@ from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import AUDIENCES, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, Column, Kind
 from pipeline.publication.current import current_publication
-from pipeline.segmentation import NightFeatures, computable_audiences, register_memberships, schemes_beside
+from pipeline.segmentation import NightFeatures, columns_named, computable_audiences, register_memberships, schemes_beside
 
 SAMPLE_SIZE = 20
+_SIZE = ["title", "customer_count"]
 _FLAG = Column("is_member", Kind.FLAG, "What the rule says of the customer.")
 _EVERYBODY = replace(CUSTOMER_FEATURES, name="everybody").only({"spend_amount"})
 _PREVIEWED = replace(
@@ -78,15 +80,14 @@ def preview_rule(company: Company, lake: Lake, rule: str, *, memory_limit: str =
     # Aggregates within the rule are features of their own, worked out from stored events.
     known = with_declared_features(live, Definition(Path(UNNAMED), f"rule = {json.dumps(rule)}"))
     read = audience_of_rule(known, rule)
-    with closing(open_engine(lake, memory_limit=memory_limit)) as engine, features_as_declared(known, lake, engine, day) as night:
+    engine = open_engine(lake, memory_limit=memory_limit, remembers_footers=True)
+    with closing(engine), features_as_declared(known, lake, engine, day) as night:
         audience = _computable(known, lake, day, read, night.unknown)
         by_name = schemes_beside(known, lake, day, [audience])
         query = members_statement(by_name[audience.name], by_name)
         stored = NightFeatures([known], lake, engine, day, since=night.features)
         # Only what the statement names: a Parquet file is read by column, and others are not touched.
-        names = {column.name for column in query.find_all(exp.Column)}
-        # What it names to leave out has to be there as well, such as a score that a scheme counts anew.
-        names |= {left_out.name for star in query.find_all(exp.Star) for left_out in star.args.get("except_") or ()}
+        names = columns_named([query])
         if night.features:
             night.features.work_out(names)
         with stored.defined(by_name.values(), night.table.only({"customer_id", "spend_amount", *names})):
@@ -128,16 +129,20 @@ def _computable(company: Company, lake: Lake, day: date, audience: Scheme, unkno
 def _overlaps(lake: Lake, engine: Engine, day: date) -> tuple[Overlap, ...]:
     register_memberships(lake, engine, day)
     rows = engine.run(statement("preview_overlap"), {}).read_all().to_pylist()
-    sizes = {
-        (row["scheme"], row["segment"]): (row["title"], row["customer_count"]) for row in lake.read(SEGMENT_PROFILES, day=day).to_pylist()
-    }
-    audiences = {
-        (row["audience"], MEMBER): (row["title"], row["customer_count"])
-        for row in (lake.read(AUDIENCES, day=day).to_pylist() if lake.has(AUDIENCES, day=day) else ())
-    }
+    sizes = _titles_and_sizes(lake.read_columns(SEGMENT_PROFILES, ["scheme", "segment", *_SIZE], day=day))
+    audiences = {}
+    if lake.has(AUDIENCES, day=day):
+        members = lake.read_columns(AUDIENCES, ["audience", *_SIZE], day=day)
+        audiences = {(audience, MEMBER): size for (audience,), size in _titles_and_sizes(members).items()}
     known = sizes | audiences
     keys = ((row, (row["scheme"], row["segment"])) for row in rows)
     return tuple(Overlap(*key, known[key][0], row["customer_count"], known[key][1], key in audiences) for row, key in keys if key in known)
+
+
+def _titles_and_sizes(rows: pa.Table) -> dict[tuple[str, ...], tuple[str, int]]:
+    """Return title and size by the other columns."""
+    keys = zip(*(column.to_pylist() for column in rows.drop_columns(_SIZE).columns), strict=True)
+    return dict(zip(keys, zip(*(rows[name].to_pylist() for name in _SIZE), strict=True), strict=True))
 
 
 def _share(part: Decimal | int, whole: Decimal | int) -> float | None:

@@ -172,3 +172,13 @@ def test_an_editor_is_told_where_a_rule_is_wrong(night: tuple[Path, Lake], rule:
 def test_an_aggregate_within_the_rule_is_worked_out_from_stored_events(night: tuple[Path, Lake]) -> None:
     found = preview(night, "COUNT(order_lines WHERE category = 'wine' LAST 90 DAYS) >= 1")
     assert found.customer_ids == ("bob",)
+
+
+def test_the_value_that_may_be_on_a_list_is_read_too(night: tuple[Path, Lake], tmp_path: Path) -> None:
+    shop = Path(shutil.copytree(night[0], tmp_path / "shop"))
+    (shop / "lists").mkdir()
+    (shop / "lists" / "drinks.csv").write_text("value\nwine\nbeer\n")
+    assert preview((shop, night[1]), "favourite_category IN LIST drinks").customer_ids == ("bob",)
+    (shop / "audiences" / "drinkers.toml").write_text(AUDIENCE.replace("order_count >= 2", "favourite_category IN LIST drinks"))
+    [plan] = plan_change(load_company(shop), night[1]).schemes
+    assert {flow.to_segment: flow.customer_count for flow in plan.flows} == {"member": 1, None: 3}
