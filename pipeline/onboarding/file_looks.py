@@ -33,6 +33,6 @@ def look_at_file(path: Path, *, given_encoding: str = "") -> list[FoundFormat]:
         with open_bytes(path) as file:
             return [text_format(file.read(), given_encoding=given_encoding)]
     if not kind:
-        todo = _REMEDIES.get(path.suffix.lower(), f"Give a file of one of these kinds: {', '.join(SUFFIXES)}.")
+        todo = _REMEDIES.get(path.suffix.lower(), "Give a CSV file, a workbook (.xlsx, .xls, .ods), JSON lines or Parquet.")
         raise ConfigError(f"{path.name} is no table that can be read", where=str(path), todo=todo)
     return [FoundFormat(TableFormat())]

@@ -82,7 +82,7 @@ def make_company(  # noqa: PLR0913
         raise ConfigError("there is no such folder", where=str(folder.absolute().parent), todo="Make it first.")
     files = require_files(given)
     with new_folder(folder.absolute()) as new:
-        with _naming_folder(new, folder):
+        with _naming_files(files, new, folder):
             tables = _recognised_tables(files, new / DATA, settings, memory_limit)
             draft = _understood(tables, settings, company_name(folder.name), ask, command)
             write_texts(new, company_texts(draft))
@@ -93,13 +93,15 @@ def make_company(  # noqa: PLR0913
 
 
 @contextmanager
-def _naming_folder(new: Path, folder: Path) -> Iterator[None]:
-    """Name `folder` in errors of the block, instead of the private folder that would become it."""
+def _naming_files(files: Sequence[Path], new: Path, folder: Path) -> Iterator[None]:
+    """Name in errors of the block the files that were given instead of their copies, and `folder` instead of what would become it."""
     try:
         yield
     except PipelineError as error:
+        if error.where.startswith(str(new / DATA)):
+            stem = Path(error.where).stem
+            error.where = next((str(file) for file in files if file.stem == stem), error.where)
         error.where = error.where.replace(str(new), str(folder))
-        error.todo = error.todo.replace(str(new), str(folder))
         raise
 
 
@@ -110,7 +112,7 @@ def _recognised_tables(files: Sequence[Path], data: Path, settings: Settings, me
     found = dict(zip(copies, (each for _, each in looked_at), strict=True))
     source = Source(kind="files", folder=data, formats={name: each.format for name, each in found.items()})
     with _open_source(source, memory_limit) as snapshot:
-        samples = {name: TableSample(name, _all_rows(snapshot, name), (copy,)) for name, copy in copies.items()}
+        samples = {name: _sample(snapshot, name, (copy,)) for name, copy in copies.items()}
     layouts, skipped = _layouts(samples, found, settings)
     for name in skipped:
         discard_copy(copies.pop(name))
@@ -120,7 +122,7 @@ def _recognised_tables(files: Sequence[Path], data: Path, settings: Settings, me
     formats = {name: source.formats[group[0]] for name, group in groups.items()}
     moved = move_files(copies, groups, data)
     with _open_source(replace(source, formats=formats), memory_limit) as snapshot:
-        tables = [TableSample(name, _all_rows(snapshot, name), tuple(moved[name])) for name in groups]
+        tables = [_sample(snapshot, name, moved[name]) for name in groups]
     return [RecognisedTable(each, layouts[groups[each.name][0]], formats[each.name], found[groups[each.name][0]]) for each in tables]
 
 
@@ -188,7 +190,12 @@ def _open_source(source: Source, memory_limit: str) -> Iterator[Snapshot]:
         yield snapshot
 
 
-def _all_rows(snapshot: Snapshot, table: str) -> pa.Table:
+def _sample(snapshot: Snapshot, table: str, files: Sequence[Path]) -> TableSample:
+    """Return all rows of a table as text; columns that have types, as those of Parquet do, are noted."""
     query = SourceQuery(table, Path(table), "duckdb", f"SELECT * FROM {quote_name(table)}", Window(BEGINNING, END))
-    schema = snapshot.schema(query)
-    return pa.Table.from_batches(list(snapshot.rows(query)), schema)
+    found = snapshot.schema(query)
+    typed = frozenset(field.name for field in found if not pa.types.is_string(field.type))
+    columns = [f"CAST({quote_name(name)} AS VARCHAR) AS {quote_name(name)}" if name in typed else quote_name(name) for name in found.names]
+    texts = replace(query, text=f"SELECT {', '.join(columns)} FROM {quote_name(table)}")
+    rows = pa.Table.from_batches(list(snapshot.rows(texts)), snapshot.schema(texts))
+    return TableSample(table, rows, tuple(files), typed)

@@ -36,11 +36,12 @@ class ColumnSample:
 
 @dataclass(frozen=True, slots=True)
 class TableSample:
-    """A table as the source's own reader gives it: all columns are text. `files` are those it was read from."""
+    """A table as the source's own reader gives it, as text. `files` are those it was read from, `typed` columns that are no text there."""
 
     name: str
     rows: pa.Table
     files: tuple[Path, ...] = ()
+    typed: frozenset[str] = frozenset()
     _columns: dict[str, ColumnSample] = field(default_factory=dict, compare=False)
 
     @property

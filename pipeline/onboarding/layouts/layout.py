@@ -19,6 +19,9 @@ from pipeline.onboarding.table_sample import ColumnSample, TableSample
 
 # How many digits amounts have behind the point, of ISO 4217; all others have two.
 _NO_DIGITS = frozenset(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"))
+_AMERICAN_ZONES = frozenset(
+    f"America/{city}" for city in ("New_York", "Chicago", "Denver", "Los_Angeles", "Phoenix", "Anchorage", "Detroit", "Boise")
+)
 _THREE_DIGITS = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
 
 
@@ -98,9 +101,11 @@ class TableReading:
         return self.sample.column(name)
 
     def quoted(self, name: str) -> str:
-        """Return the column as SQL, spelt as the file spells it; `NULL` where it has none."""
+        """Return the column as the SQL of a text, spelt as the file spells it; `NULL` where it has none."""
         spelled = self.sample.spelling(name)
-        return "NULL" if spelled is None else quoted_name(spelled)
+        if spelled is None:
+            return "NULL"
+        return f"CAST({quoted_name(spelled)} AS VARCHAR)" if spelled in self.sample.typed else quoted_name(spelled)
 
     def first_of(self, *names: str) -> str:
         """Return the first of the columns that the table has, as SQL, else `NULL`."""
@@ -133,7 +138,9 @@ class TableReading:
         if not found.is_ambiguous:
             return found
         text = f"{self.table}: every date of `{name}` reads with the day first as well as with the month first. Which is it?"
-        return found.ordered(self.choose(f"{self.table}.date_format", text, ORDERS) or ORDERS[0].value)
+        # In the United States alone the month comes first.
+        choices = ORDERS[::-1] if self.currency == "USD" or self.zone in _AMERICAN_ZONES else ORDERS
+        return found.ordered(self.choose(f"{self.table}.date_format", text, choices) or choices[0].value)
 
     def moment(self, name: str) -> str:
         """Return the SQL that reads the column as an instant."""

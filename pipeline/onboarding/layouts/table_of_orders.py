@@ -12,7 +12,7 @@ from pipeline.onboarding.attributes import attribute_columns
 from pipeline.onboarding.column_names import has_status, is_total
 from pipeline.onboarding.layouts.flat_orders import SHOP_RANK, FlatOrders, order_part
 from pipeline.onboarding.layouts.gaps import Gaps, find_gaps
-from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
+from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading, quoted_name
 from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import ColumnRole, Role, column_roles
 from pipeline.spelling import did_you_mean
@@ -92,7 +92,7 @@ def _ask_about_nobody(reading: TableReading, columns: OrderColumns, gaps: Gaps) 
 def _filled_table(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> str:
     """Return the common table expression in which cells that stand on one line of an order stand on all of them."""
     order = reading.text(columns.get(Role.ORDER_ID))
-    filled = ",\n".join(f"    max({reading.text(name)}) OVER (PARTITION BY {order}) AS {reading.quoted(name)}" for name in gaps.filled)
+    filled = ",\n".join(f"    max({reading.text(name)}) OVER (PARTITION BY {order}) AS {quoted_name(name)}" for name in gaps.filled)
     return (
         f"{reading.table}_filled AS (\n  -- These cells stand on one line of an order alone.\n"
         f"  SELECT * REPLACE (\n{filled}\n  )\n  FROM {reading.table}\n)"
