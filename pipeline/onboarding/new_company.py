@@ -121,8 +121,11 @@ def _recognised_tables(files: Sequence[Path], data: Path, settings: Settings, me
         groups[table_name(layouts[group[0]].table, groups)] = group
     formats = {name: source.formats[group[0]] for name, group in groups.items()}
     moved = move_files(copies, groups, data)
-    with _open_source(replace(source, formats=formats), memory_limit) as snapshot:
-        tables = [_sample(snapshot, name, moved[name]) for name in groups]
+    tables = [replace(samples[group[0]], name=name, files=tuple(moved[name])) for name, group in groups.items()]
+    if any(len(group) > 1 for group in groups.values()):
+        # Several files may make up a table that no one of them shows: dates that read both ways in one do not in another.
+        with _open_source(replace(source, formats=formats), memory_limit) as snapshot:
+            tables = [_sample(snapshot, name, moved[name]) for name in groups]
     return [RecognisedTable(each, layouts[groups[each.name][0]], formats[each.name], found[groups[each.name][0]]) for each in tables]
 
 
