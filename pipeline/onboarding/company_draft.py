@@ -9,6 +9,7 @@ from datetime import date
 from pipeline.definitions.source_formats import TableFormat
 from pipeline.onboarding.layouts.layout import AttributeDraft, EventDraft, TablePart
 
+ALL_LINES = "all_lines"
 LINE_COLUMNS = ("order_id", "line_number", "customer_id", "ordered_at", "quantity", "net_amount")
 TYPES = {"text": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "money": "DECIMAL(18, 4)", "date": "DATE", "flag": "BOOLEAN"}
 
@@ -65,8 +66,8 @@ class CompanyDraft:
     def lines_table(self) -> str:
         """Return common table expressions that end in `all_lines`: every line of every table, those left out included."""
         parts = [part for part in self.parts if part.lines]
-        optional = [name for name in _LINE_OPTIONS if any(name in part.line_columns for part in parts)]
-        return ",\n".join([*(part.lines for part in parts), _united("all_lines", [_lines_select(part, optional) for part in parts])])
+        optional = self._optional_columns()
+        return ",\n".join([*(part.lines for part in parts), _united(ALL_LINES, [_lines_select(part, optional) for part in parts])])
 
     def _order_lines_query(self) -> str:
         parts = [part for part in self.parts if part.lines]
@@ -77,7 +78,14 @@ class CompanyDraft:
             other = "-- amounts in other currencies do not add up with these"
             conditions.append(f"  AND COALESCE(currency, '{self.currency}') = '{self.currency}' {other}")
         header = _header("Order lines: what was sold, line by line, and what was given back.")
-        return "\n".join([f"{header}WITH", self.lines_table(), "SELECT *", "FROM all_lines", *conditions, ""])
+        columns = ",\n  ".join((*LINE_COLUMNS, *self._optional_columns()))
+        # One table needs no union.
+        tables, source = (parts[0].lines, f"{parts[0].table}_lines") if len(parts) == 1 else (self.lines_table(), ALL_LINES)
+        return "\n".join([f"{header}WITH", tables, f"SELECT\n  {columns}", f"FROM {source}", *conditions, ""])
+
+    def _optional_columns(self) -> list[str]:
+        """Return the columns of order lines that one of the tables gives, beyond those that all of them have."""
+        return [name for name in _LINE_OPTIONS if any(name in part.line_columns for part in self.parts if part.lines)]
 
     def _customers_query(self) -> str:
         parts = [part for part in self.parts if part.people]

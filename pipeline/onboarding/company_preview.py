@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 
 from pipeline.calendar import BEGINNING, END, ONE_DAY, Window, days_window
 from pipeline.definitions.company import Company
+from pipeline.definitions.company_checks import EARLIEST_DAY
 from pipeline.ingestion.sources import Snapshot, SourceQuery, authored_query
 from pipeline.ingestion.sources.columns import check_columns, conform_batch
 from pipeline.ingestion.validation import load_suite_definition, suite_parameters
@@ -23,6 +25,7 @@ from pipeline.ingestion.validation.raw_rows import checked_columns
 from pipeline.lake.tables import EVENT_DAY, Partition, Table
 
 EVERYTHING = Window(BEGINNING, END)
+MOST_STRAYS, LONGEST_GAP_DAYS = 0.05, 5 * 365
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,21 @@ def first_and_last_day(read: Mapping[str, QueryRows], today: date) -> tuple[date
     over = given.filter(pc.less(given, pa.scalar(today, pa.date32())))
     if not len(over):
         return today - ONE_DAY, None, len(given)
-    bounds = pc.min_max(over)
-    return bounds["min"].as_py(), bounds["max"].as_py(), len(given) - len(over)
+    return _first_day(over), pc.max(over).as_py(), len(given) - len(over)
+
+
+def _first_day(days: pa.Array) -> date:
+    """Return the first of the days, without a few that lie years before all others: a date of 1970 is a slip, and no beginning."""
+    counted = sorted((each["values"].as_py(), each["counts"].as_py()) for each in pc.value_counts(days))
+    first: date = counted[0][0]
+    seen = 0
+    for (day, count), (after, _) in pairwise(counted):
+        seen += count
+        if seen > MOST_STRAYS * len(days):
+            break
+        if (after - day).days > LONGEST_GAP_DAYS:
+            first = after
+    return max(first, EARLIEST_DAY)
 
 
 def broken_rules(company: Company, read: Mapping[str, QueryRows], night: date) -> list[BrokenRule]:

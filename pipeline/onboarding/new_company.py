@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pipeline.calendar import BEGINNING, END, ONE_DAY, Window, business_day
 from pipeline.definitions.company import load_company
 from pipeline.definitions.company_sections import Source
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.ingestion.sources import Snapshot, SourceQuery, quote_name
 from pipeline.ingestion.sources.files import open_files
 from pipeline.lake.limits import MEMORY_LIMIT
@@ -113,6 +113,11 @@ def _recognised_tables(files: Sequence[Path], data: Path, settings: Settings, me
     source = Source(kind="files", folder=data, formats={name: each.format for name, each in found.items()})
     with _open_source(source, memory_limit) as snapshot:
         samples = {name: _sample(snapshot, name, (copy,)) for name, copy in copies.items()}
+    for name, sample in samples.items():
+        if not sample.rows.num_rows:
+            raise DataError(
+                f"{copies[name].name} has columns, but no rows", where=str(copies[name]), todo="Export it again, with its rows."
+            )
     layouts, skipped = _layouts(samples, found, settings)
     for name in skipped:
         discard_copy(copies.pop(name))

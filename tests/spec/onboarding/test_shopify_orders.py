@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -133,7 +134,7 @@ def test_a_subtotal_from_before_the_discount_is_noticed_by_the_total(tmp_path: P
 HEAD = {"Name": "1", "Email": "a@b.c", "Financial Status": "paid", "Created at": "2024-01-05 10:00:00+01:00", "Refunded Amount": "0"}
 
 
-def columns_of(rows: list[dict[str, str]]) -> dict[str, list[str | None]]:
+def columns_of(rows: Sequence[Mapping[str, str | None]]) -> dict[str, list[str | None]]:
     names = (
         "Name",
         "Email",
@@ -161,6 +162,16 @@ def test_amounts_of_a_currency_without_cents_are_shared_out_in_whole_units() -> 
         for name in "ABC"
     ]
     assert [line["net_amount"] for line in query_lines(columns_of(rows), currency="JPY")] == [333, 333, 334]
+
+
+def test_an_order_without_a_subtotal_is_worth_its_lines_less_its_discount() -> None:
+    head = {**HEAD, "Subtotal": None, "Discount Amount": "1.00"}
+    rows = [
+        {**(head if name == "A" else {"Name": "1"}), "Lineitem quantity": "1", "Lineitem name": name, "Lineitem price": "2.00"}
+        for name in "AB"
+    ]
+    columns = columns_of(rows) | {"Discount Amount": [row.get("Discount Amount") for row in rows]}
+    assert [line["net_amount"] for line in query_lines(columns)] == [Decimal("1.50"), Decimal("1.50")]
 
 
 def test_what_the_shop_does_not_export_is_left_unknown() -> None:

@@ -173,6 +173,24 @@ def test_a_damaged_cell_is_named_by_file_and_line_and_nothing_is_left(tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
 
 
+def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no rows"):
+        init(tmp_path / "shop", {"list.csv": "order,date,customer,amount\n"}, ANSWERS)
+
+
+def test_a_date_of_1970_is_no_beginning_but_a_row_that_is_set_aside(tmp_path: Path) -> None:
+    days = [f"{number},2024-03-{number % 28 + 1:02},a,1.00\n" for number in range(40)]
+    made = init(tmp_path / "shop", {"list.csv": "order,date,customer,amount\n41,1970-01-01,b,5.00\n" + "".join(days)}, ANSWERS)
+    assert str(made.draft.first_day) == "2024-03-01"
+    assert [(each.rule, each.row_count) for each in made.broken] == [("ordered_at_is_not_before_first_day", 1)]
+
+
+def test_days_that_are_not_over_are_left_to_later_nights(tmp_path: Path) -> None:
+    text = "order,date,customer,amount\n1,2026-01-13,a,1.00\n2,2026-01-15,a,2.00\n"
+    made = init(tmp_path / "shop", {"list.csv": text}, ANSWERS)
+    assert (str(made.draft.last_day), made.later_rows) == ("2026-01-13", 1)
+
+
 def test_a_folder_that_is_there_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     with pytest.raises(ConfigError, match="is there already"):
