@@ -33,14 +33,15 @@ class Attribute:
     level: str
 
 
-SourceKind = Literal["files", "sqlite", "duckdb", "postgresql"]
+SourceKind = Literal["files", "sqlite", "duckdb", "postgresql", "mysql"]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where customers and order lines come from: a `folder` of files, the `file` of a database, or a database behind a `connection`.
 
-    A connection is a name, and never holds a password.
+    A connection is a name, and never holds a password. `zone` is the time zone of times that the database keeps without one; empty where
+    nobody said so.
 
     `appended` names the sources that give only what is new or changed; all others give everything, every night.
     """
@@ -51,12 +52,13 @@ class Source:
     connection: str = ""
     column_types: Mapping[str, Mapping[str, str]] | None = None
     formats: Mapping[str, TableFormat] = field(default_factory=dict)
+    zone: str = ""
     appended: frozenset[str] = frozenset()
 
     @property
     def dialect(self) -> str:
         """The SQL dialect in which the company writes its queries."""
-        return "postgres" if self.kind == "postgresql" else "duckdb"
+        return {"postgresql": "postgres", "mysql": "mysql"}.get(self.kind, "duckdb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,8 @@ def read_source(section: Fields, folder: Path, queries: Iterable[str]) -> Source
     appended = frozenset(name for name in queries if section.choice(name, _GIVES, default="snapshot") == "append")
     if kind == "postgresql":
         return Source(kind="postgresql", connection=section.take("connection", str), appended=appended)
+    if kind == "mysql":
+        return Source(kind=kind, connection=section.take("connection", str), zone=_read_source_zone(section), appended=appended)
     if kind == "duckdb":
         return Source(kind=kind, file=(folder / section.take("path", str)).resolve(), appended=appended)
     types = {table: columns.take_texts() for table, columns in section.section("column_types").sections()}
@@ -142,6 +146,10 @@ def read_source(section: Fields, folder: Path, queries: Iterable[str]) -> Source
     formats = read_formats(section.section("formats"))
     data = (root / section.take("path", str, default="data")).resolve()
     return Source(kind="files", folder=data, column_types=types, formats=formats, appended=appended)
+
+
+def _read_source_zone(section: Fields) -> str:
+    return read_time_zone(section).key if section.has("time_zone") else ""
 
 
 def _package_folder(section: Fields) -> Path | None:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 from pipeline.errors import ConfigError
 
 POSTGRESQL = ("postgres", "postgresql")
+MYSQL = ("mysql", "mariadb")
 HTTP = ("http", "https")
 _SAFE_IN_PATH = "/:@!$&'()*+,;=~"
 _HOST_AND_PORT = re.compile(r"(?P<host>\[.*\]|[^:]*)(:(?P<port>[0-9]*))?")
@@ -55,18 +56,18 @@ def _airflow_connection_uri(value: str, variable: str) -> str:
     try:
         if value.lstrip().startswith("{"):
             fields = json.loads(value)
-            return http_uri(fields, where=where) if fields.get("conn_type") in HTTP else _postgresql_uri(fields)
+            return http_uri(fields, where=where) if fields.get("conn_type") in HTTP else _database_uri(fields)
         parts = urlsplit(value)
         if parts.scheme in HTTP:
             return http_uri(_http_fields(value), where=where)
     except (ValueError, AttributeError):
         raise ConfigError("the connection is neither a URI nor JSON", where=where) from None
-    if parts.scheme not in POSTGRESQL:
-        todo = "Name a PostgreSQL database, or a sink over HTTP."
+    if parts.scheme not in (*POSTGRESQL, *MYSQL):
+        todo = "Name a PostgreSQL or MySQL database, or a sink over HTTP."
         raise ConfigError(f"the connection is of kind `{parts.scheme}`", where=where, todo=todo)
-    # Airflow's own settings of a connection are none that PostgreSQL knows.
+    # Airflow's own settings of a connection are none that a database knows.
     kept = [(key, text) for key, text in parse_qsl(parts.query) if key != "__extra__"]
-    return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(kept, quote_via=quote)))
+    return urlunsplit(parts._replace(scheme=_scheme(parts.scheme), query=urlencode(kept, quote_via=quote)))
 
 
 def http_uri(fields: Mapping[str, Any], *, where: str) -> str:
@@ -127,7 +128,11 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if _IPV6.fullmatch(host) else host
 
 
-def _postgresql_uri(fields: dict[str, Any]) -> str:
+def _scheme(kind: str) -> str:
+    return "mysql" if kind in MYSQL else "postgresql"
+
+
+def _database_uri(fields: dict[str, Any]) -> str:
     extra = fields.get("extra") or {}
     extra = json.loads(extra) if isinstance(extra, str) else extra
     password = f":{quote(fields['password'], safe='')}" if fields.get("password") else ""
@@ -135,4 +140,5 @@ def _postgresql_uri(fields: dict[str, Any]) -> str:
     port = f":{fields['port']}" if fields.get("port") else ""
     options = {key: value for key, value in extra.items() if isinstance(value, str | int) and key != "__extra__"}
     path = f"/{quote(fields.get('schema') or '', safe='')}"
-    return urlunsplit(("postgresql", f"{user}{fields.get('host') or ''}{port}", path, urlencode(options, quote_via=quote), ""))
+    scheme = _scheme(fields.get("conn_type") or "")
+    return urlunsplit((scheme, f"{user}{fields.get('host') or ''}{port}", path, urlencode(options, quote_via=quote), ""))

@@ -171,6 +171,10 @@ def open_source(extraction: Extraction, staging: Path) -> AbstractContextManager
         from pipeline.ingestion.sources.duckdb_file import open_duckdb_file
 
         return open_duckdb_file(source, staging, memory_limit=extraction.memory_limit)
+    if source.kind == "mysql":
+        from pipeline.ingestion.sources.mysql import open_mysql
+
+        return open_mysql(source, extraction.connections(source.connection), staging, memory_limit=extraction.memory_limit)
     from pipeline.ingestion.sources.postgresql import open_postgresql
 
     return open_postgresql(source.connection, extraction.connections(source.connection))

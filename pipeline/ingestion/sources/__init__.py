@@ -27,13 +27,17 @@ PARAMETERS = ("day_start", "day_end")
 
 @dataclass(frozen=True, slots=True)
 class SourceQuery:
-    """One query of the company in the dialect of its source; `$day_start` and `$day_end` stand for the bounds of `window`."""
+    """One query of the company in the dialect of its source; `$day_start` and `$day_end` stand for the bounds of `window`.
+
+    Of a query that is made around another one, `authored` is the text within, alone on its lines between brackets.
+    """
 
     name: str
     file: Path
     dialect: str
     text: str
     window: Window
+    authored: str = ""
 
     @property
     def parameters(self) -> dict[str, datetime]:
@@ -49,7 +53,7 @@ class SourceQuery:
         names = ", ".join(quote_name(column) for column in columns) or "*"
         # No parsing and rebuilding: the source's dialect may know more than we do.
         lines = ["SELECT", names, "FROM (", self.text, ") AS source", f"WHERE {condition}" if condition else ""]
-        return replace(self, text="\n".join(lines))
+        return replace(self, text="\n".join(lines), authored=self.authored or self.text)
 
 
 class Snapshot(Protocol):
@@ -90,11 +94,15 @@ def authored_query(name: str, file: Path, dialect: str, window: Window) -> Sourc
 
 def parameter_places(text: str, dialect: str) -> list[tuple[int, int, str]]:
     """Return start, end and name of each `$name` in `text` that is neither in a string nor in a comment."""
-    return [
+    tokens = _sql_tokens(text, dialect)
+    # To some dialects the sign is a letter of the name.
+    named = [(each.start, each.end + 1, each.text[1:]) for each in tokens if each.token_type is TokenType.VAR and each.text[:1] == "$"]
+    marked = [
         (mark.start, name.end + 1, name.text)
-        for mark, name in pairwise(_sql_tokens(text, dialect))
+        for mark, name in pairwise(tokens)
         if mark.token_type is TokenType.PARAMETER and mark.text == "$" and name.start == mark.end + 1
     ]
+    return sorted([*named, *marked])
 
 
 def sql_words(text: str, dialect: str) -> set[str]:

@@ -90,16 +90,20 @@ _ACCEPTED: dict[Kind, Callable[[pa.DataType], bool]] = {
 }
 
 
+# Here a comparison gives 1 or 0.
+_WITHOUT_FLAGS = ("mysql",)
+_MYSQL_TYPES = {Kind.TEXT: "CHAR", Kind.INTEGER: "SIGNED", Kind.NUMBER: "DOUBLE", Kind.FLAG: "SIGNED"}
 # The narrowest first: whole numbers fit four of them.
 _KINDS_TO_DECLARE = (Kind.FLAG, Kind.INTEGER, Kind.MONEY, Kind.NUMBER, Kind.DATE, Kind.INSTANT, Kind.TEXT)
 
 
 def _column_fault(table: Table, column: Column, found: pa.Field, query: SourceQuery, zone: ZoneInfo) -> ColumnFault | None:
-    if types.is_null(found.type) or _ACCEPTED[column.kind](found.type):
+    is_flag = column.kind is Kind.FLAG and query.dialect in _WITHOUT_FLAGS and types.is_integer(found.type)
+    if types.is_null(found.type) or is_flag or _ACCEPTED[column.kind](found.type):
         return None
     name = f"{query.name}.{column.name}"
     words = f"{name} is {_type_words(found.type)}, declared {column.kind.words}"
-    write = f"write {_cast_to_write(column, found.type, query, zone)}"
+    write = _remedy(column, found.type, query, zone)
     section = _declaring_section(table, column, query)
     if not section:
         return ColumnFault(column.name, words, write)
@@ -116,6 +120,18 @@ def _declaring_section(table: Table, column: Column, query: SourceQuery) -> str:
     return "" if column.name in {CUSTOMER_ID.name, table.instant} else f"events.{query.name}.columns.{column.name}"
 
 
+def _remedy(column: Column, found: pa.DataType, query: SourceQuery, zone: ZoneInfo) -> str:
+    """Return what makes the column of its kind: what to write, or that times of this database have a zone."""
+    if column.kind is Kind.INSTANT and query.dialect == "mysql":
+        declare = f'declare `time_zone = "{zone.key}"` under [source] of company.toml, if that is the zone of its times'
+        return declare if types.is_timestamp(found) else f"write {_cast_of_dialect(column, 'DATETIME(6)', query)}, and {declare}"
+    return f"write {_cast_to_write(column, found, query, zone)}"
+
+
+def _cast_of_dialect(column: Column, sql: str, query: SourceQuery) -> str:
+    return f"`CAST({expression_text(query.text, query.dialect, column.name)} AS {sql}) AS {column.name}`"
+
+
 def _cast_to_write(column: Column, found: pa.DataType, query: SourceQuery, zone: ZoneInfo) -> str:
     """Return what to write in the place of the column in the query, in the words that stand there now."""
     given = expression_text(query.text, query.dialect, column.name)
@@ -123,7 +139,7 @@ def _cast_to_write(column: Column, found: pa.DataType, query: SourceQuery, zone:
         moment = given if types.is_timestamp(found) else f"CAST({given} AS TIMESTAMP)"
         return f"`{moment} AT TIME ZONE '{zone.key}' AS {column.name}`"
     sql = "DOUBLE PRECISION" if column.kind is Kind.NUMBER else column.kind.sql
-    return f"`CAST({given} AS {sql}) AS {column.name}`"
+    return _cast_of_dialect(column, _MYSQL_TYPES.get(column.kind, sql) if query.dialect == "mysql" else sql, query)
 
 
 def _type_words(kind: pa.DataType) -> str:

@@ -68,10 +68,15 @@ class TotalsQuery:
         if is_one_pass:
             conditions = [(Window(BEGINNING, END), " OR ".join(condition for _, condition in conditions))]
         name = f"{self.query.name} of days that are not read"
-        return [replace(self.query, name=name, window=window, text=self._text(condition, hashed)) for window, condition in conditions]
+        authored = self.query.authored or self.query.text
+        return [
+            replace(self.query, name=name, window=window, text=self._text(condition, hashed), authored=authored)
+            for window, condition in conditions
+        ]
 
     def _text(self, condition: str, hashed: str) -> str:
-        dialect, customer = _DIALECTS[self.query.dialect], ['"customer_id"'] if self.by_customer else []
+        # What is made around a query of any other dialect, DuckDB works out.
+        dialect, customer = _DIALECTS.get(self.query.dialect, _DIALECTS["duckdb"]), ['"customer_id"'] if self.by_customer else []
         given = [column for column in self.table.columns if column.name in self.given]
         values = [f"{dialect.texts[column.kind](quote_name(column.name))} AS {quote_name(f'{column.name} text')}" for column in given]
         texts = [_length_and_text(quote_name(f"{column.name} text")) if column in given else "'-'" for column in self.table.columns]

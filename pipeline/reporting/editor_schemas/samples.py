@@ -38,6 +38,17 @@ kind = "mail"
 on = ["published"]
 to = ["ada@shop.example"]
 """,
+    """
+name = "Shop"
+time_zone = "Europe/Berlin"
+currency = "EUR"
+first_day = 2024-01-01
+
+[source]
+kind = "mysql"
+connection = "shop"
+time_zone = "Europe/Berlin"
+""",
 )
 EVENTS = (
     """

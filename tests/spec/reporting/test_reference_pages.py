@@ -32,6 +32,7 @@ SOURCES = {
     "files": (
         '[source]\npackage = "pyarrow"\n[source.column_types.orders]\npaid = "DECIMAL(18,4)"\n[source.formats.orders]\nfill_merged = []\n'
     ),
+    "mysql": '[source]\nkind = "mysql"\nconnection = "shop"\n',
     "postgresql": '[source]\nkind = "postgresql"\nconnection = "shop"\n[publish]\nkind = "postgresql"\nconnection = "crm"\n',
 }
 SECTIONS = {"source", "publish", "crm", "predictions", "gates", "attributes", "events", "notify", "surveys", "report"}
