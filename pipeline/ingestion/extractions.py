@@ -39,13 +39,17 @@ def is_being_reread(lake: Lake, day: date) -> bool:
 
 
 def queries_digest(company: Company) -> str:
-    """Return a digest of the company's queries and declared columns: what decides, besides the source, what a night reads."""
+    """Return a digest of the company's queries, declared columns and formats: what decides, besides the source, what a night reads."""
     files = [company.source_file(name) for name in company.source_tables]
     # A file that is no UTF-8 is reported where its query is read, not here.
     texts = [file.read_text("utf-8", "replace") for file in files if file.is_file()]
     tables = (company.table(RAW_CUSTOMERS), *(event.raw_table for event in company.declared_events))
     columns = [f"{column.name} {column.kind.name}" for table in tables for column in table.columns]
-    return sha256("\n".join([*texts, *columns, *sorted(company.source.appended)]).encode()).hexdigest()[:16]
+    source = company.source
+    types = [f"{table}.{name} {kind}" for table, kinds in (source.column_types or {}).items() for name, kind in kinds.items()]
+    written = [f"{table} {declared}" for table, declared in source.formats.items()]
+    facts = [*texts, *columns, *sorted(source.appended), *sorted(types), *sorted(written), *filter(None, [source.zone])]
+    return sha256("\n".join(facts).encode()).hexdigest()[:16]
 
 
 def extraction_rows(lake: Lake, day: date) -> list[dict[str, Any]]:

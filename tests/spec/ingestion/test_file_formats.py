@@ -236,6 +236,12 @@ def test_other_numbers_are_read_with_their_marks_too(shop: Company, lake: Lake, 
     assert amounts(company, lake) == {"A1": [Decimal(str(number))]}
 
 
+def test_a_night_is_read_again_where_its_files_are_declared_otherwise(shop: Company, lake: Lake) -> None:
+    write(shop, f'{HEADER}\nA1,"1.250",x\n')
+    assert amounts(shop, lake) == {"A1": [Decimal("1.25")]}
+    assert amounts(declared(shop, decimal=",", thousands="."), lake) == {"A1": [Decimal(1250)]}
+
+
 # Exports that overlap
 
 
