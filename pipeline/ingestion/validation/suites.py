@@ -76,7 +76,7 @@ def load_suite_definition(company: Company, table: Table) -> SuiteDefinition:
         return _event_suite(company, event, table, found)
     if found is None:
         raise ConfigError(f"no expectations for {table.name}", where="expectations", todo=f"Write expectations/{table.name}.json.")
-    content = _parse_suite(found.text, found.file)
+    content = parse_suite(found.text, found.file)
     entries = content["expectations"]
     # Kept in the manifests of what was checked by it: which rules a stored row has met can be told after they were edited.
     digest = sha256(found.text.encode()).hexdigest()[:16]
@@ -85,7 +85,7 @@ def load_suite_definition(company: Company, table: Table) -> SuiteDefinition:
 
 def _event_suite(company: Company, event: EventType, table: Table, own: Definition | None) -> SuiteDefinition:
     """Return the rules that follow from the declaration of `event`, and those of the company's `own` file, where it has one."""
-    content = _parse_suite(own.text, own.file) if own else {"expectations": []}
+    content = parse_suite(own.text, own.file) if own else {"expectations": []}
     file = own.file if own else company.folder / COMPANY_FILE
     tuple(_read_rules(content["expectations"], file))  # of its own rules none may lack what every rule has
     entries = event_expectations(event, content["expectations"])
@@ -111,7 +111,8 @@ def suite_parameters(company: Company, night: date) -> dict[str, Any]:
     }
 
 
-def _parse_suite(text: str, file: Path) -> dict[str, Any]:
+def parse_suite(text: str, file: Path) -> dict[str, Any]:
+    """Return the content of a suite; raises ConfigError where it is no JSON, or has no list of expectations."""
     try:
         content = json.loads(text)
     except ValueError as error:

@@ -11,6 +11,7 @@ from pipeline.definitions.company_checks import require_prediction_features, req
 from pipeline.definitions.connections import connection_uri
 from pipeline.lake.spared_imports import spare_pandas
 from pipeline.operations.check.activation import check_campaigns, check_sinks
+from pipeline.operations.check.lone_files import check_lone_files
 from pipeline.operations.check.problems import Problem, ProblemList
 from pipeline.operations.check.queries import check_against_source, check_queries, unread_tables
 from pipeline.operations.check.schemes import CheckedSchemes, check_schemes, unused_lists
@@ -49,6 +50,7 @@ def check_company(folder: Path, *, connections: Callable[[str], str] = connectio
     found = ProblemList(folder)
     settings = check_settings(folder, found)
     if settings is None:
+        check_lone_files(folder, found)
         return CompanyCheck(str(folder), tuple(found.problems))
     schemes = check_schemes(settings.company, settings.unsound, found)
     checked = [COMPANY_FILE]

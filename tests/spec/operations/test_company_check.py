@@ -121,6 +121,14 @@ def test_no_company_toml_is_too_broken_to_be_told_of(tmp_path: Path, content: st
     assert {problem.exit_code for problem in found.problems} == {3}
 
 
+def test_where_the_settings_cannot_be_read_other_files_are_still_read_each_by_itself(tmp_path: Path) -> None:
+    folder = write_faulty_company(tmp_path / "faulty")
+    (folder / "company.toml").write_text("name = ", "utf-8")
+    named = {each.file.removeprefix(f"{folder}/") for each in check_company(folder).problems}
+    by_themselves = {"segments/broken.toml", "lists/two_columns.csv", "sinks/crm.toml", "expectations/customer_features.json"}
+    assert named == {"company.toml", "expectations/order_lines.json", *by_themselves}
+
+
 def test_a_folder_without_company_toml_is_one_problem(tmp_path: Path) -> None:
     [problem] = check_company(tmp_path).problems
     assert (problem.file, problem.line, problem.exit_code) == (str(tmp_path), 0, 3)
