@@ -157,8 +157,11 @@ def _known_rows(
         yield KnownRows.compared(staged.name, known, found, extraction.day)
 
 
-def open_source(extraction: Extraction, staging: Path) -> AbstractContextManager[Snapshot]:
-    """Open a snapshot of the company's source; `staging` is a private folder for what the source spills."""
+def open_source(extraction: Extraction, staging: Path, *, with_rows: bool = True) -> AbstractContextManager[Snapshot]:
+    """Open a snapshot of the company's source; `staging` is a private folder for what the source spills.
+
+    One without rows is for those who ask for columns and types alone: what would be copied for its rows is not.
+    """
     source = extraction.company.source
     if source.kind == "files":
         return open_files(source, staging, memory_limit=extraction.memory_limit)
@@ -166,7 +169,7 @@ def open_source(extraction: Extraction, staging: Path) -> AbstractContextManager
     if source.kind == "sqlite":
         from pipeline.ingestion.sources.sqlite import open_sqlite
 
-        return open_sqlite(source, staging, memory_limit=extraction.memory_limit)
+        return open_sqlite(source, staging, memory_limit=extraction.memory_limit, with_rows=with_rows)
     if source.kind == "duckdb":
         from pipeline.ingestion.sources.duckdb_file import open_duckdb_file
 

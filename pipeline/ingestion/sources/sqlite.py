@@ -32,8 +32,8 @@ _TABLES = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND na
 
 
 @contextmanager
-def open_sqlite(source: Source, staging: Path, *, memory_limit: str) -> Iterator[FilesSnapshot]:
-    """Open the tables and views of the source's file as one snapshot; copies of what queries name go below `staging`.
+def open_sqlite(source: Source, staging: Path, *, memory_limit: str, with_rows: bool = True) -> Iterator[FilesSnapshot]:
+    """Open the tables and views of the source's file as one snapshot; copies of what queries name go below `staging`, perhaps without rows.
 
     Raises ConfigError where there is no such file, DataError where it is no database, TransientError where it is locked.
     """
@@ -46,7 +46,7 @@ def open_sqlite(source: Source, staging: Path, *, memory_limit: str) -> Iterator
         require_known_tables(source, tables)
 
         def rows_of(files: SourceTable, declared: TableFormat, _types: Mapping[str, str]) -> StagedRows:
-            return StagedRows(files, declared, staging, "row", partial(_read_table, database, files.name))
+            return StagedRows(files, declared, staging, "row", partial(_read_table, database, files.name, with_rows=with_rows))
 
         with closing(open_confined_duckdb([staging], staging, memory_limit)) as connection:
             yield FilesSnapshot(connection, source, tables, rows_of)
@@ -60,8 +60,9 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _read_table(database: sqlite3.Connection, name: str, path: Path) -> Iterator[pa.RecordBatch]:
-    with _translating_errors(path, name), closing(database.execute(f"SELECT * FROM {quote_name(name)}")) as rows:  # noqa: S608 - its own name
+def _read_table(database: sqlite3.Connection, name: str, path: Path, *, with_rows: bool) -> Iterator[pa.RecordBatch]:
+    query = f"SELECT * FROM {quote_name(name)}{'' if with_rows else ' LIMIT 0'}"  # noqa: S608 - its own name
+    with _translating_errors(path, name), closing(database.execute(query)) as rows:
         columns = [each[0] for each in rows.description]
         if twice := repeated_names(columns):
             what = f"{path.name}, table {name}: columns whose names differ by case at most: {', '.join(twice)}"

@@ -43,7 +43,7 @@ def check_against_source(company: Company, queries: list[SourceQuery], connectio
     with found.collecting(), ExitStack() as resources:
         scratch = resources.enter_context(temporary_folder())
         extraction = Extraction(company, Lake(scratch), _any_day(company), None, connections, MEMORY_LIMIT)
-        snapshot = resources.enter_context(open_source(extraction, scratch))
+        snapshot = resources.enter_context(open_source(extraction, scratch, with_rows=False))
         for query in queries:
             with found.collecting():
                 _check_columns(company, query, snapshot.schema(query), found)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,25 @@ def test_the_source_is_left_alone_where_that_is_asked_for(tmp_path: Path) -> Non
     assert [problem.exit_code for problem in check_company(shop).problems] == [3]
     found = check_company(shop, with_source=False)
     assert (found.problems, found.checked[:2]) == ((), ("company.toml", "2 queries, not against the source"))
+
+
+def test_a_database_in_a_file_is_asked_for_its_columns_and_not_read(tmp_path: Path) -> None:
+    shop = write_shop(tmp_path / "shop", ORDERS, customers=["1"])
+    with closing(sqlite3.connect(shop / "shop.db")) as database:
+        database.execute("CREATE TABLE customers (id TEXT)")
+        # Whoever reads a row of it waits for longer than a test may take.
+        database.execute(
+            "CREATE VIEW orders AS WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS order_id, 'x' AS paid FROM n"
+        )
+    settings = (shop / "company.toml").read_text("utf-8").partition("[source]")[0]
+    (shop / "company.toml").write_text(f'{settings}[source]\nkind = "sqlite"\npath = "shop.db"\n', "utf-8")
+    (shop / "sources" / "customers.sql").write_text("SELECT id AS customer_id FROM customers", "utf-8")
+    (shop / "sources" / "order_lines.sql").write_text("SELECT order_id, paid AS net_amount FROM orders", "utf-8")
+    whats = [problem.what for problem in check_company(shop).problems]
+    assert whats == [
+        "order_lines lacks line_number, customer_id, ordered_at, quantity",
+        "order_lines.net_amount is text, declared exact decimal",
+    ]
 
 
 def test_a_file_that_cannot_be_read_is_the_data_s_fault(tmp_path: Path) -> None:
