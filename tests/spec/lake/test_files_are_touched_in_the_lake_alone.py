@@ -24,7 +24,9 @@ ELSEWHERE = {
     ("activation/forgetting.py", "unlink"),
     ("definitions/command_options.py", "root"),  # how people name a lake in a command
     ("features/cache.py", "unlink"),  # what a private folder holds of a damaged cache
-    *((f"ingestion/sources/{name}.py", "mkdir") for name in ("csv_files", "private_duckdb", "staged_rows")),  # what was unpacked or is spilled, in a private folder
+    *(
+        (f"ingestion/sources/{name}.py", "mkdir") for name in ("csv_files", "private_duckdb", "staged_rows")
+    ),  # what was unpacked or is spilled, in a private folder
     ("ingestion/sources/csv_files.py", "open"),
     ("ingestion/sources/table_files.py", "iterdir"),  # the company's data
     ("ingestion/sources/table_files.py", "rglob"),
