@@ -56,7 +56,10 @@ def _ask(question: Question) -> str:
     for place, choice in enumerate(question.choices, 1):
         write_text(f"  {place}  {choice.value}  {choice.meaning}\n")
     while True:
-        answer = str(typer.prompt("Your answer", default=printable_line(question.likeliest))).strip()
+        # Nothing is taken for an answer that somebody did not see: an example is no default.
+        default = None if question.is_open else printable_line(question.likeliest)
+        words = f"Your answer, such as {question.example}" if question.is_open else "Your answer"
+        answer = str(typer.prompt(words, default=default)).strip()
         if answer.isdigit() and 0 < int(answer) <= len(question.choices):
             answer = question.choices[int(answer) - 1].value
         if not question.choices or answer in [choice.value for choice in question.choices]:

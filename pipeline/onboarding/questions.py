@@ -22,12 +22,16 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What must be answered before a folder can be written; the first choice is the likeliest. Without choices any text may do."""
+    """What must be answered before a folder can be written; the first choice is the likeliest. Without choices any text may do.
+
+    `example` is then a likely one, or, where `is_open`, nothing but an example.
+    """
 
     key: str
     text: str
     choices: tuple[Choice, ...] = ()
     example: str = ""
+    is_open: bool = False
 
     @property
     def likeliest(self) -> str:
@@ -89,7 +93,9 @@ def open_questions_error(questions: Sequence[Question], command: str) -> ConfigE
         if not question.choices:
             lines.append(f"    --set {question.key}=...  such as {question.example}")
     settings = " ".join(f"--set {question.key}={question.likeliest}" for question in questions)
-    todo = f"Add your answers to the command. With the likeliest ones:\n  {command} {settings}"
+    examples = " and ".join(question.example for question in questions if question.is_open)
+    yours = f" (write yours for {examples})" if examples else ""
+    todo = f"Add your answers to the command. With the likeliest ones{yours}:\n  {command} {settings}"
     return ConfigError("\n".join(lines), where="segments init", todo=todo)
 
 

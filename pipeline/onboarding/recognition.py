@@ -128,9 +128,8 @@ def _time_zone(tables: Sequence[RecognisedTable], settings: Settings, questions:
     zones = fitting_zones(seen)
     shown = ", ".join(sorted({f"{minutes // 60:+03d}:{minutes % 60:02d}" for _, minutes in seen}))
     fits = f" The times have offsets ({shown}), which fit {', '.join(zones)} and others." if zones else ""
-    questions.append(
-        Question("time_zone", f"In which time zone do your days begin and end?{fits}", (), zones[0] if zones else "Europe/Berlin")
-    )
+    text = f"In which time zone do your days begin and end?{fits}"
+    questions.append(Question("time_zone", text, (), zones[0] if zones else "Europe/Berlin", is_open=not zones))
     return ""
 
 
@@ -157,7 +156,7 @@ def _currency(tables: Sequence[RecognisedTable], settings: Settings, questions: 
     is_dollar = signs == {"$"}
     choices = _DOLLARS if is_dollar else ()
     text = "Amounts are written with $. Which dollar is it?" if is_dollar else "In which currency are the amounts? The files do not say."
-    questions.append(Question("currency", text, choices, "EUR"))
+    questions.append(Question("currency", text, choices, "EUR", is_open=not choices))
     return ""
 
 

@@ -30,6 +30,7 @@ def test_without_a_terminal_all_questions_are_one_error_with_a_command_that_answ
     ended = invoke(tmp_path / "shop", "--from", orders)
     assert isinstance(ended.exception, ConfigError)
     assert ended.exception.exit_code == 3
+    assert "write yours for Europe/Berlin and EUR" in str(ended.exception), "nothing in the file says so"
     command = shlex.split(str(ended.exception).splitlines()[-1])
     assert command[1:4] == ["init", str(tmp_path / "shop"), "--from"]
     again = CliRunner().invoke(app, command[1:])
