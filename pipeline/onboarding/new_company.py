@@ -81,9 +81,10 @@ def make_company(  # noqa: PLR0913
     if not folder.absolute().parent.is_dir():
         raise ConfigError("there is no such folder", where=str(folder.absolute().parent), todo="Make it first.")
     files = require_files(given)
+    looked_at = _looked_at(files, settings, ask, command)
     with new_folder(folder.absolute()) as new:
         with _naming_files(files, new, folder):
-            tables = _recognised_tables(files, new / DATA, settings, memory_limit)
+            tables = _recognised_tables(looked_at, new / DATA, settings, memory_limit)
             draft = _understood(tables, settings, company_name(folder.name), ask, command)
             write_texts(new, company_texts(draft))
             found = _tried(new, draft, now, memory_limit)
@@ -105,9 +106,22 @@ def _naming_files(files: Sequence[Path], new: Path, folder: Path) -> Iterator[No
         raise
 
 
-def _recognised_tables(files: Sequence[Path], data: Path, settings: Settings, memory_limit: str) -> list[RecognisedTable]:
-    """Copy the files below `data`, a folder for each table, and return what they are."""
+def _looked_at(files: Sequence[Path], settings: Settings, ask: Ask | None, command: str) -> list[tuple[Path, FoundFormat]]:
+    """Return how each file, or each sheet of it, is written; asks for the encoding first, as without it no name can be read."""
     looked_at = [(file, found) for file in files for found in look_at_file(file, given_encoding=settings.get("encoding"))]
+    question = next((found.question for _, found in looked_at if found.question), None)
+    if question is None:
+        return looked_at
+    if ask is None:
+        raise open_questions_error([question], command)
+    settings.values = {**settings.values, question.key: ask(question)}
+    return _looked_at(files, settings, ask, command)
+
+
+def _recognised_tables(
+    looked_at: Sequence[tuple[Path, FoundFormat]], data: Path, settings: Settings, memory_limit: str
+) -> list[RecognisedTable]:
+    """Copy the files below `data`, a folder for each table, and return what they are."""
     copies = copy_files([file for file, _ in looked_at], data)
     found = dict(zip(copies, (each for _, each in looked_at), strict=True))
     source = Source(kind="files", folder=data, formats={name: each.format for name, each in found.items()})
@@ -166,6 +180,9 @@ def _understood(tables: Sequence[RecognisedTable], settings: Settings, name: str
             continue
         settings.refuse_unknown()
         if not understanding.questions:
+            if not any(part.people for part in understanding.draft.parts):
+                what, todo = "the files tell of no customers", "Give a list of customers or of orders as well: --from FILE."
+                raise ConfigError(what, where="--from", todo=todo)
             return understanding.draft
         if ask is None:
             raise open_questions_error(understanding.questions, command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 
 from pipeline.definitions.fields import printable_value
 from pipeline.errors import ConfigError
@@ -89,10 +90,10 @@ def open_questions_error(questions: Sequence[Question], command: str) -> ConfigE
     lines = [f"{what} cannot be told from the files:"]
     for question in questions:
         lines.append(f"- {question.text}")
-        lines += [f"    --set {question.key}={choice.value}  {choice.meaning}" for choice in question.choices]
+        lines += [f"    --set {quote(f'{question.key}={choice.value}')}  {choice.meaning}".rstrip() for choice in question.choices]
         if not question.choices:
             lines.append(f"    --set {question.key}=...  such as {question.example}")
-    settings = " ".join(f"--set {question.key}={question.likeliest}" for question in questions)
+    settings = " ".join(f"--set {quote(f'{question.key}={question.likeliest}')}" for question in questions)
     examples = " and ".join(question.example for question in questions if question.is_open)
     yours = f" (write yours for {examples})" if examples else ""
     todo = f"Add your answers to the command. With the likeliest ones{yours}:\n  {command} {settings}"

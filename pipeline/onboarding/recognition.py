@@ -75,8 +75,6 @@ def understand(tables: Sequence[RecognisedTable], settings: Settings, *, name: s
         reading.zone, reading.currency, reading.identity = zone, currency, identity
         if table.found.assumption:
             reading.assume(f"{reading.table}: {table.found.assumption}")
-        if table.found.question and not settings.get("encoding"):
-            reading.questions.append(table.found.question)
         part = table.layout.read(reading)
         if given := [each for each in tables if each.layout.name in table.layout.yields_to]:
             part = replace(part, lines="", line_columns=())

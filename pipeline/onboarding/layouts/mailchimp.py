@@ -101,7 +101,7 @@ ACTIVITY_LAYOUT = Layout(
     ACTIVITY,
     "Mailchimp campaign activity",
     "activity",
-    ("Email|Email Address", "Timestamp"),
+    ("Email|Email Address", "Timestamp", "URL|Action|Activity|Campaign|Campaign Title|IP|IP Address"),
     read_activity,
     has_amounts=False,
 )

@@ -152,6 +152,32 @@ def test_a_report_of_months_becomes_an_order_a_month_and_says_so(tmp_path: Path)
     assert any("no orders" in sentence for sentence in made.draft.assumptions)
 
 
+def test_letters_that_are_not_western_are_a_question_before_all_others(tmp_path: Path) -> None:
+    text = "Sipariş No;Tarih;Müşteri;Şehir;Tutar\n1;13.01.2024;Ayşe Yılmaz;İstanbul;1.250,50\n".encode("windows-1254")
+    said = refusal(tmp_path, text)
+    assert "--set encoding=windows-1254" in said
+    assert "Which one tells customers apart" not in said, "misread names say nothing"
+    made = init(tmp_path / "shop", {"list.csv": text}, {**ANSWERS, "encoding": "windows-1254"})
+    assert [(line["customer_id"], line["net_amount"]) for line in lines_of(made)] == [("Ayşe Yılmaz", Decimal("1250.50"))]
+
+
+def test_answers_of_several_words_are_quoted_for_a_shell(tmp_path: Path) -> None:
+    text = "order,date,customer,line amount,order total\n1,2024-03-01,a,1.50,2.00\n2,2024-03-02,b,2.50,2.50\n"
+    assert "--set 'orders.amount=line amount'" in refusal(tmp_path, text)
+
+
+def test_answers_of_a_survey_are_customers(tmp_path: Path) -> None:
+    text = "Timestamp,Email Address,City\n" + "".join(f"2024-01-1{n} 10:00:00,{n}@x.de,Bonn\n" for n in range(4))
+    made = init(tmp_path / "shop", {"list.csv": text}, ANSWERS)
+    assert len(people_of(made)) == 4
+    assert "order_lines" not in made.read
+
+
+def test_files_without_customers_are_refused(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "Email,Timestamp,URL\na@x.de,2024-01-10 10:00:00,https://x.de\n")
+    assert "no customers" in said
+
+
 def test_text_above_the_header_is_skipped_and_utf_16_is_read(tmp_path: Path) -> None:
     text = "Sales report\n\nOrder\tDate\tCustomer\tAmount\n1\t2024-03-01\tÖz\t1.50\n"
     made = init(tmp_path / "shop", {"list.txt": text.encode("utf-16")}, ANSWERS)
