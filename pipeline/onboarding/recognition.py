@@ -15,11 +15,12 @@ from pipeline.errors import ConfigError
 from pipeline.onboarding.company_draft import CompanyDraft, TableDraft
 from pipeline.onboarding.date_formats import offsets
 from pipeline.onboarding.file_formats import FoundFormat, with_key
+from pipeline.onboarding.layouts import table_of_customers, table_of_orders
 from pipeline.onboarding.layouts.layout import Layout, TableReading
 from pipeline.onboarding.layouts.table_of_customers import customer_column, email_column
 from pipeline.onboarding.number_styles import currency_sign
 from pipeline.onboarding.questions import Choice, Question, Settings, require_choice
-from pipeline.onboarding.roles import column_roles
+from pipeline.onboarding.roles import Role, column_roles
 from pipeline.onboarding.table_sample import TableSample
 from pipeline.onboarding.time_zones import fitting_zones, zone_of_name
 from pipeline.spelling import did_you_mean
@@ -38,6 +39,8 @@ _SIGNS = {
     "฿": "THB",
     "R$": "BRL",
 }
+FEWEST_SHARED = 0.5
+"""The least share of who ordered that must be in a list of customers, for a column to tell them."""
 _DOLLARS = (Choice("USD", "US dollars"), Choice("CAD", "Canadian dollars"), Choice("AUD", "Australian dollars"))
 
 
@@ -70,9 +73,11 @@ def understand(tables: Sequence[RecognisedTable], settings: Settings, *, name: s
     zone = _time_zone(tables, settings, questions, assumptions)
     currency = _currency(tables, settings, questions, assumptions)
     identity = _identity(tables, settings)
+    links = {} if settings.get("customer") else linked_columns(tables)
     drafts = []
     for table, reading in zip(tables, readings, strict=True):
         reading.zone, reading.currency, reading.identity = zone, currency, identity
+        reading.linked_column = links.get(table.sample.name, "")
         if table.found.assumption:
             reading.assume(f"{reading.table}: {table.found.assumption}")
         part = table.layout.read(reading)
@@ -98,6 +103,28 @@ def _identity(tables: Sequence[RecognisedTable], settings: Settings) -> str:
         roles = column_roles(table.sample)
         has_id.append(bool(customer_column(table.sample, roles)) or not email_column(roles))
     return "id" if all(has_id) else "email"
+
+
+def linked_columns(tables: Sequence[RecognisedTable]) -> dict[str, str]:
+    """Return for tables of orders and of customers the columns by which they belong together: whose values they share.
+
+    None where some table is a known export, whose customers are known by their addresses, or where less than half of who ordered is listed.
+    """
+    orders = [table.sample for table in tables if table.layout.name == table_of_orders.NAME]
+    people = [table.sample for table in tables if table.layout.name == table_of_customers.NAME]
+    if len(orders) != 1 or len(people) != 1 or any(table.layout.is_known for table in tables):
+        return {}
+    [sold], [listed] = orders, people
+    found: list[tuple[float, int, str, str]] = []
+    for each in column_roles(sold):
+        if each.role in (Role.CUSTOMER, Role.EMAIL):
+            buyers = {value.casefold() for value in sold.column(each.column).counts}
+            for column in listed.columns():
+                shared = len(buyers & {value.casefold() for value in column.counts}) / max(len(buyers), 1)
+                # An id stays where an address changes.
+                found.append((shared, -each.rank - 10 * (each.role is Role.EMAIL), each.column, column.name))
+    shared, _, sold_by, listed_by = max(found, default=(0.0, 0, "", ""))
+    return {sold.name: sold_by, listed.name: listed_by} if shared >= FEWEST_SHARED else {}
 
 
 def _key(table: RecognisedTable) -> tuple[str, ...]:

@@ -75,6 +75,7 @@ class TableReading:
     zone: str = ""
     currency: str = ""
     identity: str = "id"
+    linked_column: str = ""
     questions: list[Question] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
 

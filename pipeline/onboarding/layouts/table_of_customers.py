@@ -51,12 +51,14 @@ def customer_column(sample: TableSample, roles: Iterable[ColumnRole]) -> str:
     """Return the column that tells customers apart by an id or a name; empty where there is none."""
     named = [each.column for each in roles if each.role is Role.CUSTOMER]
     plain = [column.name for column in sample.columns() if is_plain_id(plain_name(column.name)) and column.counts]
-    return next(iter([*named[:1], *plain, *named]), "")
+    names = [column.name for column in sample.columns() if plain_name(column.name) == "name" and column.counts]
+    return next(iter([*named[:1], *plain, *names]), "")
 
 
 def _customer(reading: TableReading, email: str, customer: str) -> tuple[str, set[str]]:
-    if given := reading.settings.get(f"{reading.table}.customer"):
-        customer, email = reading.sample.spelling(given) or customer, ""
+    given = reading.settings.get(f"{reading.table}.customer")
+    if column := reading.sample.spelling(given) if given else reading.linked_column:
+        customer, email = ("", column) if column == email else (column, "")
     if email and (reading.identity == "email" or not customer):
         reading.assume("A customer is an e-mail address, whatever its case.")
         return f"lower({reading.text(email)})", {email, customer}

@@ -90,6 +90,9 @@ def _filled_table(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> s
 def _customer(reading: TableReading, columns: OrderColumns) -> str:
     """Return the SQL of the customer's id."""
     email, customer = columns.get(Role.EMAIL), columns.get(Role.CUSTOMER)
+    if reading.linked_column and "as you said" not in (columns.reasons.get(Role.CUSTOMER), columns.reasons.get(Role.EMAIL)):
+        is_email = reading.linked_column == email
+        email, customer = (email, "") if is_email else ("", reading.linked_column)
     if email and (reading.identity == "email" or not customer):
         reading.assume("A customer is an e-mail address, whatever its case.")
         return f"lower({reading.text(email)})"

@@ -112,6 +112,14 @@ def test_orders_are_matched_with_customers_by_the_id_that_both_have(tmp_path: Pa
     assert consents == {"7": True, "8": False}
 
 
+def test_orders_are_matched_with_customers_by_whichever_columns_share_their_values(tmp_path: Path) -> None:
+    orders = "order,date,client no,customer,amount\n1,2024-03-01,X1,Meier,1.50\n2,2024-03-02,X2,Öztürk,2.50\n"
+    people = "Nr,Name,City\n1,Meier,Bonn\n2,Öztürk,Köln\n3,Kim,Ulm\n"
+    made = init(tmp_path / "shop", {"orders.csv": orders, "people.csv": people}, ANSWERS)
+    assert {name: row["city"] for name, row in people_of(made).items()} == {"Meier": "Bonn", "Öztürk": "Köln", "Kim": "Ulm"}
+    assert {line["customer_id"] for line in lines_of(made)} == {"Meier", "Öztürk"}
+
+
 def test_a_status_says_which_orders_count(tmp_path: Path) -> None:
     text = "order,date,customer,amount,status\n1,2024-03-01,a,1.50,Completed\n2,2024-03-02,b,2.50,Storniert\n3,2024-03-03,b,4.00,Refunded\n"
     made = init(tmp_path / "shop", {"list.csv": text}, ANSWERS)
