@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 _SPACES = "\\s\u00a0\u202f'\u2019"
-_SIGN = "[^\\d.,+()#/:%&*@_-]{0,4}"  # of currency, with a space
-_NUMBER = re.compile(rf"{_SIGN}[+-]?\(?[+-]?{_SIGN}[\d.,{_SPACES}]*\d[.,]?\d*{_SIGN}\)?-?")
+# Of currency, before or behind the number: its code, a sign, or one of the letters that some countries write.
+_SIGN = r"(?:[A-Z]{3}|[A-Z]{0,2}[$]|kr\.?|zł|Kč|Ft|lei|TL|Rs\.?|[^\w.,+()#/:%&*@\s'\u2019-]{1,2})?"
+_NUMBER = re.compile(rf"{_SIGN}\s*[+-]?\(?[+-]?\s*{_SIGN}\s*[\d.,{_SPACES}]*\d[.,]?\d*\s*{_SIGN}\)?-?")
 _GROUPED = re.compile(rf"\d{{1,3}}([.,{_SPACES}])\d{{3}}(\1\d{{3}})*")
 
 

@@ -27,17 +27,31 @@ from pipeline.spelling import did_you_mean
 
 # Signs that one currency alone is written with; a dollar is of many countries.
 _SIGNS = {
-    "€": "EUR",
-    "£": "GBP",
-    "₺": "TRY",
-    "₹": "INR",
-    "zł": "PLN",
-    "₴": "UAH",
-    "₪": "ILS",
-    "₩": "KRW",
-    "₫": "VND",
-    "฿": "THB",
-    "R$": "BRL",
+
+        "€": "EUR",
+        "£": "GBP",
+        "₺": "TRY",
+        "TL": "TRY",
+        "₹": "INR",
+        "zł": "PLN",
+        "₴": "UAH",
+        "₪": "ILS",
+        "₩": "KRW",
+        "₫": "VND",
+        "฿": "THB"
+    ,
+
+        "US$": "USD",
+        "CA$": "CAD",
+        "C$": "CAD",
+        "AU$": "AUD",
+        "A$": "AUD",
+        "NZ$": "NZD",
+        "R$": "BRL",
+        "Kč": "CZK",
+        "Ft": "HUF",
+        "lei": "RON"
+    ,
 }
 FEWEST_SHARED = 0.5
 """The least share of who ordered that must be in a list of customers, for a column to tell them."""
@@ -172,7 +186,7 @@ def _currency(tables: Sequence[RecognisedTable], settings: Settings, questions: 
         questions.append(Question("currency", "The amounts are in several currencies, which do not add up. Which one is yours?", choices))
         return ""
     signs = {sign for table in tables for name in table.layout.money if (sign := currency_sign(table.sample.column(name).counts))}
-    if len(signs) == 1 and (code := _SIGNS.get(next(iter(signs)), "")):
+    if len(signs) == 1 and (code := _currency_of_sign(next(iter(signs)))):
         assumptions.append(f"Amounts are in {code}, by the sign that they are written with.")
         return code
     if not any(table.layout.has_amounts for table in tables):
@@ -183,6 +197,10 @@ def _currency(tables: Sequence[RecognisedTable], settings: Settings, questions: 
     text = "Amounts are written with $. Which dollar is it?" if is_dollar else "In which currency are the amounts? The files do not say."
     questions.append(Question("currency", text, choices, "EUR", is_open=not choices))
     return ""
+
+
+def _currency_of_sign(sign: str) -> str:
+    return sign if sign in CURRENCIES else _SIGNS.get(sign, "")
 
 
 def _named_currencies(tables: Iterable[RecognisedTable]) -> Counter[str]:

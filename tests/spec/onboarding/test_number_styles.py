@@ -29,6 +29,10 @@ def value_of(style: NumberStyle, text: str) -> Decimal | None:
         (["$1,234.56", "-$5.00", "$0.00"], ["1234.56", "-5", "0"]),
         (["€ 12,50", "-3,00 €"], ["12.5", "-3"]),
         (["12.50 EUR", "3 EUR"], ["12.5", "3"]),
+        (["CHF 1'012.50", "CHF 3.00"], ["1012.5", "3"]),
+        (["US$12.50", "-US$3.00"], ["12.5", "-3"]),
+        (["R$ 1.012,50", "R$ 3,00"], ["1012.5", "3"]),
+        (["99,50 kr", "1 012,50 kr"], ["99.5", "1012.5"]),
         (["(5.00)", "7.00"], ["-5", "7"]),
         (["($5.00)", "$7.00"], ["-5", "7"]),
         (["5.00-", "7.00"], ["-5", "7"]),
@@ -52,7 +56,9 @@ def test_a_mark_that_may_be_either_is_left_open(cells: list[str]) -> None:
     assert not style.decimal
 
 
-@pytest.mark.parametrize("cells", [[], ["mug"], ["12", "n/a"], ["2024-01-05"], ["05/04/2024"], ["1,5", "1.5"], ["#1001"]])
+@pytest.mark.parametrize(
+    "cells", [[], ["mug"], ["12", "n/a"], ["2024-01-05"], ["05/04/2024"], ["1,5", "1.5"], ["#1001"], ["K1", "K2"], ["5%"], ["10:30"]]
+)
 def test_what_is_no_number_has_no_style(cells: list[str]) -> None:
     assert number_style(cells) is None
 

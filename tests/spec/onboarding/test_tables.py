@@ -136,6 +136,13 @@ def test_mixed_currencies_are_a_question_and_the_others_are_left_out(tmp_path: P
     assert [(each.reason, each.amount) for each in made.left_out] == [("in USD", Decimal("2.50"))]
 
 
+@pytest.mark.parametrize(("sign", "code"), [("€", "EUR"), ("CHF ", "CHF"), ("US$", "USD"), ("£", "GBP")])
+def test_a_sign_of_one_currency_alone_is_that_currency(tmp_path: Path, sign: str, code: str) -> None:
+    text = f"order,date,customer,amount\n1,2024-03-01,a,{sign}1.50\n2,2024-03-02,b,{sign}2.50\n"
+    made = init(tmp_path / "shop", {"list.csv": text}, {"time_zone": "Europe/Berlin"})
+    assert (made.draft.currency, made.net_amount) == (code, Decimal(4))
+
+
 def test_a_column_can_be_named_for_a_role_by_hand(tmp_path: Path) -> None:
     text = "a,b,c,d\n1,2024-03-01,x,1.50\n2,2024-03-02,y,2.50\n"
     assert "neither orders nor customers" in refusal(tmp_path, text)
