@@ -27,31 +27,27 @@ from pipeline.spelling import did_you_mean
 
 # Signs that one currency alone is written with; a dollar is of many countries.
 _SIGNS = {
-
-        "€": "EUR",
-        "£": "GBP",
-        "₺": "TRY",
-        "TL": "TRY",
-        "₹": "INR",
-        "zł": "PLN",
-        "₴": "UAH",
-        "₪": "ILS",
-        "₩": "KRW",
-        "₫": "VND",
-        "฿": "THB"
-    ,
-
-        "US$": "USD",
-        "CA$": "CAD",
-        "C$": "CAD",
-        "AU$": "AUD",
-        "A$": "AUD",
-        "NZ$": "NZD",
-        "R$": "BRL",
-        "Kč": "CZK",
-        "Ft": "HUF",
-        "lei": "RON"
-    ,
+    "€": "EUR",
+    "£": "GBP",
+    "₺": "TRY",
+    "TL": "TRY",
+    "₹": "INR",
+    "zł": "PLN",
+    "₴": "UAH",
+    "₪": "ILS",
+    "₩": "KRW",
+    "₫": "VND",
+    "฿": "THB",
+    "US$": "USD",
+    "CA$": "CAD",
+    "C$": "CAD",
+    "AU$": "AUD",
+    "A$": "AUD",
+    "NZ$": "NZD",
+    "R$": "BRL",
+    "Kč": "CZK",
+    "Ft": "HUF",
+    "lei": "RON",
 }
 FEWEST_SHARED = 0.5
 """The least share of who ordered that must be in a list of customers, for a column to tell them."""
@@ -102,8 +98,32 @@ def understand(tables: Sequence[RecognisedTable], settings: Settings, *, name: s
         drafts.append(TableDraft(table.sample.name, table.layout.title, files, with_key(table.format, _key(table)), part))
         questions += reading.questions
         assumptions += [sentence for sentence in reading.assumptions if sentence not in assumptions]
+    drafts = _without_lines_twice(drafts, settings, questions)
     given_name = settings.get("name") or name
     return Understanding(CompanyDraft(given_name, zone, currency, drafts, assumptions), questions)
+
+
+def _without_lines_twice(drafts: Sequence[TableDraft], settings: Settings, questions: list[Question]) -> list[TableDraft]:
+    """Return the tables, of which only the chosen ones give order lines; asks where several could tell of the same sales."""
+    sales = [draft.name for draft in drafts if draft.part.lines]
+    if len(sales) < 2:  # noqa: PLR2004 - one alone tells of nothing twice
+        return list(drafts)
+    # What was paid for through a payment provider was sold somewhere, and most often there.
+    payments = [draft.name for draft in drafts if draft.name in sales and draft.title.startswith("Stripe")]
+    shops = [name for name in sales if name not in payments]
+    single = [Choice(name, f"those of {name} alone; the other files are read for their customers") for name in (*shops, *payments)]
+    everything = Choice("all", "all of them: each file has sales of its own")
+    question = Question(
+        "sales",
+        f"Which sales count? {' and '.join(sales)} may tell of the same ones.",
+        (*single, everything) if payments else (everything, *single),
+    )
+    chosen = settings.get(question.key)
+    if not chosen:
+        questions.append(question)
+    if not chosen or require_choice(question, chosen) == everything.value:
+        return list(drafts)
+    return [each if each.name == chosen else replace(each, part=replace(each.part, lines="", line_columns=())) for each in drafts]
 
 
 def _identity(tables: Sequence[RecognisedTable], settings: Settings) -> str:

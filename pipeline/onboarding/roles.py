@@ -15,6 +15,7 @@ from pipeline.onboarding.table_sample import ColumnSample, TableSample
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _MOST_DISTINCT = 5_000
+_MOST_STATUSES = 20
 
 
 class Role(Enum):
@@ -112,6 +113,10 @@ def _label_reason(column: ColumnSample) -> str:
     return "its values are words" if values and not all(is_number(value) for value in values) else ""
 
 
+def _status_reason(column: ColumnSample) -> str:
+    return _label_reason(column) if len(column.counts) <= _MOST_STATUSES else ""
+
+
 def _code_reason(column: ColumnSample) -> str:
     return "its values are codes" if column.counts and all(re.fullmatch(r"[A-Za-z]{3}", value) for value in column.counts) else ""
 
@@ -144,6 +149,6 @@ _VALUE_CHECKS: Mapping[Role, Callable[[ColumnSample], str]] = {
     Role.PRODUCT: _text_reason,
     Role.CHANNEL: _label_reason,
     Role.CURRENCY: _code_reason,
-    Role.STATUS: _label_reason,
+    Role.STATUS: _status_reason,
     Role.CONSENT: _consent_reason,
 }

@@ -16,6 +16,7 @@ BERLIN = {"time_zone": "Europe/Berlin"}
 
 
 def made_of(folder: Path, names: Sequence[str], settings: dict[str, str]) -> NewCompany:
+    folder.mkdir(exist_ok=True)
     return init(folder / "shop", {name: (EXPORTS / name).read_bytes() for name in names}, settings)
 
 
@@ -91,6 +92,16 @@ def test_a_dollar_sign_is_a_question_and_a_euro_sign_is_none(tmp_path: Path) -> 
 )
 def test_orders_that_two_exports_tell_of_are_counted_once(tmp_path: Path, names: list[str], settings: dict[str, str], total: str) -> None:
     assert made_of(tmp_path, names, settings).net_amount == Decimal(total)
+
+
+def test_sales_that_two_files_may_both_tell_of_are_a_question(tmp_path: Path) -> None:
+    names = ["woocommerce_orders.csv", "stripe_payments.csv"]
+    with pytest.raises(ConfigError, match=r"--set sales=orders"):
+        made_of(tmp_path, names, BERLIN)
+    assert made_of(tmp_path / "one", names, {**BERLIN, "sales": "orders"}).net_amount == Decimal(64)
+    both = made_of(tmp_path / "both", names, {**BERLIN, "sales": "all"})
+    assert both.net_amount == Decimal("1322.15")  # 64 and 1258.15
+    assert set(people_of(both)) == {"ana@example.de", "bo@example.de", "cy@example.de", "cus_3"}
 
 
 def test_without_a_buyer_amazon_orders_are_a_question(tmp_path: Path) -> None:
