@@ -38,7 +38,8 @@ from pipeline.onboarding.given_files import DATA, copy_files, discard_copy, move
 from pipeline.onboarding.layouts import layout_of
 from pipeline.onboarding.layouts.layout import Layout
 from pipeline.onboarding.questions import Ask, Settings, open_questions_error
-from pipeline.onboarding.recognition import RecognisedTable, company_name, group_by_columns, understand
+from pipeline.onboarding.recognised_table import RecognisedTable
+from pipeline.onboarding.recognition import company_name, group_by_columns, understand
 from pipeline.onboarding.table_sample import TableSample
 
 
