@@ -11,8 +11,11 @@ import pytest
 from support.nights import run_night
 from support.onboarding import export, init, lines_of, net_by_order, part_of, people_of, query_lines
 
+from pipeline.definitions.company import load_company
 from pipeline.errors import ConfigError
+from pipeline.ingestion.sources.files import open_files
 from pipeline.lake.lake import Lake
+from pipeline.onboarding.company_preview import read_queries
 from pipeline.onboarding.new_company import NewCompany
 
 EXPORT = export("shopify_orders.csv")
@@ -177,3 +180,16 @@ def test_an_order_without_a_subtotal_is_worth_its_lines_less_its_discount() -> N
 def test_what_the_shop_does_not_export_is_left_unknown() -> None:
     part, _ = part_of(columns_of([{"Name": "1", "Email": "a@b.c", "Lineitem name": "Mug"}]))
     assert part.consents == ""
+
+
+def test_a_new_export_beside_the_first_is_read_by_the_next_night(tmp_path: Path) -> None:
+    made = init(tmp_path / "my_shop", {"orders_export.csv": EXPORT}, ANSWERS)
+    header, *rows = EXPORT.splitlines()
+    changed = [row.replace("25.00,5.00,2.00,32.00,5.00", "30.00,5.00,2.00,37.00,0.00") for row in rows if row.startswith("#1001")]
+    new = rows[-2].replace("#1006", "#1008").replace("2024-03-13 11:00:00 -0400", "").replace("2024-03-13", "2024-03-14")
+    (made.folder / "data" / "orders" / "orders_export (2).csv").write_text("\n".join([header, *changed, new, ""]), "utf-8")
+    company = load_company(made.folder)
+    with open_files(company.source, tmp_path, memory_limit="1GB") as snapshot:
+        lines = read_queries(company, snapshot)["order_lines"].rows.to_pylist()
+    net = {order: sum(line["net_amount"] for line in lines if line["order_id"] == order) for order in ("#1001", "#1004", "#1008")}
+    assert net == {"#1001": Decimal(30), "#1004": Decimal("19.99"), "#1008": Decimal(10)}
