@@ -33,7 +33,7 @@ class Attribute:
     level: str
 
 
-SourceKind = Literal["files", "sqlite", "duckdb", "postgresql", "mysql"]
+SourceKind = Literal["files", "sqlite", "duckdb", "postgresql", "mysql", "mssql", "snowflake", "bigquery"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Source:
     @property
     def dialect(self) -> str:
         """The SQL dialect in which the company writes its queries."""
-        return {"postgresql": "postgres", "mysql": "mysql"}.get(self.kind, "duckdb")
+        return {"files": "duckdb", "sqlite": "duckdb", "postgresql": "postgres", "mssql": "tsql"}.get(self.kind, self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def read_source(section: Fields, folder: Path, queries: Iterable[str]) -> Source
     appended = frozenset(name for name in queries if section.choice(name, _GIVES, default="snapshot") == "append")
     if kind == "postgresql":
         return Source(kind="postgresql", connection=section.take("connection", str), appended=appended)
-    if kind == "mysql":
+    if kind in ("mysql", "mssql", "snowflake", "bigquery"):
         return Source(kind=kind, connection=section.take("connection", str), zone=_read_source_zone(section), appended=appended)
     if kind == "duckdb":
         return Source(kind=kind, file=(folder / section.take("path", str)).resolve(), appended=appended)

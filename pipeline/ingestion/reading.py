@@ -178,6 +178,10 @@ def open_source(extraction: Extraction, staging: Path, *, with_rows: bool = True
         from pipeline.ingestion.sources.mysql import open_mysql
 
         return open_mysql(source, extraction.connections(source.connection), staging, memory_limit=extraction.memory_limit)
+    if source.kind != "postgresql":
+        from pipeline.ingestion.sources.arrow_databases import open_arrow_database
+
+        return open_arrow_database(source, extraction.connections(source.connection), staging, memory_limit=extraction.memory_limit)
     from pipeline.ingestion.sources.postgresql import open_postgresql
 
     return open_postgresql(source.connection, extraction.connections(source.connection))

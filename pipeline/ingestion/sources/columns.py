@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 from pyarrow import types
+from sqlglot import exp
 
 from pipeline.errors import ConfigError, SchemaDrift
 from pipeline.ingestion.infinite_amounts import amounts_of_texts
@@ -91,7 +92,9 @@ _ACCEPTED: dict[Kind, Callable[[pa.DataType], bool]] = {
 
 
 # Here a comparison gives 1 or 0.
-_WITHOUT_FLAGS = ("mysql",)
+_WITHOUT_FLAGS = ("mysql", "tsql")
+# Types of times that know no zone; [source] says which one it is.
+_LOCAL_TIMES = {"mysql": "DATETIME(6)", "tsql": "DATETIME2", "snowflake": "TIMESTAMP_NTZ", "bigquery": "DATETIME"}
 _MYSQL_TYPES = {Kind.TEXT: "CHAR", Kind.INTEGER: "SIGNED", Kind.NUMBER: "DOUBLE", Kind.FLAG: "SIGNED"}
 # The narrowest first: whole numbers fit four of them.
 _KINDS_TO_DECLARE = (Kind.FLAG, Kind.INTEGER, Kind.MONEY, Kind.NUMBER, Kind.DATE, Kind.INSTANT, Kind.TEXT)
@@ -122,9 +125,10 @@ def _declaring_section(table: Table, column: Column, query: SourceQuery) -> str:
 
 def _remedy(column: Column, found: pa.DataType, query: SourceQuery, zone: ZoneInfo) -> str:
     """Return what makes the column of its kind: what to write, or that times of this database have a zone."""
-    if column.kind is Kind.INSTANT and query.dialect == "mysql":
+    if column.kind is Kind.INSTANT and query.dialect in _LOCAL_TIMES:
         declare = f'declare `time_zone = "{zone.key}"` under [source] of company.toml, if that is the zone of its times'
-        return declare if types.is_timestamp(found) else f"write {_cast_of_dialect(column, 'DATETIME(6)', query)}, and {declare}"
+        written = _cast_of_dialect(column, _LOCAL_TIMES[query.dialect], query)
+        return declare if types.is_timestamp(found) else f"write {written}, and {declare}"
     return f"write {_cast_to_write(column, found, query, zone)}"
 
 
@@ -139,7 +143,11 @@ def _cast_to_write(column: Column, found: pa.DataType, query: SourceQuery, zone:
         moment = given if types.is_timestamp(found) else f"CAST({given} AS TIMESTAMP)"
         return f"`{moment} AT TIME ZONE '{zone.key}' AS {column.name}`"
     sql = "DOUBLE PRECISION" if column.kind is Kind.NUMBER else column.kind.sql
-    return _cast_of_dialect(column, _MYSQL_TYPES.get(column.kind, sql) if query.dialect == "mysql" else sql, query)
+    if query.dialect == "mysql":
+        sql = _MYSQL_TYPES.get(column.kind, sql)
+    elif query.dialect in _LOCAL_TIMES:
+        sql = exp.DataType.build(column.kind.sql, dialect="duckdb").sql(query.dialect)
+    return _cast_of_dialect(column, sql, query)
 
 
 def _type_words(kind: pa.DataType) -> str:
