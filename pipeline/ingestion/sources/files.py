@@ -22,7 +22,7 @@ from pipeline.ingestion.sources.csv_files import CsvRows, rejected_lines
 from pipeline.ingestion.sources.declared_tables import require_known_tables
 from pipeline.ingestion.sources.duckdb_errors import absent_table, is_about_rows, query_error
 from pipeline.ingestion.sources.failed_casts import cast_columns, instant_columns
-from pipeline.ingestion.sources.newest_files import rows_of_newest_files
+from pipeline.ingestion.sources.newest_files import require_key, rows_of_newest_files
 from pipeline.ingestion.sources.private_duckdb import BATCH_ROWS, open_confined_duckdb, select_schema
 from pipeline.ingestion.sources.table_files import SourceTable, find_tables, link_targets, missing_table_error
 from pipeline.ingestion.sources.text_rows import FILE_COLUMN, TextRows
@@ -103,6 +103,7 @@ class FilesSnapshot:
             if name != quote_name(FILE_COLUMN)
         ]
         if key:
+            require_key(files, rows.columns, key)
             rows.create_view(f"segments raw {files.name}")
             rows = rows_of_newest_files(self._connection, rows, files, {str(path): path for path in files.paths}, key)
         rows.project(", ".join(columns)).create_view(files.name)

@@ -33,13 +33,8 @@ def rows_of_newest_files(
     """Return the `rows` that no newer file replaces; `origins` are files of the source, by the path that FILE_COLUMN names.
 
     All rows of one file stand, however often it has a key; so does a row without a key.
-    Raises ConfigError where the key names no column, or where nobody can say which file is the newest.
+    Raises ConfigError where nobody can say which file is the newest.
     """
-    for name in key:
-        if name not in rows.columns or name == FILE_COLUMN:
-            has = ", ".join(column for column in rows.columns if column != FILE_COLUMN)
-            what = f"source.formats.{files.name}.key names `{name}`, which no file has{did_you_mean(name, rows.columns)}"
-            raise ConfigError(what, where="company.toml", todo=f"Name some of its columns: {has}.")
     place = {path: rank for rank, path in enumerate(oldest_first(files))}
     ranks = pa.table({"file": list(origins), _RANK: pa.array([place[path] for path in origins.values()], pa.int32())})
     named = f"segments ranks {files.name}"
@@ -51,6 +46,15 @@ def rows_of_newest_files(
         f"SELECT {columns} FROM {raw} JOIN {quote_name(named)} ON file = {FILE_COLUMN} "  # noqa: S608 - names of columns, quoted
         f"QUALIFY {_RANK} = max({_RANK}) OVER (PARTITION BY {keys}) OR {lacks_key}"
     )
+
+
+def require_key(files: SourceTable, columns: Sequence[str], key: Sequence[str]) -> None:
+    """Raise ConfigError where the key names what is none of the columns that some of the files have."""
+    for name in key:
+        if name not in columns or name == FILE_COLUMN:
+            has = ", ".join(column for column in columns if column != FILE_COLUMN)
+            what = f"source.formats.{files.name}.key names `{name}`, which a file does not have{did_you_mean(name, columns)}"
+            raise ConfigError(what, where="company.toml", todo=f"Name some of its columns: {has}.")
 
 
 def oldest_first(files: SourceTable) -> list[Path]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 import pyarrow as pa
@@ -47,10 +48,11 @@ class StagedRows:
             self._parts[path] = list(self._stage(path))
 
     def groups(self, connection: DuckDBPyConnection) -> Iterator[DuckDBPyRelation]:
-        """Yield the rows of all files."""
-        yield self._read_parts(connection, [part for parts in self._parts.values() for part in parts]).project(
-            f"* EXCLUDE ({RECORD_COLUMN})"
-        )
+        """Yield the rows of all files with the same columns."""
+        columns = {path: sorted(self._read_parts(connection, parts).columns) for path, parts in self._parts.items()}
+        for _, paths in groupby(sorted(columns, key=lambda path: columns[path]), key=lambda path: columns[path]):
+            parts = [part for path in paths for part in self._parts[path]]
+            yield self._read_parts(connection, parts).project(f"* EXCLUDE ({RECORD_COLUMN})")
 
     def numbered(self, connection: DuckDBPyConnection) -> Iterator[tuple[Path, DuckDBPyRelation]]:
         """Yield the rows of each file, with their places in it."""

@@ -19,7 +19,7 @@ from pipeline.ingestion.sources import quote_name
 from pipeline.ingestion.sources.cell_types import CellType, cell_type, without_space_before_offset
 from pipeline.ingestion.sources.csv_text import LINES_SHOWN, line_words
 from pipeline.ingestion.sources.failed_casts import form_of, remedy_for
-from pipeline.ingestion.sources.newest_files import rows_of_newest_files
+from pipeline.ingestion.sources.newest_files import require_key, rows_of_newest_files
 from pipeline.ingestion.sources.text_rows import FILE_COLUMN, RECORD_COLUMN, TextRows
 from pipeline.spelling import did_you_mean
 
@@ -46,7 +46,11 @@ class TextTable:
 
     def create_views(self, connection: DuckDBPyConnection) -> None:
         """Create the raw view and, over it, the view that the company's queries read."""
-        raw = reduce(lambda above, below: above.union_by_name(below), self.rows.groups(connection))
+        groups = list(self.rows.groups(connection))
+        # A file without it would have no key in any row, and so replace nothing.
+        for group in groups:
+            require_key(self.rows.files, group.columns, self.rows.declared.key)
+        raw = reduce(lambda above, below: above.union_by_name(below), groups)
         declared = {name: self._type(kind) for name, kind in self.types.items()}
         for name in declared.keys() - set(raw.columns):
             has = ", ".join(column for column in raw.columns if column != FILE_COLUMN)

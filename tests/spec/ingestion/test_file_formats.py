@@ -253,6 +253,13 @@ def test_of_exports_that_overlap_the_newest_has_the_word(shop: Company, lake: La
     assert amounts(declared(shop, key=("order_no",)), lake) == {key: [*map(Decimal, found)] for key, found in expected.items()}
 
 
+def test_a_file_without_the_key_is_refused_as_it_would_replace_nothing(shop: Company, lake: Lake) -> None:
+    write(shop, "number,paid,category\nA1,10.00,x\n", "orders/1.csv")
+    write(shop, f"{HEADER}\nA1,12.00,x\n", "orders/2.csv")
+    error = refusal(declared(shop, key=("order_no",)), lake, ConfigError)
+    assert error.what == "source.formats.orders.key names `order_no`, which a file does not have"
+
+
 def test_a_key_of_several_columns_tells_lines_apart(shop: Company, lake: Lake) -> None:
     write(shop, f"{HEADER}\nA1,10.00,x\nA1,20.00,y\n", "orders/1.csv")
     write(shop, f"{HEADER}\nA1,12.00,x\n", "orders/2.csv")
@@ -336,7 +343,10 @@ def test_a_declaration_that_makes_no_sense_is_refused(marks: dict[str, object], 
             "[source.formats.order] names a table that the source does not have (did you mean `orders`?)",
         ),
         ({"orders": TableFormat(sheet="x")}, "source.formats.orders.sheet says nothing of CSV files"),
-        ({"orders": TableFormat(key=("order",))}, "source.formats.orders.key names `order`, which no file has (did you mean `order_no`?)"),
+        (
+            {"orders": TableFormat(key=("order",))},
+            "key names `order`, which a file does not have (did you mean `order_no`?)",
+        ),
     ],
 )
 def test_a_format_is_of_a_table_that_has_such_files(shop: Company, lake: Lake, formats: dict[str, TableFormat], words: str) -> None:
