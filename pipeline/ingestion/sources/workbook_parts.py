@@ -1,6 +1,6 @@
 """What the reader of workbooks leaves out of a file: cells with an error, formulas that nobody computed, numbers shown with zeros.
 
-An .xlsx or .ods file is a zip of XML; of an .xls file nothing of this is known. The parts are looked through for marks, cell by cell and in
+An .xlsx or .ods file is a zip of XML. The parts are looked through for marks, cell by cell and in
 pieces, rather than parsed a second time.
 """
 
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
 from zipfile import BadZipFile, ZipFile
+
+from pipeline.ingestion.sources.old_workbook_parts import old_error_cells
 
 _PIECE = 4 * 1024 * 1024
 _CELL = rb"<(?:\w+:)?c\b"
@@ -37,8 +39,10 @@ class SheetMarks:
 
 
 def sheet_marks(path: Path, sheet: str) -> SheetMarks:
-    """Return the marks of one sheet; of an .ods file errors alone, none where the file is of another kind, or is written in another way."""
+    """Return the marks of one sheet; of .ods and .xls files errors alone, none where a file is written in another way."""
     marks = SheetMarks()
+    if path.name.lower().endswith(".xls"):
+        marks.errors = [f"{column_letters(column)}{row + 1}" for row, column in old_error_cells(path, sheet)]
     try:
         with ZipFile(path) as parts:
             if "content.xml" in parts.namelist():

@@ -16,16 +16,16 @@ from support.workbooks import Error, Formula, Sheet, Styled, an_ods, an_xlsx
 from pipeline.errors import ConfigError, DataError, PipelineError
 
 HEADER = ["order", "paid", "sold", "note"]
-# Written by xlwt: the header, ("007", 19.99, 2024-01-05 10:00, true) and (7, 0.1 + 0.2, 2024-01-05).
+# Written by xlwt. Orders: the header, ("007", 19.99, 2024-01-05 10:00, true) and (7, 0.1 + 0.2, 2024-01-05). Übersicht: #N/A in B2.
 OLD_EXCEL = """
-eNrtWE1oE0EU/mZ30/zQ/NoIrRBDwar9gYqCIrRbBe3JWgVRRNTUDbS0SUraSz1oteYoCJ4UL4UqeKl68Qc9+HPxIFT0IAiFRMGLJ0HBQ5v1zdtdm9YKDWjFst8yb2bem/
-fm7bz52309Ey1O3msoYQk6oaJs+lFTwROU/E4lApKbpiw6uY+S6eK/gt9Hgazx4HHwlVfGUMa7BAV3tWdEgQ+UTmAYPblsOrmK2Ms+pIT0oYOowA3ihFDPXsWYnmG6jukd
-bvmEaRdzLjPtoLZFcRwzek/zLnsWH1MaWRaCtPuAdd4zZxvieCln8fkrwmrrwZ78QGporQgSWi2mQJHuTmfTeVmP46Zcy2OEtkymzTCS/f27M5mEFsYtBCoFRdTR9JjCNz
-MJfHX2gadJl7+6fAHif1/M9/6G76PoLsf3U3CX8q8qGjAO8zQvtwItj5OatSUczBvp/MgcWmgawUk5yaQGw6kBg7KR3JDMsrnRtAq0t+8MyNOCd5fIot0lyKuulqiBMJej
-vPYi5Ozc7S9vDvT16qeYM84ninXubJLOwcQFqUHKIZaoTKWkmTVamF5kqxu43MC0jhymvKk3bhf2T3CbSyxton62M97qmyvKW6hc+HzoYaLwUd9K5enu0tm66Xf6JBppAA
-3Sl88EWkWruH5N4pHu5MLeo2aZ1v+yX/mUiO27aR+uYczL9UaIMrVqcnTEz5pij5VVU6mm2rbEMrYE25Kjc04JsK9R6BtJj0ZPkJ0YjhCCiU9dHsVHHJX7ktYUtr5gTeor
-bC0BS9+K2w57pCy5Qu/2/IWCTiWG+7I57cQLCMCFCxcuXLhw4cLFv4fgW6V1k9bsy728pXvt/zrzlMrub5I1i8PI0TNKn4L7kKU8j7Gq5s96eIRjS6xQx/lfKHGUes9jEH
-3sx2DV85e+skTl+6xYMfLnllC1/Zer8fMv9/8DQKDsNw==
+eNrtWE1IVFEU/u6dNzoj/syYBhpMg5CVKRkFRaBPg3KVWRBFBKXOgKIzI6MbW5Rls2gRBK2KNoIFbaw2/VCLfjYtAqMWQRQ4BW1aBQUt1Nc5572Xo03gQEnJ+4Z77r3n3H
+Puffece96d93I6PDNxpzaLJWiFD/NWEEU5PEUl6HZCILllcdOtA1QsD/8VggFyZJEfD8teFLMP2d9ZaNw2nhAFPlA5jiF0ppLx6Apij6yhW/EaWpRBsadxjUo5amRdlUJ7
+ha4RekvGPhLaJpyLQlto7Iw6hmmzs2GXE8dHdZ3Iyokq3BOdt8LZhmo85zg+c0nZY/1oT/d3D64WQcQoxSTI1x3xZDzN/Wpc59M8SmhKJJpisWhf3+5EImJU4AZKcgUzqK
+IAmcQ3Kwp8dTPB46jHX1m+AvG/L+YX/4YfIO/m4wfJuUv5l7UBjME6qfhYZOh4jBp2UjiQjsXTwxmEcUHeCEG86yFGf2/fyCy2cpRI5vADKR5JWkPd/TGqhlODXCVTI3Ef
+0Ny8k6KxnYfbiSe0KPGUyXEsJRpDhbTDcihD9BSzN7+82t/TZZ4Qzpi8bOxX0gZeNSycZQ1SLheJTyhLGkRji9BzYnWdtGuFVtGiqa7vqnYa+8ZlzHmR1tM82wWvzY057U
+3Uznw+eD+S+WhupvZUR/ZU1dQbcwJ1tDcx0uffOBpVo7p6hfHAdGvlJK/3Qmt+SWQBHXLWbjnv3QrMyRaD9oNh93h31M+edvbK7vmo53NsqTy2lNji3TmtS2StYZjrSY92
+j1NtJQ4TyiKf2vw6QByfzMXWtFhfsMb6WqxFYOvbftvh7JQt1/RsT59ptOpK3OXhlKIX4MXDSseDzhsPfj7C4m+21aBcf+fOzHIt9mB7E/m86cGDBw8ePHj4h2FfBuzrkW
+Hf4OXqVex815mjMu99Jlm1OIQU/Uboj+BeJKlOY7Sg+FkLv3JtqWXquN8LGUdo9jQG0CPrGCg4funqrHKfZ9mKoT93hAqdf76Qdf7l+X8AEZckfA==
 """
 
 
@@ -255,7 +255,10 @@ def test_a_sheet_of_openoffice_is_read_too(tmp_path: Path) -> None:
 
 def test_a_sheet_of_old_excel_is_read_too(tmp_path: Path) -> None:
     content = zlib.decompress(base64.b64decode("".join(OLD_EXCEL.split())))
-    assert read(tmp_path, content, name="orders.xls") == [("007", "19.99", "2024-01-05 10:00:00", "true"), ("7", "0.3", "2024-01-05", None)]
+    found = read(tmp_path, content, name="orders.xls", sheet="Orders")
+    assert found == [("007", "19.99", "2024-01-05 10:00:00", "true"), ("7", "0.3", "2024-01-05", None)]
+    error = refusal(tmp_path, content, name="orders.xls", sheet="Übersicht")
+    assert error.what == "orders.xls, sheet Übersicht: an error such as #N/A in B2"
     assert "orders.xls is damaged" in refusal(tmp_path, content[: len(content) // 3], name="orders.xls").what
     error = refusal(tmp_path, b"<html><table>", name="orders.xls")
     assert "save it as .xlsx" in error.todo
