@@ -36,6 +36,8 @@ def test_our_variable_wins_over_the_one_of_airflow(monkeypatch: pytest.MonkeyPat
         (json.dumps({"host": "h", "login": "u", "extra": {"connect_timeout": 3}}), "postgresql://u@h/?connect_timeout=3"),
         ("https://u:p%40@h:8000/crm", "https://u:p%40@h:8000/crm"),
         ("http://u:p%40@h:8000/https", "https://u:p%40@h:8000"),
+        (json.dumps({"conn_type": "mysql", "host": "h", "login": "u", "password": "p@", "schema": "x"}), "mysql://u:p%40@h/x"),
+        ("mysql://u:p@h:3306/x?charset=utf8mb4&__extra__=%7B%7D", "mysql://u:p@h:3306/x?charset=utf8mb4"),
         (json.dumps({"conn_type": "http", "host": "h", "schema": "https", "password": "to/ken"}), "https://:to%2Fken@h"),
         (json.dumps({"conn_type": "http", "host": "https://h/crm", "login": "u", "password": "p", "port": 8000}),
          "https://u:p@h:8000/crm"),
