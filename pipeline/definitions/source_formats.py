@@ -67,7 +67,8 @@ def _read_encoding(section: Fields) -> str:
     if not is_text or name.lower() in {"idna", "punycode", "undefined"}:
         what = f"is {printable_value(name)}, which is no encoding"
         raise section.refusal("encoding", what, 'Write its name: "utf-8", "utf-16", "windows-1252", "iso-8859-9".')
-    return codecs.lookup(name).name
+    # A mark at the beginning of UTF-8 is understood with or without a word.
+    return codecs.lookup(name).name.removesuffix("-sig")
 
 
 def _read_mark(section: Fields, key: str, default: str) -> str:

@@ -92,8 +92,10 @@ def find_tables(folder: Path) -> dict[str, SourceTable]:
         name, files = (path.name, _files_below(path)) if path.is_dir() else (table_name(path), [path])
         if not (name and files):
             continue
-        if name.lower() in {known.lower() for known in tables}:
-            raise ConfigError(f"two files give the table `{name}`", where=str(folder), todo="Keep one, or put both into one sub-folder.")
+        if other := next((known for known in tables if known.lower() == name.lower()), None):
+            places = ", ".join(each.relative_to(folder).parts[0] for each in (tables[other].paths[0], files[0]))
+            what = f"two files give the table `{name}`: {places}"
+            raise ConfigError(what, where=str(folder), todo="Move one away, or put both into one sub-folder if they are of one kind.")
         tables[name] = SourceTable(name, tuple(files), folder)
     return tables
 

@@ -321,6 +321,12 @@ def test_what_looks_like_the_table_but_is_none_is_named(shop: Company, lake: Lak
     assert hint in error.todo
 
 
+def test_two_files_of_one_table_are_named(shop: Company, lake: Lake) -> None:
+    write_orders(shop, f"{HEADER}\n")
+    write_orders(shop, b"", "Orders.xlsx")
+    assert refusal(shop, lake).what == "two files give the table `orders`: Orders.xlsx, orders.csv"
+
+
 def test_a_path_that_is_a_file_says_so(shop: Company, lake: Lake) -> None:
     path = write_orders(shop, f"{HEADER}\n{ROW}\n")
     company = a_shop_folder(shop.folder, attributes=(), source=Source(kind="files", folder=path))

@@ -316,6 +316,7 @@ def test_names_that_do_not_say_which_file_is_the_newest_are_refused(names: list[
         ({"encoding": "hex"}, "`orders.encoding` is `hex`, which is no encoding"),
         ({"encoding": "windows-12525"}, "which is no encoding"),
         ({"separator": ""}, None),
+        ({"encoding": "UTF-8-sig"}, None),
         ({"separator": ";;"}, "`orders.separator` is `;;`, which is no single mark"),
         ({"separator": "a"}, "which is no single mark"),
         ({"quote": ""}, "which is no single mark"),
