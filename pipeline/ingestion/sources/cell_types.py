@@ -46,6 +46,11 @@ class CellType:
         """Whether cells are numbers, so that they may have marks between thousands."""
         return self.sql in (*_WHOLE, "DOUBLE") or self.sql.startswith("DECIMAL")
 
+    def has_more_decimals(self, cell: str) -> bool:
+        """Return whether the cell is a number that this type would round."""
+        scale = re.fullmatch(r"DECIMAL\([0-9]+,([0-9]+)\)", self.sql)
+        return bool(scale and re.fullmatch(rf"\s*[+-]?[0-9]*[.][0-9]{{{int(scale[1]) + 1},}}\s*", cell))
+
     def readable(self, column: str) -> str:
         """Return the SQL condition for a cell that reads as this type."""
         name = quote_name(column)

@@ -79,7 +79,12 @@ class TextTable:
                 if found := self._bad_cells_of_column(path, numbered, column, kind.sql, kind.readable(column)):
                     words, cell = found
                     todo = "Correct the cells, or declare another type in [source.column_types] of company.toml."
-                    if kind.is_number:
+                    if kind.has_more_decimals(cell):
+                        written = f"`CAST({quote_name(column)} AS {kind.sql})`"
+                        todo = (
+                            f"It has more decimals: round it in the source, or leave its type undeclared and write {written}, which rounds."
+                        )
+                    elif kind.is_number:
                         todo += f" Other marks within numbers: `decimal` and `thousands` under [source.formats.{self.name}]."
                     return DataError(words, where=str(path), todo=f"{_form_words(cell)} {todo}")
         return None

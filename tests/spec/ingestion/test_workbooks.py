@@ -129,6 +129,13 @@ def test_a_cell_that_does_not_read_as_declared_is_named_by_its_row(tmp_path: Pat
     assert error.what == "orders.xlsx: paid is no DECIMAL(18, 4) in row 6"
 
 
+def test_an_amount_that_was_never_rounded_says_how_to_round_it(tmp_path: Path) -> None:
+    content = orders(["A", Formula(20 / 1.19), None, None])
+    error = refusal(tmp_path, content, types={"paid": "DECIMAL(18,4)"})
+    assert 'write `CAST("paid" AS DECIMAL(18,4))`, which rounds' in error.todo
+    assert read(tmp_path, content, 'SELECT CAST(CAST("paid" AS DECIMAL(18,4)) AS VARCHAR) FROM orders') == [("16.8067",)]
+
+
 def test_a_day_as_a_number_that_a_query_casts_says_to_declare_it(tmp_path: Path) -> None:
     error = refusal(tmp_path, orders(["A", None, 45296.5, None]), query="SELECT CAST(sold AS TIMESTAMP) FROM orders")
     assert error.what == "orders.xlsx: sold is no TIMESTAMP in row 2"
