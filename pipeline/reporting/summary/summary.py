@@ -23,10 +23,10 @@ from pipeline.lake.tables import CUSTOMER_SEGMENTS
 from pipeline.publication.gates import GateState, gate_sentence
 from pipeline.reporting.column_warnings import column_warnings
 from pipeline.reporting.pages.morning.cards import ActionCard, Actions, actions_of
-from pipeline.reporting.pages.morning.in_short import Sentence, sentences_of
+from pipeline.reporting.pages.morning.in_short import sentences_of
 from pipeline.reporting.pages.morning.language import SOURCE_LANGUAGE, PageLanguage
 from pipeline.reporting.pages.morning.night_tables import NightTables, read_night
-from pipeline.reporting.pages.morning.verdict import verdict_of
+from pipeline.reporting.pages.morning.verdict import Verdict, verdict_of
 from pipeline.reporting.source_notices import source_notices
 from pipeline.reporting.summary.headline import headline_text
 from pipeline.reporting.summary.night_changes import NightChanges, change_lines, night_changes
@@ -56,22 +56,21 @@ def _summary_parts(company: Company, lake: Lake, day: date) -> Iterator[Renderab
     places, tables = NightPlaces(company, lake, day), read_night(company, lake, day, language=company.language)
     heading = Text(f"{company.name} · {day:%A %d %B %Y}")  # a panel takes a plain title for markup
     is_live = places.live_day == day
-    sentences = _page_sentences(tables)
+    # A terminal speaks English, whatever the company's language.
+    verdict = verdict_of(tables, figures_day=day)
+    sentences = sentences_of(tables, verdict, PageLanguage.of(SOURCE_LANGUAGE))
     first = [f"{each.text}\n" for each in sentences if not (each.is_alarm or each.is_about_page)][:MOST_SENTENCES]
     headline = Text.assemble(headline_text(company, lake, day), "\n", *first, (places.live_words, "green" if is_live else "yellow"))
     yield Panel(headline, title=heading, title_align="left", padding=(0, 2))
     changes, actions = night_changes(lake, tables), actions_of(tables)
     yield from _section(_changes_title(changes, tables), change_lines(changes, tables))
-    if actions.cards:
+    if verdict.outcome.is_refused:  # nobody should act by its cards
+        yield from _section("To do today: decide about this night", _decision_lines(places, verdict))
+    elif actions.cards:
         yield from _section(_actions_title(actions), _card_lines(actions, tables))
     alarms = [each.text for each in sentences if each.is_alarm]
     yield from _section("What went wrong", _fault_lines(places, tables, alarms))
     yield next_text(places, scheme_count=len(tables.schemes), is_alone=changes.since is None)
-
-
-def _page_sentences(tables: NightTables) -> list[Sentence]:
-    """Return what the morning page says first; a terminal speaks English, whatever the company's language."""
-    return sentences_of(tables, verdict_of(tables, figures_day=tables.day), PageLanguage.of(SOURCE_LANGUAGE))
 
 
 def _section(title: str, lines: Iterator[RenderableType]) -> Iterator[RenderableType]:
@@ -80,6 +79,15 @@ def _section(title: str, lines: Iterator[RenderableType]) -> Iterator[Renderable
         has_command = isinstance(line, str) and COMMAND in line
         yield Text(f"  {line}") if has_command else Padding(line, (0, 0, 0, 2))
     yield Text()
+
+
+def _decision_lines(places: NightPlaces, verdict: Verdict) -> Iterator[str]:
+    """Yield what a person can do about a night that was refused."""
+    again = f"{places.command('run')} --day {places.day}"
+    yield f"Mend the source, and run the night again: {again} --reread"
+    if names := verdict.gates_to_override:
+        overrides = " ".join(f"--override-gate {name}" for name in names)
+        yield f'Or let it pass, saying why: {again} {overrides} --reason "..."'
 
 
 def _changes_title(changes: NightChanges, tables: NightTables) -> str:
@@ -113,7 +121,8 @@ def _fault_lines(places: NightPlaces, tables: NightTables, alarms: Sequence[str]
     company, lake, day = places.company, places.lake, places.day
     judged = [gate for gate in tables.gates if gate.state not in (GateState.NOT_MEASURED, GateState.OFF)]
     bad = [gate for gate in judged if gate.state is not GateState.OPEN]
-    faults = [*(f"{gate_sentence(gate)}." for gate in bad), *alarms, *_rejected_lines(tables)]
+    taken_back = [f"A person took this night back: {tables.rollback.reason}."] if tables.rollback else []
+    faults = [*taken_back, *(f"{gate_sentence(gate)}." for gate in bad), *alarms, *_rejected_lines(tables)]
     faults += [*source_notices(company, lake, day), *column_warnings(company, lake, day)]
     yield from faults[:MOST_FAULTS]
     if len(faults) > MOST_FAULTS:

@@ -13,6 +13,7 @@ import pytest
 from support.nights import run_night, write_shop
 
 from pipeline.definitions.company import load_company
+from pipeline.errors import GateClosed
 from pipeline.lake.lake import Lake
 from pipeline.reporting.pages.morning.cards import actions_of
 from pipeline.reporting.pages.morning.night_tables import read_night
@@ -59,6 +60,20 @@ def test_the_short_one_says_who_they_are_what_to_do_and_what_went_wrong(shop: Pa
 
 def test_the_short_one_says_nothing_of_what_the_page_does_not_show(shop: Path) -> None:
     assert "not shown" not in short_summary(shop)
+
+
+def test_of_a_night_that_is_held_back_it_says_why_and_what_to_decide_and_shows_no_card(tmp_path: Path) -> None:
+    orders = [f"o{n},1,c{n % 40},2024-03-{n % 28 + 1:02} 10:00:00,1,{n}.50,a" for n in range(200)]
+    shop = write_shop(tmp_path, orders, customers=[f"c{n}" for n in range(40)])
+    lake = Lake(shop / "lake")
+    run_night(shop, lake, date(2024, 3, 28))
+    with pytest.raises(GateClosed):
+        run_night(shop, lake, NIGHT)
+    text = short_summary(shop)
+    assert "This night is not published: 2024-03-28 stays live." in text
+    assert "freshness (order_lines): the newest order lines are of 2024-03-28" in text
+    assert f'--day {NIGHT} --override-gate freshness --reason "..."' in text
+    assert "1. " not in text
 
 
 def test_a_command_in_what_went_wrong_stays_whole(tmp_path: Path) -> None:
