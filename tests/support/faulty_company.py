@@ -109,7 +109,11 @@ segment = [
   {id = "c", title = "C", description = "C.", otherwise = true},
 ]
 """,
-    "segments/groups.toml": 'kind = "clusters"\ntitle = "Groups"\ncluster_count_min = 1\n',
+    "segments/groups.toml": (
+        'kind = "clusters"\ntitle = "Groups"\nquestion = "Which?"\nlevel = "behavioural"\ncluster_count_min = 1\ncluster_count_max = 8\n'
+        'smallest_share = 3\njaccard_floor = 0.75\nseed = 1\nsample_rows = 10000\ncolour = "red"\n'
+        'features = [{name = "spend_amount", transform = "log1p"}]\n'
+    ),
     "segments/broken.toml": 'title = "T"\nkind = [\n',
     "segments/translations/de/rfm.toml": 'title = "Wo"\n[segment.nobody]\ntitle = "x"\n',
     "segments/translations/de/rmf.toml": 'title = "Wo"\n',
@@ -122,14 +126,14 @@ from = "order_line"
 value = "COUNT(*)"
 description = "Orders with beer."
 """,
-    "audiences/vip.toml": 'title = "V"\npurpose = "P"\nowner = "ada"\nrule = "IN LIST vips"\n',
+    "audiences/vip.toml": 'title = "V"\npurpose = "P"\nowner = "ada"\nrule = "IN LIST vips"\nexpire = 1\n',
     "audiences/wine_lovers.toml": 'title = "V"\npurpose = "P"\nowner = "ada"\nrule = "wine_orders > 3"\n',
     "audiences/rich.toml": 'title = "V"\npurpose = "P"\nowner = "ada"\nrule = "spend_amount > \'x\'"\n',
     "lists/two_columns.csv": "a,b\n1,2\n",
     "lists/unused.csv": "a\n",
-    "sinks/crm.toml": 'kind = "hubspott"\n',
+    "sinks/crm.toml": 'kind = "hubspott"\nconsent = "yes"\ncolour = "red"\n[limits]\nremoved_share = 7\n',
     "sinks/files.toml": 'kind = "files"\nschemes = ["nope"]\n[settings]\ntag = "x"\n',
-    "campaigns/spring.toml": 'audience = "nobody"\nstart_day = 2024-01-01\nend_day = 2024-02-01\n',
+    "campaigns/spring.toml": 'audience = "nobody"\nstart_day = 2024-01-01\nend_day = 2024-02-01\nlooks = 3\nchanel = "mail"\n',
     "campaigns/summer.toml": 'start_day = 2024-01-01\nend_day = 2024-02-01\naudience = "lifecycle.activ"\n',
     "expectations/raw_order_lines.json": """{"expectations": [
  {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "order_idd"},
@@ -173,7 +177,9 @@ PROBLEMS = {
     ("segments/two.toml", 18, "unknown name `lifecycl.segment`"),
     ("segments/two.toml", 20, "`segment 2: strategy.message` has the wrong type: int"),
     ("segments/dead.toml", 9, "nobody can ever be in `b`: `a` comes first"),
-    ("segments/groups.toml", 3, "`cluster_count_min` must be a whole number from 2"),
+    ("segments/groups.toml", 5, "`cluster_count_min` must be a whole number from 2"),
+    ("segments/groups.toml", 7, "`smallest_share` must be a number from 0.01 to 0.5"),
+    ("segments/groups.toml", 11, "`colour` is not a known field"),
     ("segments/broken.toml", 2, "not valid TOML"),
     ("segments/translations/de/rfm.toml", 1, "`segment.nobody.title` is no text of the scheme"),
     ("segments/translations/de/rmf.toml", 1, "would never be read (did you mean `rfm`?)"),
@@ -183,6 +189,12 @@ PROBLEMS = {
     ("audiences/rich.toml", 4, "cannot compare: exact decimal with text (column 1 of the rule)"),
     ("lists/two_columns.csv", 1, "has 2 columns"),
     ("sinks/crm.toml", 1, "`kind` is `hubspott` (did you mean `hubspot`?)"),
+    ("sinks/crm.toml", 2, "`consent` is `yes`"),
+    ("sinks/crm.toml", 3, "`colour` is not a known setting"),
+    ("sinks/crm.toml", 5, "`limits.removed_share` must be a number from 0 to 1"),
+    ("audiences/vip.toml", 5, "`expire` is not a known setting (did you mean `expires`?)"),
+    ("campaigns/spring.toml", 4, "`looks` must be 4, or be left out"),
+    ("campaigns/spring.toml", 5, "`chanel` is not a known setting (did you mean `channel`?)"),
     ("sinks/files.toml", 2, "`schemes` names `nope`"),
     ("sinks/files.toml", 4, "`settings.tag` is not a known setting"),
     ("campaigns/spring.toml", 1, "`audience` is `nobody`, which is no audience"),

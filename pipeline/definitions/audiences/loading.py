@@ -34,7 +34,7 @@ from pipeline.definitions.schemes.scheme_vocabulary import LoadedSchemes, cluste
 from pipeline.definitions.schemes.score_methods import methods_of_scheme, scores_named
 from pipeline.definitions.schemes.segment_files import FileContext
 from pipeline.definitions.schemes.strategies import Strategy, read_strategy, read_translated_text
-from pipeline.errors import ConfigError, OnError, PipelineError, raise_error
+from pipeline.errors import ConfigError, ErrorCollector, OnError, PipelineError, raise_error
 from pipeline.spelling import did_you_mean
 
 MEMBER = "member"
@@ -150,15 +150,22 @@ def read_audience(
     context = FileContext(definition, vocabulary, language)
     title, titles = read_translated_text(content, "title", language)
     purpose, purposes = read_translated_text(content, "purpose", language)
-    condition_text, condition = _read_condition(applies_text, rule_text, context, where)
+    # What does not depend on what is wrong is read all the same: whoever mends a file wants to hear of all of it.
+    found, strategy, condition_text = ErrorCollector(), None, ""
+    condition: exp.Expression = exp.true()
+    with found.collecting():
+        condition_text, condition = _read_condition(applies_text, rule_text, context, where)
     terms = AudienceTerms(
         owner=content.text("owner"),
         expires=content.take("expires", date, default=None),
         rule_text=rule_text,
         applies_to_text=applies_text,
     )
-    strategy = _read_card(loaded, content, segment)
-    content.refuse_unknown()
+    with found.collecting():
+        strategy = _read_card(loaded, content, segment)
+    with found.collecting():
+        content.refuse_unknown()
+    found.raise_first()
     scores = scores_named([condition], ())
     named_features = {column.name for column in condition.find_all(exp.Column)}
     audience = Scheme(

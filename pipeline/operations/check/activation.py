@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 from pipeline.definitions.audiences.loading import read_rule_as_audience
@@ -19,11 +20,14 @@ from pipeline.definitions.sinks import KINDS, SinkDefinition, read_sink
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES
 from pipeline.operations.check.problems import ProblemList
+from pipeline.operations.check.rereading import Rereading
 from pipeline.operations.check.schemes import CheckedSchemes
 from pipeline.spelling import did_you_mean
 
 # A sink is made with an address, and connects to it when it is first used: which one is a matter of the deployment, and not of the folder.
 _ANY_ADDRESS = "https://user:secret@sink.invalid/path"
+_SINK = Rereading({"kind": "files"})
+_CAMPAIGN = Rereading({"audience": EVERYBODY, "start_day": date(2000, 1, 1), "end_day": date(2000, 1, 31)})
 _WORD = re.compile(r"\w+")
 
 
@@ -32,7 +36,9 @@ def check_sinks(checked: CheckedSchemes, found: ProblemList) -> int:
     files = definition_files(checked.company.folder / "sinks", ".toml")
     for file in files:
         with found.collecting():
-            sink = read_sink(file.stem, read_definition(file))
+            sink, cut = _SINK.read(read_definition(file), partial(read_sink, file.stem), found)
+            if sink is None or ("kind",) in cut:  # its settings are those of the kind
+                continue
             with found.collecting():
                 _require_settings(sink, checked.company.folder)
             from pipeline.activation.vocabulary import require_names
@@ -57,7 +63,9 @@ def check_campaigns(checked: CheckedSchemes, found: ProblemList) -> int:
     files = definition_files(checked.company.folder / "campaigns", ".toml")
     for file in files:
         with found.collecting():
-            campaign = read_campaign(read_definition(file))
+            campaign, cut = _CAMPAIGN.read(read_definition(file), read_campaign, found)
+            if campaign is None or ("scheme",) in cut or ("audience",) in cut:
+                continue
             if checked.unsound.intersection((*_WORD.findall(campaign.audience), campaign.scheme)):
                 found.leave_out(file)
             else:

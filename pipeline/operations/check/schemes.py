@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from pipeline.definitions.audiences.loading import read_each_audience
@@ -13,7 +14,7 @@ from pipeline.definitions.definition_files import Definition, definition_files, 
 from pipeline.definitions.features import DeclaredFeature, read_features
 from pipeline.definitions.fields import Document, Fields
 from pipeline.definitions.rules import lists_of, rule_texts
-from pipeline.definitions.schemes.cluster_scheme import KIND, limit_to_segment, read_cluster_scheme
+from pipeline.definitions.schemes.cluster_scheme import ClusterScheme, limit_to_segment, read_cluster_scheme
 from pipeline.definitions.schemes.loading import SchemeInputs, features_named, read_each_scheme
 from pipeline.definitions.schemes.scheme import Scheme
 from pipeline.definitions.schemes.scheme_vocabulary import LoadedSchemes
@@ -24,7 +25,21 @@ from pipeline.definitions.value_lists import list_digests, require_list
 from pipeline.errors import PipelineError
 from pipeline.lake.tables import CUSTOMER_FEATURES
 from pipeline.operations.check.problems import ProblemList
+from pipeline.operations.check.rereading import Rereading
 
+_CLUSTERS = Rereading(
+    {
+        "title": "unnamed",
+        "question": "unnamed",
+        "level": "behavioural",
+        "cluster_count_min": 2,
+        "cluster_count_max": 8,
+        "smallest_share": 0.03,
+        "jaccard_floor": 0.75,
+        "seed": 0,
+        "sample_rows": 10_000,
+    }
+)
 _WORD = re.compile(r"\w+")
 # Of schemes, clusters, audiences and features: what names a column, a segment or events.
 _NAMING_SETTINGS = ("evidence", "attribute", "within", "segment", "strategy", "features", "attributes", "value", "where", "from")
@@ -157,18 +172,23 @@ def _check_translations(
 
 
 def _check_clusters(company: Company, inputs: SchemeInputs, loaded: LoadedSchemes, found: ProblemList) -> None:
-    contents = inputs.contents()
     computed = {name: scheme for name, scheme in loaded.schemes.items() if not scheme.missing}
+    files = {definition.file.stem for definition in inputs.definitions}
     for definition in inputs.definitions:
-        values = contents[definition.file.stem]
-        if values.get("kind") == KIND:
-            with found.collecting():
-                scheme = read_cluster_scheme(definition.file.stem, definition, values, company)
-                other = scheme.within.partition(".")[0]
-                if other in contents and other not in loaded.schemes:
-                    found.leave_out(definition.file)
-                else:
-                    limit_to_segment(scheme, computed, definition.file)
+        if definition.file.stem not in loaded.clusters:
+            continue
+        with found.collecting():
+            # Without translations, which decide nothing and are checked by themselves.
+            scheme, _ = _CLUSTERS.read(definition, partial(_read_clusters, company), found)
+            other = scheme.within.partition(".")[0] if scheme else ""
+            if other in files - loaded.schemes.keys():
+                found.leave_out(definition.file)
+            elif scheme:
+                limit_to_segment(scheme, computed, definition.file)
+
+
+def _read_clusters(company: Company, definition: Definition) -> ClusterScheme:
+    return read_cluster_scheme(definition.file.stem, definition, definition.toml(), company)
 
 
 def _without_mentions(definitions: Iterable[Definition], names: Collection[str], found: ProblemList) -> list[Definition]:

@@ -147,7 +147,7 @@ def test_where_the_settings_cannot_be_read_other_files_are_still_read_each_by_it
     (folder / "company.toml").write_text("name = ", "utf-8")
     named = {each.file.removeprefix(f"{folder}/") for each in check_company(folder).problems}
     by_themselves = {"segments/broken.toml", "lists/two_columns.csv", "sinks/crm.toml", "expectations/customer_features.json"}
-    assert named == {"company.toml", "expectations/order_lines.json", *by_themselves}
+    assert named == {"company.toml", "expectations/order_lines.json", "campaigns/spring.toml", *by_themselves}
 
 
 def test_a_folder_without_company_toml_is_one_problem(tmp_path: Path) -> None:
