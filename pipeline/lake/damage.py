@@ -28,7 +28,7 @@ def reading(
     """
     try:
         if not _is_whole_by_now(link or path, columns):
-            raise damage_error(name, path, "its checksum is wrong")
+            raise damage_error(name, path, "its checksum is wrong, or another version of this program wrote it")
         yield
     except FileNotFoundError:
         raise DataError(f"{name} has no such {piece}", where=str(path), todo=f"Run that day: {_rerun_command(path)}.") from None
