@@ -154,7 +154,7 @@ def _read_before(file: FileIO, end: int, count: int) -> bytes:
     return file.read(count)
 
 
-def _described(footer: bytes, size: int) -> dict[str, Any]:
+def _described(footer: bytes, file_size: int) -> dict[str, Any]:
     """Return what the seal of a file says of its footer and of the chunks; raises ValueError where these are not all that is before it."""
     # The footer alone is enough to parse it, and is in memory already.
     metadata = pq.read_metadata(pa.BufferReader(footer))
@@ -166,11 +166,12 @@ def _described(footer: bytes, size: int) -> dict[str, Any]:
         group = metadata.row_group(index)
         for column in range(group.num_columns):
             chunk = group.column(column)
+            size = chunk.total_compressed_size
             start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
-            if start != ends[-1]:
+            if size and start != ends[-1]:  # flags of no rows have no bytes at all, and lie nowhere
                 raise ValueError("between two columns are bytes of none")
-            ends.append(start + chunk.total_compressed_size)
-    if ends[-1] != size - len(footer) or metadata.num_columns != len(names):
+            ends.append(ends[-1] + size)
+    if ends[-1] != file_size - len(footer) or metadata.num_columns != len(names):
         raise ValueError("the columns are not all that the file holds")
     # The last time: statistics, which may say anything, come before the keys.
     place = [footer.rfind(manifest), len(manifest)]

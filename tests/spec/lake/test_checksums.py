@@ -113,6 +113,18 @@ def test_another_file_in_its_place_is_read_anew(lake: Lake) -> None:
     assert read_seal(path).names == ("only",)
 
 
+@pytest.mark.parametrize("rows", [0, 3], ids=str)
+def test_columns_of_any_kind_are_covered_with_rows_and_without(tmp_path: Path, rows: int) -> None:
+    values = {Kind.FLAG: True, Kind.TEXT: "", Kind.INTEGER: 1, Kind.MONEY: None, Kind.DATE: DAY, Kind.TEXTS: ["a", "b"]}
+    schema = pa.schema([(kind.name, kind.arrow) for kind in values])
+    path = tmp_path / "kinds.parquet"
+    with sealed_writer(path, schema) as writer:
+        writer.write_table(pa.table([pa.array([value] * rows, kind.arrow) for kind, value in values.items()], schema))
+    assert is_whole(path)
+    assert all(is_whole(path, {kind.name}) for kind in values)
+    assert read_seal(path).names == tuple(schema.names)
+
+
 def test_files_of_other_writers_are_not_whole(lake: Lake, tmp_path: Path) -> None:
     pq.write_table(ROWS, tmp_path / "other.parquet")
     assert not is_whole(tmp_path / "other.parquet")
