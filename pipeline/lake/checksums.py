@@ -49,7 +49,7 @@ class Seal:
 
     names: tuple[str, ...]
     ends: Sequence[int]
-    checksums: Sequence[int]
+    checksums: Sequence[str]
     manifest: bytes
     digest: str
 
@@ -84,7 +84,7 @@ def seal_of(stamped: StampedFile) -> Seal:
         content = _read_seal(file, size - len(footer))
     seal = json.loads(content)
     ends, (start, length) = seal["ends"], seal["manifest"]
-    if zlib.crc32(footer) != seal["footer"] or ends[-1] + len(content) + MARK_BYTES + len(footer) != size:
+    if _digits(zlib.crc32(footer)) != seal["footer"] or ends[-1] + len(content) + MARK_BYTES + len(footer) != size:
         raise ValueError("the footer is another one")
     digest = sha256(content + footer).hexdigest()[:16]
     return Seal(tuple(seal["names"]), ends, seal["checksums"], footer[start : start + length], digest)
@@ -175,10 +175,10 @@ def _described(footer: bytes, file_size: int) -> dict[str, Any]:
         raise ValueError("the columns are not all that the file holds")
     # The last time: statistics, which may say anything, come before the keys.
     place = [footer.rfind(manifest), len(manifest)]
-    return {"names": names, "ends": ends, "footer": zlib.crc32(footer), "manifest": place}
+    return {"names": names, "ends": ends, "footer": _digits(zlib.crc32(footer)), "manifest": place}
 
 
-def _column_checksums(file: FileIO, ends: Sequence[int], places: Iterable[int], column_count: int) -> list[int]:
+def _column_checksums(file: FileIO, ends: Sequence[int], places: Iterable[int], column_count: int) -> list[str]:
     """Return the CRC-32 of all chunks of each of the columns in these `places`, in the order of the file."""
     checksums = dict.fromkeys(places, 0)
     # Into one block that stays in the processor's cache, rather than into new memory each time.
@@ -188,7 +188,12 @@ def _column_checksums(file: FileIO, ends: Sequence[int], places: Iterable[int], 
             start, end = ends[group + place], ends[group + place + 1]
             file.seek(start)
             checksums[place] = _crc_continued(file, value, end - start, block)
-    return list(checksums.values())
+    return [_digits(value) for value in checksums.values()]
+
+
+def _digits(checksum: int) -> str:
+    # As many for every value: what a night goes by is known by the sizes of files, which must not depend on who wrote them.
+    return f"{checksum:08x}"
 
 
 def _crc_continued(file: FileIO, value: int, count: int, block: memoryview) -> int:

@@ -113,6 +113,13 @@ def test_another_file_in_its_place_is_read_anew(lake: Lake) -> None:
     assert read_seal(path).names == ("only",)
 
 
+def test_the_size_of_a_file_is_that_of_its_rows_whichever_night_wrote_it(lake: Lake) -> None:
+    nights = [date(2024, 4, number) for number in range(1, 31)]
+    for night in nights:
+        lake.write(TABLE, ROWS.to_batches(), day=DAY, known_on=night)
+    assert len({lake.path(TABLE, day=DAY, known_on=night).stat().st_size for night in nights}) == 1
+
+
 @pytest.mark.parametrize("rows", [0, 3], ids=str)
 def test_columns_of_any_kind_are_covered_with_rows_and_without(tmp_path: Path, rows: int) -> None:
     values = {Kind.FLAG: True, Kind.TEXT: "", Kind.INTEGER: 1, Kind.MONEY: None, Kind.DATE: DAY, Kind.TEXTS: ["a", "b"]}
