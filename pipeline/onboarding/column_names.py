@@ -49,6 +49,11 @@ def is_customer_since(plain: str) -> bool:
     return any(word in plain for word in _content()["customer_since"]["words"])
 
 
+def is_of_life(plain: str) -> bool:
+    """Return whether a name says that the dates are of somebody's life or history, and not of a sale."""
+    return is_customer_since(plain) or is_birth(plain) or _has_word(plain, _content()["of_life"]["words"])
+
+
 def is_plain_id(plain: str) -> bool:
     """Return whether a name is that of an id, of whatever the table is about."""
     return _is_any(plain, _content()["plain_ids"]["names"])

@@ -95,8 +95,8 @@ Not so? Change the query in `sources/` or the setting in `company.toml`, then ru
 segments run --company . --lake lake
 ```
 
-**A new export**: put it beside the old one in its folder below `data/`. Names tell which is newest: `export (2).csv` after `export.csv`, or a
-date in each of them, such as `export_2024-05-01.csv`.{overlaps}
+**A new export**: put it beside the old one in its folder below `data/`. Names tell which is newest: `export (2).csv` after `export.csv`,
+or a date in each of them, such as `export_2024-05-01.csv`.{overlaps}
 Then move `last_day` in `company.toml` to the newest day, or delete it once there is a new export every day, and run again.
 """
 

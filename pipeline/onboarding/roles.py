@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from pipeline.ingestion.sources.failed_casts import form_of
 from pipeline.onboarding.column_names import answers, is_no_amount, is_total, role_rank
 from pipeline.onboarding.date_formats import date_format
 from pipeline.onboarding.number_styles import is_number, number_style
@@ -63,6 +64,26 @@ def column_roles(sample: TableSample) -> list[ColumnRole]:
     if not any(each.role is Role.DATE for each in found):
         found += [ColumnRole(each.name, Role.DATE, 4, "its values are dates") for each in sample.columns() if _is_clear_date(each)]
     return sorted(found, key=lambda each: each.rank)
+
+
+def contradictions(sample: TableSample) -> list[tuple[Role, str]]:
+    """Return, in words, which columns are dates or amounts by their names, and what of their values is none; by forms, never values."""
+    found = []
+    for column in sample.columns():
+        plain = plain_name(column.name)
+        for role in (Role.DATE, Role.AMOUNT, Role.PRICE):
+            if role_rank(role.value, plain) is None or not column.counts or _VALUE_CHECKS[role](column):
+                continue
+            values = without_totals(column.counts)
+            odd = [value for value in values if not (date_format([value]) if role is Role.DATE else is_number(value))]
+            what = "dates" if role is Role.DATE else "numbers"
+            if odd:
+                rows = sum(column.counts[value] for value in odd)
+                found.append((role, f"`{column.name}` has {rows:,} cells that are no {what}, such as one of the form `{form_of(odd[0])}`"))
+            else:
+                found.append((role, f"`{column.name}` has {what} that are written in several ways"))
+            break
+    return found
 
 
 def plain_name(name: str) -> str:

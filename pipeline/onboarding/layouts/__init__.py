@@ -20,7 +20,7 @@ from pipeline.onboarding.layouts import (
 )
 from pipeline.onboarding.layouts.layout import Layout
 from pipeline.onboarding.questions import Settings
-from pipeline.onboarding.roles import Role, column_roles
+from pipeline.onboarding.roles import Role, column_roles, contradictions
 from pipeline.onboarding.table_sample import TableSample
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -43,6 +43,9 @@ LAYOUTS: tuple[Layout, ...] = (
 )
 
 
+_AMOUNTS = {Role.AMOUNT, Role.PRICE}
+
+
 def layout_of(sample: TableSample, settings: Settings) -> Layout:
     """Return the layout that the table has: of those that fit the one with most columns, else one made of its columns.
 
@@ -54,8 +57,14 @@ def layout_of(sample: TableSample, settings: Settings) -> Layout:
     roles = column_roles(sample)
     found = {each.role for each in roles}
     named = {key.partition(".")[2] for key in settings.values if key.startswith("orders.")}
-    if (Role.DATE in found or "date" in named) and (found & {Role.AMOUNT, Role.PRICE} or "amount" in named):
+    is_of_people = not named and table_of_customers.is_list_of_people(sample, roles)
+    if (Role.DATE in found or "date" in named) and (found & _AMOUNTS or "amount" in named) and not is_of_people:
         return table_of_orders.layout(roles)
+    odd = [] if is_of_people else contradictions(sample)
+    by_name = found | {role for role, _ in odd}
+    if odd and Role.DATE in by_name and by_name & _AMOUNTS:
+        what = f"{sample.files[0].name} is no table of orders yet: {'; '.join(words for _, words in odd)}"
+        raise ConfigError(what, where=str(sample.files[0]), todo="Write all of them in one way, or empty the cells, and begin again.")
     if len(periods := table_of_periods.month_columns(sample)) >= table_of_periods.FEWEST_PERIODS:
         return table_of_periods.layout(periods)
     email, customer = table_of_customers.email_column(roles), table_of_customers.customer_column(sample, roles)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pipeline.onboarding.attributes import attribute_columns
-from pipeline.onboarding.column_names import answers, is_customer_since, is_plain_id, is_total
+from pipeline.onboarding.column_names import answers, is_customer_since, is_of_life, is_plain_id, is_total
 from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
 from pipeline.onboarding.layouts.people import people_part
 from pipeline.onboarding.questions import Choice
@@ -40,6 +40,14 @@ def read(reading: TableReading) -> TablePart:
         created=reading.moment(since[0]) if since else "",
         consent=f"lower({reading.text(consent)}) IN ({yes})" if consent else "",
     )
+
+
+def is_list_of_people(sample: TableSample, roles: Sequence[ColumnRole]) -> bool:
+    """Return whether each row is somebody of their own, whose only dates are of their life or of their first and last order."""
+    ids = [name for name in (email_column(roles), customer_column(sample, roles)) if name]
+    dates = [plain_name(each.column) for each in roles if each.role is Role.DATE]
+    is_sold = any(each.role is Role.ORDER_ID for each in roles)
+    return not is_sold and any(sample.column(name).is_unique for name in ids) and all(map(is_of_life, dates))
 
 
 def email_column(roles: Iterable[ColumnRole]) -> str:

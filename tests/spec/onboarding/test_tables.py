@@ -167,6 +167,21 @@ def test_a_report_of_months_becomes_an_order_a_month_and_says_so(tmp_path: Path)
     assert any("no orders" in sentence for sentence in made.draft.assumptions)
 
 
+def test_dates_in_several_forms_are_told_by_their_forms(tmp_path: Path) -> None:
+    text = "order,date,customer,amount\n1,2024-03-01,a,1.50\n2,soon,b,2.50\n3,03.03.2024,b,3.50\n"
+    said = refusal(tmp_path, text)
+    assert "`date` has 1 cells that are no dates, such as one of the form `aaaa`" in said
+    assert "soon" not in said
+    assert "written in several ways" in refusal(tmp_path, text.replace("soon", "2024-03-02"))
+
+
+def test_a_list_of_people_with_what_they_spent_is_no_list_of_orders(tmp_path: Path) -> None:
+    text = "Customer ID,Email,Signup Date,Last Order,Total Spent\n7,a@x.de,2023-01-01,2024-02-03,12.50\n8,b@x.de,2023-01-02,,0.00\n"
+    made = init(tmp_path / "shop", {"list.csv": text}, ANSWERS)
+    assert "order_lines" not in made.read
+    assert {name: str(row["created_at"])[:10] for name, row in people_of(made).items()} == {"7": "2022-12-31", "8": "2023-01-01"}
+
+
 def test_letters_that_are_not_western_are_a_question_before_all_others(tmp_path: Path) -> None:
     text = "Sipariş No;Tarih;Müşteri;Şehir;Tutar\n1;13.01.2024;Ayşe Yılmaz;İstanbul;1.250,50\n".encode("windows-1254")
     said = refusal(tmp_path, text)
