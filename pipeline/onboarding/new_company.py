@@ -40,7 +40,7 @@ from pipeline.onboarding.layouts.layout import Layout
 from pipeline.onboarding.questions import Ask, Settings, open_questions_error
 from pipeline.onboarding.recognised_table import RecognisedTable
 from pipeline.onboarding.recognition import company_name, group_by_columns, understand
-from pipeline.onboarding.table_sample import TableSample
+from pipeline.onboarding.table_sample import MOST_ROWS, TableSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +217,11 @@ def _open_source(source: Source, memory_limit: str) -> Iterator[Snapshot]:
 
 
 def _sample(snapshot: Snapshot, table: str, files: Sequence[Path]) -> TableSample:
-    """Return all rows of a table as text; columns that have types, as those of Parquet do, are noted."""
+    """Return the rows of a table, up to MOST_ROWS, as text; columns that have types, as those of Parquet do, are noted."""
     query = SourceQuery(table, Path(table), "duckdb", f"SELECT * FROM {quote_name(table)}", Window(BEGINNING, END))
     found = snapshot.schema(query)
     typed = frozenset(field.name for field in found if not pa.types.is_string(field.type))
     columns = [f"CAST({quote_name(name)} AS VARCHAR) AS {quote_name(name)}" if name in typed else quote_name(name) for name in found.names]
-    texts = replace(query, text=f"SELECT {', '.join(columns)} FROM {quote_name(table)}")
+    texts = replace(query, text=f"SELECT {', '.join(columns)} FROM {quote_name(table)} LIMIT {MOST_ROWS}")
     rows = pa.Table.from_batches(list(snapshot.rows(texts)), snapshot.schema(texts))
     return TableSample(table, rows, tuple(files), typed)

@@ -15,7 +15,7 @@ from pipeline.onboarding.layouts.table_of_customers import customer_column, emai
 from pipeline.onboarding.questions import Choice, Question, Settings, require_choice
 from pipeline.onboarding.recognised_table import RecognisedTable
 from pipeline.onboarding.roles import Role, column_roles
-from pipeline.onboarding.table_sample import TableSample
+from pipeline.onboarding.table_sample import MOST_ROWS, TableSample
 from pipeline.onboarding.time_and_money import find_currency, find_time_zone
 
 FEWEST_SHARED = 0.5
@@ -48,6 +48,8 @@ def understand(tables: Sequence[RecognisedTable], settings: Settings, *, name: s
         reading.linked_column = links.get(table.sample.name, "")
         if table.found.assumption:
             reading.assume(f"{reading.table}: {table.found.assumption}")
+        if table.sample.rows.num_rows == MOST_ROWS:
+            reading.assume(f"{reading.table}: what its columns mean was found from its first {MOST_ROWS:,} rows.")
         part = table.layout.read(reading)
         if given := [each for each in tables if each.layout.name in table.layout.yields_to]:
             part = replace(part, lines="", line_columns=())

@@ -9,6 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+MOST_ROWS = 500_000
+"""Rows that are looked at to find out what columns mean; what they add up to is told of all rows."""
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnSample:
