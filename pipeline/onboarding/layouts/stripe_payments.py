@@ -6,6 +6,8 @@ letters; failed payments are in the export; `Amount Refunded` is what went back 
 
 from __future__ import annotations
 
+import re
+
 from pipeline.onboarding.attributes import AttributeColumn
 from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
 from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
@@ -41,6 +43,8 @@ def read(reading: TableReading) -> TablePart:
         reading.assume("A refund counts from the day on that `Refunded date (UTC)` says.")
     else:
         reading.assume("The export does not date refunds: they count for the day of their payment.")
+    if any(re.search("[1-9]", value) for value in reading.column("Disputed Amount").counts):
+        reading.assume("Disputed payments count in full: the export does not say for good who kept the money.")
     if 1 < len(reading.column("Description").counts) <= _MOST_DESCRIPTIONS:
         rows["product_id"] = reading.text("Description")
     attributes = [AttributeColumn(AttributeDraft("country", "geographic", "Country of the card."), reading.text(*_COUNTRIES))]
