@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -69,7 +69,7 @@ def read_layout(path: Path, table: str, declared: TableFormat) -> CsvLayout:
         found = f"no {_mark_words(separator)}, but {bare.count(frequent)} {_mark_words(frequent)}"
         todo = f"Declare the `separator` that it has under [source.formats.{table}] of company.toml, or have the file written anew."
         raise DataError(f"{path.name}: line {declared.header_row} has {found}", where=str(path), todo=todo)
-    return CsvLayout(tuple(names), separator, declared.quote, declared.header_row)
+    return CsvLayout(tuple(_all_named(names)), separator, declared.quote, declared.header_row)
 
 
 def open_text(path: Path | str, encoding: str = UTF_8) -> TextIO:
@@ -101,16 +101,21 @@ def _require_sound_header(path: Path, line: str, names: Sequence[str], layout: C
     if line.startswith("#"):
         raise DataError(f"{begins} with a comment, not with a header", where=where, todo=f"Remove the line. {below}")
     unnamed = [str(place) for place, name in enumerate(names, 1) if not name.strip()]
-    if unnamed:
+    if len(unnamed) > len(names) / 2:
         raise DataError(
             f"{path.name}: column {', '.join(unnamed)} of {len(names)} has no name in line {at}",
             where=where,
-            todo=f"Name it in that line; if no column is meant, remove the {_mark_words(layout.separator)} that is too much from every "
-            f"line. If the names are in another line, declare it: `header_row` under [source.formats.{table}] of company.toml.",
+            todo=f"If the names are in another line, declare it: `header_row` under [source.formats.{table}] of company.toml. Else name "
+            "them in that line.",
         )
-    if twice := repeated_names(names):
+    if twice := repeated_names(_all_named(names)):
         what = f"{path.name} has columns whose names differ by case at most: {', '.join(twice)}"
         raise DataError(what, where=where, todo=f"Give each its own name in line {at}.")
+
+
+def _all_named(names: Iterable[str]) -> list[str]:
+    """Return the names of columns; one without a name, as a mark at the end of each line makes it, is called by its place."""
+    return [name if name.strip() else f"column_{place}" for place, name in enumerate(names, 1)]
 
 
 def repeated_names(names: Sequence[str]) -> list[str]:
