@@ -114,11 +114,11 @@ def test_rows_that_are_written_in_the_meantime_are_not_seen(tmp_path: Path, lake
 
         read = module._read_table
 
-        def reading_late(database: sqlite3.Connection, name: str, path: Path) -> Any:
+        def reading_late(database: sqlite3.Connection, name: str, path: Path, **given: Any) -> Any:
             if name == "orders":  # customers are read by then
                 other.execute("INSERT INTO orders SELECT 'A9', line, 'c9', sold_at, paid FROM orders")
                 other.commit()
-            return read(database, name, path)
+            return read(database, name, path, **given)
 
         monkeypatch.setattr(module, "_read_table", reading_late)
         assert len(amounts(company, lake)) == 2

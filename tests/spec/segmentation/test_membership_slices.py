@@ -31,7 +31,7 @@ def memberships(root: Path) -> tuple[dict[str, bytes], set[str]]:
     with closing(DuckDBEngine(lake.root)) as engine:
         write_memberships(company, lake, engine, DAY)
     segments = lake.read(CUSTOMER_SEGMENTS, day=DAY).to_pylist()
-    return tree_bytes(lake.root / "tables"), {row["segment"] for row in segments if row["scheme"] == "category_affinity"}
+    return tree_bytes(lake, "tables"), {row["segment"] for row in segments if row["scheme"] == "category_affinity"}
 
 
 def test_slices_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
