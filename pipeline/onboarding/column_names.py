@@ -70,11 +70,45 @@ def answers(kind: str) -> list[str]:
     return list(_content()["answers"][kind])
 
 
-def has_status(value: str, kind: str) -> bool:
-    """Return whether a status says that an order was `called_off` or `given_back`."""
-    folded = value.casefold()
-    is_part = kind == "given_back" and "partial" in folded
-    return not is_part and any(word in folded for word in _content()["statuses"][kind])
+def is_nobody(plain: str) -> bool:
+    """Return whether a value of a column of customers stands for nobody in particular, such as `0` or `guest`."""
+    return _is_any(plain, _content()["nobody"]["names"])
+
+
+def is_name_of_people(plain: str) -> bool:
+    """Return whether a column of this name holds the names of people or firms."""
+    return _is_any(plain, _content()["people"]["names"])
+
+
+def is_consent_name(plain: str) -> bool:
+    """Return whether a name alone says that a column is about who may be written to."""
+    return _is_any(plain, _content()["consent"]["names"])
+
+
+def has_consent_word(plain: str) -> bool:
+    """Return whether a name may be that of a column about who may be written to, if its values are yes and no."""
+    return _has_word(plain, _content()["consent"]["words"]) and not _has_word(plain, _content()["consent"]["others"])
+
+
+def is_refusal(plain: str) -> bool:
+    """Return whether a name of such a column says that yes means no: `Unsubscribed from all email`."""
+    return _has_word(plain, _content()["consent"]["refusals"])
+
+
+def is_subscription(plain: str) -> bool:
+    """Return whether a value says who may be written to, whatever the name of its column."""
+    return _is_any(plain, _content()["consent"]["subscriptions"])
+
+
+def state_of(plain: str) -> str:
+    """Return what the plain name of a state says of an order: a kind of `[states]`; empty where its meaning is not known."""
+    known = _content()["states"].items()
+    return next((kind for kind, words in known if any(re.search(rf"\b(?:{word})", plain) for word in words)), "")
+
+
+def is_sale_kind(plain: str) -> bool:
+    """Return whether a value says that a row is a sale, so that others beside it are rows of other kinds."""
+    return _is_any(plain, _content()["sale_kinds"]["names"])
 
 
 def _is_any(plain: str, names: Iterable[str]) -> bool:

@@ -101,14 +101,15 @@ class CompanyDraft:
         parts = [part for part in self.parts if part.consents]
         if not parts:
             return ""
-        # A list of contacts knows better than an order what somebody wants today.
-        best = [part for part in parts if part.rank == parts[0].rank]
-        united = _united("answers", [f"  SELECT customer_id, is_consenting FROM {part.table}_consents" for part in best])
+        selects = [f"  SELECT {part.rank} AS source, customer_id, is_consenting FROM {part.table}_consents" for part in parts]
         who = "Who did not is left out of what is published; delete this file to publish everybody."
         header = _header(f"Consents: who agreed to be written to. {who}")
-        tables = ",\n".join([*(part.consents for part in best), united])
-        select = "SELECT customer_id, bool_and(is_consenting) AS is_consenting\nFROM answers"
-        return f"{header}WITH\n{tables}\n{select}\nWHERE customer_id IS NOT NULL\nGROUP BY customer_id\n"
+        tables = ",\n".join([*(part.consents for part in parts), _united("answers", selects)])
+        # A list of contacts knows better than an order what somebody wants today.
+        best = "QUALIFY source = min(source) OVER (PARTITION BY customer_id)"
+        known = f"best AS (\n  SELECT * FROM answers WHERE customer_id IS NOT NULL AND is_consenting IS NOT NULL\n  {best}\n)"
+        select = "SELECT customer_id, bool_and(is_consenting) AS is_consenting\nFROM best"
+        return f"{header}WITH\n{tables},\n{known}\n{select}\nGROUP BY customer_id\n"
 
 
 _LINE_OPTIONS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -189,3 +189,9 @@ def _clock_pattern(matches: list[re.Match[str]]) -> tuple[str | None, bool]:
 
 def _is_day(day: str, month: str) -> bool:
     return 1 <= int(day) <= _LAST_DAY and 1 <= int(month) <= _LAST_MONTH
+
+
+def half_clock_pattern(values: Sequence[str]) -> str:
+    """Return the `strptime` pattern of times of day such as `2:30 PM`."""
+    seconds = ":%S" if any(value.count(":") > 1 for value in values) else ""
+    return f"%I:%M{seconds}{' %p' if any(' ' in value for value in values) else '%p'}"

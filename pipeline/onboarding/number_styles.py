@@ -72,12 +72,6 @@ def number_style(values: Iterable[str]) -> NumberStyle | None:
     return NumberStyle(decimal, is_plain, marks)
 
 
-def currency_sign(values: Iterable[str]) -> str:
-    """Return the one sign of currency that the values are written with; empty where there is none, or several."""
-    signs = {sign for value in values if (sign := re.sub(rf"[\d.,{_SPACES}+()-]", "", value))}
-    return signs.pop() if len(signs) == 1 else ""
-
-
 def _marks(texts: Iterable[str]) -> Iterable[str]:
     for text in texts:
         if text.startswith("(") or text.endswith(")"):

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 
 from pipeline.definitions.source_formats import TableFormat
 from pipeline.onboarding.company_draft import CompanyDraft, TableDraft
+from pipeline.onboarding.customer_columns import CustomerColumns, customer_columns, order_number, padded_width
 from pipeline.onboarding.file_formats import with_key
+from pipeline.onboarding.home_clues import find_clues
 from pipeline.onboarding.layouts import table_of_customers, table_of_orders
+from pipeline.onboarding.layouts.customer_ids import SHORTENED
 from pipeline.onboarding.layouts.layout import Layout, TableReading
-from pipeline.onboarding.layouts.table_of_customers import customer_column, email_column
 from pipeline.onboarding.questions import Choice, Question, Settings, require_choice
 from pipeline.onboarding.recognised_table import RecognisedTable
 from pipeline.onboarding.roles import Role, column_roles
@@ -38,13 +40,15 @@ def understand(tables: Sequence[RecognisedTable], settings: Settings, *, name: s
     readings = [TableReading(table.sample, settings) for table in tables]
     questions: list[Question] = []
     assumptions: list[str] = []
-    zone = find_time_zone(tables, settings, questions, assumptions)
-    currency = find_currency(tables, settings, questions, assumptions)
+    clues = find_clues([table.sample for table in tables])
+    currency = find_currency(tables, settings, questions, assumptions, clues)
+    zone = find_time_zone(tables, settings, questions, assumptions, replace(clues, currency=currency))
     identity = _identity(tables, settings)
+    id_width = _id_width(tables, settings, questions)
     links = {} if settings.get("customer") else linked_columns(tables)
     drafts = []
     for table, reading in zip(tables, readings, strict=True):
-        reading.zone, reading.currency, reading.identity = zone, currency, identity
+        reading.zone, reading.currency, reading.identity, reading.id_width = zone, currency, identity, id_width
         reading.linked_column = links.get(table.sample.name, "")
         if table.found.assumption:
             reading.assume(f"{reading.table}: {table.found.assumption}")
@@ -94,8 +98,8 @@ def _identity(tables: Sequence[RecognisedTable], settings: Settings) -> str:
         return "email"
     has_id = []
     for table in tables:
-        roles = column_roles(table.sample)
-        has_id.append(bool(customer_column(table.sample, roles)) or not email_column(roles))
+        known = _customer_columns(table, settings)
+        has_id.append(bool(known.number) or not known.email)
     return "id" if all(has_id) else "email"
 
 
@@ -119,6 +123,30 @@ def linked_columns(tables: Sequence[RecognisedTable]) -> dict[str, str]:
                 found.append((shared, -each.rank - 10 * (each.role is Role.EMAIL), each.column, column.name))
     shared, _, sold_by, listed_by = max(found, default=(0.0, 0, "", ""))
     return {sold.name: sold_by, listed.name: listed_by} if shared >= FEWEST_SHARED else {}
+
+
+def _customer_columns(table: RecognisedTable, settings: Settings) -> CustomerColumns:
+    if given := settings.get(f"{table.sample.name}.customer"):
+        return CustomerColumns(number=given)
+    roles = column_roles(table.sample)
+    named = next((each.column for each in roles if each.role is Role.ORDER_ID), "")
+    order = "" if table.layout.name == table_of_customers.NAME else named or order_number(table.sample, table.layout.moments)
+    return customer_columns(table.sample, roles, of_people=table.layout.name == table_of_customers.NAME, order=order)
+
+
+def _id_width(tables: Sequence[RecognisedTable], settings: Settings, questions: list[Question]) -> int:
+    """Return how many digits customers' numbers have where some cells lost leading zeros; asks where that cannot be known."""
+    numbers = [(table, number) for table in tables if not table.layout.is_known and (number := _customer_columns(table, settings).number)]
+    width = padded_width(value for table, number in numbers for value in table.sample.column(number).counts)
+    if width is not None:
+        return width
+    named = ", ".join(f"`{number}` of {table.sample.name}" for table, number in numbers)
+    choices = (Choice("same", "00100 and 100 are one customer"), Choice("different", "they are two"))
+    question = Question("leading_zeros", f"Some numbers of customers in {named} begin with zeros, others are the same without.", choices)
+    if given := settings.get("leading_zeros"):
+        return SHORTENED if require_choice(question, given) == "same" else 0
+    questions.append(question)
+    return 0
 
 
 def _key(table: RecognisedTable) -> tuple[str, ...]:

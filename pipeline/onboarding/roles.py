@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pipeline.ingestion.sources.failed_casts import form_of
-from pipeline.onboarding.column_names import answers, is_no_amount, is_total, role_rank
+from pipeline.onboarding.column_names import is_no_amount, is_total, role_rank
 from pipeline.onboarding.date_formats import date_format
 from pipeline.onboarding.number_styles import is_number, number_style
 from pipeline.onboarding.table_sample import ColumnSample, TableSample
@@ -37,7 +37,6 @@ class Role(Enum):
     CHANNEL = "channel"
     CURRENCY = "currency"
     STATUS = "status"
-    CONSENT = "consent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +146,6 @@ def _clock_reason(column: ColumnSample) -> str:
     return "its values are times of day" if column.counts and all(clock.fullmatch(value) for value in column.values[:500]) else ""
 
 
-def _consent_reason(column: ColumnSample) -> str:
-    return (
-        "its values are yes and no"
-        if column.counts and all(value.casefold() in {*answers("yes"), *answers("no")} for value in column.counts)
-        else ""
-    )
-
-
 _VALUE_CHECKS: Mapping[Role, Callable[[ColumnSample], str]] = {
     Role.EMAIL: _email_reason,
     Role.ORDER_ID: _text_reason,
@@ -171,5 +162,4 @@ _VALUE_CHECKS: Mapping[Role, Callable[[ColumnSample], str]] = {
     Role.CHANNEL: _label_reason,
     Role.CURRENCY: _code_reason,
     Role.STATUS: _status_reason,
-    Role.CONSENT: _consent_reason,
 }

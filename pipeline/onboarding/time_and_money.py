@@ -9,41 +9,20 @@ from zoneinfo import available_timezones
 from pipeline.definitions.fields import printable_value
 from pipeline.definitions.settings import CURRENCIES
 from pipeline.errors import ConfigError
+from pipeline.onboarding.currencies import DOLLAR, currency_of_sign, signs_of
 from pipeline.onboarding.date_formats import offsets
-from pipeline.onboarding.number_styles import currency_sign
+from pipeline.onboarding.home_clues import HomeClues, likely_currency, likely_zone
 from pipeline.onboarding.questions import Choice, Question, Settings
 from pipeline.onboarding.recognised_table import RecognisedTable
 from pipeline.onboarding.time_zones import fitting_zones, zone_of_name
 from pipeline.spelling import did_you_mean
 
-# Signs that one currency alone is written with; a dollar is of many countries.
-_SIGNS = {
-    "€": "EUR",
-    "£": "GBP",
-    "₺": "TRY",
-    "TL": "TRY",
-    "₹": "INR",
-    "zł": "PLN",
-    "₴": "UAH",
-    "₪": "ILS",
-    "₩": "KRW",
-    "₫": "VND",
-    "฿": "THB",
-    "US$": "USD",
-    "CA$": "CAD",
-    "C$": "CAD",
-    "AU$": "AUD",
-    "A$": "AUD",
-    "NZ$": "NZD",
-    "R$": "BRL",
-    "Kč": "CZK",
-    "Ft": "HUF",
-    "lei": "RON",
-}
 _DOLLARS = (Choice("USD", "US dollars"), Choice("CAD", "Canadian dollars"), Choice("AUD", "Australian dollars"))
 
 
-def find_time_zone(tables: Sequence[RecognisedTable], settings: Settings, questions: list[Question], assumptions: list[str]) -> str:
+def find_time_zone(
+    tables: Sequence[RecognisedTable], settings: Settings, questions: list[Question], assumptions: list[str], clues: HomeClues
+) -> str:
     """Return the time zone in which days begin and end; empty where it has to be asked, which is added to `questions`.
 
     Raises ConfigError for a setting that is none.
@@ -62,18 +41,20 @@ def find_time_zone(tables: Sequence[RecognisedTable], settings: Settings, questi
         return zone
     if zones := [zone for zone, _ in named.most_common() if zone]:
         text = "In which time zone do days begin and end? The files name several."
-        questions.append(Question("time_zone", text, tuple(Choice(zone, "is named") for zone in zones), "Europe/Berlin"))
+        questions.append(Question("time_zone", text, tuple(Choice(zone, "is named") for zone in zones)))
         return ""
     seen = [found for table in tables for moment in table.layout.moments for found in offsets(table.sample.column(moment).counts)]
     zones = fitting_zones(seen)
     shown = ", ".join(sorted({f"{minutes // 60:+03d}:{minutes % 60:02d}" for _, minutes in seen}))
     fits = f" The times have offsets ({shown}), which fit {', '.join(zones)} and others." if zones else ""
     text = f"In which time zone do your days begin and end?{fits}"
-    questions.append(Question("time_zone", text, (), zones[0] if zones else "Europe/Berlin", is_open=not zones))
+    questions.append(Question("time_zone", text, (), zones[0] if zones else likely_zone(clues), is_open=not zones))
     return ""
 
 
-def find_currency(tables: Sequence[RecognisedTable], settings: Settings, questions: list[Question], assumptions: list[str]) -> str:
+def find_currency(
+    tables: Sequence[RecognisedTable], settings: Settings, questions: list[Question], assumptions: list[str], clues: HomeClues
+) -> str:
     """Return the currency of the company; empty where it has to be asked, which is added to `questions`.
 
     Raises ConfigError for a setting that is none.
@@ -90,22 +71,32 @@ def find_currency(tables: Sequence[RecognisedTable], settings: Settings, questio
         choices = tuple(Choice(code, f"{count:,} rows; what is in another currency is left out") for code, count in counts.most_common())
         questions.append(Question("currency", "The amounts are in several currencies, which do not add up. Which one is yours?", choices))
         return ""
-    signs = {sign for table in tables for name in table.layout.money if (sign := currency_sign(table.sample.column(name).counts))}
-    if len(signs) == 1 and (code := _currency_of_sign(next(iter(signs)))):
+    code, question = _currency_of_signs(tables)
+    if code:
         assumptions.append(f"Amounts are in {code}, by the sign that they are written with.")
         return code
-    if not any(table.layout.has_amounts for table in tables):
+    if not question and not any(table.layout.has_amounts for table in tables):
         assumptions.append("The files have no amounts: the currency is EUR until company.toml says another one.")
         return "EUR"
-    is_dollar = signs == {"$"}
-    choices = _DOLLARS if is_dollar else ()
-    text = "Amounts are written with $. Which dollar is it?" if is_dollar else "In which currency are the amounts? The files do not say."
-    questions.append(Question("currency", text, choices, "EUR", is_open=not choices))
+    text = "In which currency are the amounts? The files do not say."
+    questions.append(question or Question("currency", text, (), likely_currency(clues), is_open=True))
     return ""
 
 
-def _currency_of_sign(sign: str) -> str:
-    return sign if sign in CURRENCIES else _SIGNS.get(sign, "")
+def _currency_of_signs(tables: Iterable[RecognisedTable]) -> tuple[str, Question | None]:
+    """Return the currency by the signs that amounts are written with, or the question that they leave open."""
+    signs = Counter[str]()
+    for table in tables:
+        for name in table.layout.money:
+            signs += signs_of(table.sample.column(name).counts)
+    codes = Counter({code: count for sign, count in signs.items() if (code := currency_of_sign(sign))})
+    if len(codes) == 1 and DOLLAR not in signs:
+        return next(iter(codes)), None
+    if codes:
+        choices = tuple(Choice(code, "what is in another currency is left out") for code, _ in codes.most_common())
+        text = "The amounts are written with signs of several currencies, which do not add up. Which one is yours?"
+        return "", Question("currency", text, choices)
+    return "", Question("currency", "Amounts are written with $. Which dollar is it?", _DOLLARS) if DOLLAR in signs else None
 
 
 def _named_currencies(tables: Iterable[RecognisedTable]) -> Counter[str]:

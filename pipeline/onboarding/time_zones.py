@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
@@ -61,6 +62,10 @@ _NAMES = {
     "Central Time (US & Canada)": "America/Chicago",
     "Mountain Time (US & Canada)": "America/Denver",
     "Pacific Time (US & Canada)": "America/Los_Angeles",
+    "Eastern Time": "America/New_York",
+    "Central Time": "America/Chicago",
+    "Mountain Time": "America/Denver",
+    "Pacific Time": "America/Los_Angeles",
     "Arizona": "America/Phoenix",
     "Alaska": "America/Anchorage",
     "Hawaii": "Pacific/Honolulu",
@@ -90,6 +95,11 @@ MOST_SUGGESTED = 3
 def zone_of_name(name: str) -> str:
     """Return the IANA name of a zone that a program calls `name`; empty where it is none that is known."""
     return name if name in available_timezones() else _NAMES.get(name, "")
+
+
+def is_utc(plain: str) -> bool:
+    """Return whether the plain name of a column says that its times are those of UTC."""
+    return re.search(r"\b(utc|gmt|zulu)\b", plain) is not None
 
 
 def fitting_zones(seen: Sequence[tuple[datetime, int]]) -> list[str]:

@@ -18,6 +18,7 @@ from pipeline.onboarding.questions import Settings
 from pipeline.onboarding.table_sample import TableSample
 
 EXPORTS = Path(__file__).resolve().parents[1] / "spec" / "onboarding" / "exports"
+ANSWERS = {"time_zone": "Europe/Berlin", "currency": "EUR"}
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.errors import ConfigError
+from pipeline.onboarding.customer_columns import customer_columns
 from pipeline.onboarding.layouts import (
     amazon,
     etsy,
@@ -59,7 +60,7 @@ def layout_of(sample: TableSample, settings: Settings) -> Layout:
     named = {key.partition(".")[2] for key in settings.values if key.startswith("orders.")}
     is_of_people = not named and table_of_customers.is_list_of_people(sample, roles)
     if (Role.DATE in found or "date" in named) and (found & _AMOUNTS or "amount" in named) and not is_of_people:
-        return table_of_orders.layout(roles)
+        return table_of_orders.layout(sample, roles)
     odd = [] if is_of_people else contradictions(sample)
     by_name = found | {role for role, _ in odd}
     if odd and Role.DATE in by_name and by_name & _AMOUNTS:
@@ -67,9 +68,9 @@ def layout_of(sample: TableSample, settings: Settings) -> Layout:
         raise ConfigError(what, where=str(sample.files[0]), todo="Write all of them in one way, or empty the cells, and begin again.")
     if len(periods := table_of_periods.month_columns(sample)) >= table_of_periods.FEWEST_PERIODS:
         return table_of_periods.layout(periods)
-    email, customer = table_of_customers.email_column(roles), table_of_customers.customer_column(sample, roles)
-    if email or customer:
-        return table_of_customers.layout(roles, customer or email)
+    known = customer_columns(sample, roles, of_people=True)
+    if known.number or known.email or known.name:
+        return table_of_customers.layout(roles, known.number or known.email or known.name)
     what = f"{sample.files[0].name} shows neither orders nor customers: it has the columns {', '.join(sample.column_names[:20])}"
     todo = (
         "Orders need a column of dates and one of amounts, customers one that tells them apart. If it has them, name them: "

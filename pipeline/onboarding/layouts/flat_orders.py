@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.onboarding.attributes import AttributeColumn
-from pipeline.onboarding.column_names import answers
 from pipeline.onboarding.layouts.layout import TablePart, TableReading
 
 TEMPLATE = "flat_orders"
@@ -21,7 +20,7 @@ class FlatOrders:
 
     Beside those of order lines there may be `refunded`, what was given back of the row, `order_refunded`, of the row's whole order, and
     `refunded_at`, when; else the day of the order counts. `prelude` are common table expressions that end in `source`, which the rows are
-    read from; `condition` says which of them.
+    read from; `condition` says which of them. `consent` is the SQL of whether the buyer agreed to be written to.
     """
 
     rows: Mapping[str, str]
@@ -44,7 +43,6 @@ def order_part(reading: TableReading, orders: FlatOrders) -> TablePart:
         "attributes": orders.attributes,
         "options": options,
         "consent": orders.consent,
-        "yes": ", ".join(f"'{word}'" for word in answers("yes")),
         "has_refund": "refunded" in orders.rows or "order_refunded" in orders.rows,
     }
     return TablePart(

@@ -6,23 +6,23 @@ A layout is one module, which says how it is recognised and what has to be asked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.onboarding.date_formats import ORDERS, DateFormat, date_format
+from pipeline.onboarding.currencies import minor_units
+from pipeline.onboarding.date_formats import ORDERS, DateFormat, date_format, half_clock_pattern
 from pipeline.onboarding.number_styles import NumberStyle, number_style
 from pipeline.onboarding.questions import Choice, Question, Settings, require_choice
+from pipeline.onboarding.roles import plain_name
 from pipeline.onboarding.table_sample import ColumnSample, TableSample
+from pipeline.onboarding.time_zones import is_utc
 
-# How many digits amounts have behind the point, of ISO 4217; all others have two.
-_NO_DIGITS = frozenset(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"))
 _AMERICAN_ZONES = frozenset(
     f"America/{city}" for city in ("New_York", "Chicago", "Denver", "Los_Angeles", "Phoenix", "Anchorage", "Detroit", "Boise")
 )
-_THREE_DIGITS = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,10 @@ class TablePart:
 
 @dataclass(slots=True)
 class TableReading:
-    """A table that is being understood: its sample, the answers so far, and what turned out to be asked and assumed."""
+    """A table that is being understood: its sample, the answers so far, and what turned out to be asked and assumed.
+
+    Customers of all tables are known by `identity`, `email` or `id`, and their ids have `id_width` digits (0: as they are written).
+    """
 
     sample: TableSample
     settings: Settings
@@ -76,6 +79,7 @@ class TableReading:
     currency: str = ""
     identity: str = "id"
     linked_column: str = ""
+    id_width: int = 0
     questions: list[Question] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
 
@@ -87,7 +91,7 @@ class TableReading:
     @property
     def minor_units(self) -> int:
         """How many of its smallest units make one of the currency, such as 100 cents."""
-        return 1 if self.currency in _NO_DIGITS else 1000 if self.currency in _THREE_DIGITS else 100
+        return minor_units(self.currency)
 
     def has(self, name: str) -> bool:
         """Return whether the table has a column of this name."""
@@ -145,16 +149,20 @@ class TableReading:
 
     def moment(self, name: str) -> str:
         """Return the SQL that reads the column as an instant."""
-        return self.format(name).sql(self.quoted(name), self.zone)
+        return self.format(name).sql(self.quoted(name), self.zone_of(name))
+
+    def zone_of(self, name: str) -> str:
+        """Return the time zone of the clock times in a column: the company's, unless the column's name says UTC."""
+        return "UTC" if is_utc(plain_name(name)) else self.zone
 
     def moment_of(self, date: str, time: str = "") -> str:
         """Return the SQL that reads a column of dates, and perhaps one of times of day, as an instant."""
         if not time or self.format(date).has_clock:
             return self.moment(date)
         is_halved = any(value[-1:].lower() == "m" for value in self.column(time).counts)
-        clock = f"CAST(strptime(upper({self.quoted(time)}), '{_half_clock(self.column(time).values)}') AS TIME)"
+        clock = f"CAST(strptime(upper({self.quoted(time)}), '{half_clock_pattern(self.column(time).values)}') AS TIME)"
         clock = clock if is_halved else f"CAST({self.quoted(time)} AS TIME)"
-        return f"({self.day_of(date)} + COALESCE({clock}, TIME '00:00:00')) AT TIME ZONE '{self.zone}'"
+        return f"({self.day_of(date)} + COALESCE({clock}, TIME '00:00:00')) AT TIME ZONE '{self.zone_of(f'{date} {time}')}'"
 
     def day_of(self, date: str) -> str:
         """Return the SQL that reads a column of dates as the day that is written there."""
@@ -169,6 +177,10 @@ class TableReading:
         if question not in self.questions:
             self.questions.append(question)
         return ""
+
+    def value_key(self, role: str, value: str) -> str:
+        """Return the key of the setting that says what `value` means in the column of a role: `orders.status.on-hold`."""
+        return f"{self.table}.{role}.{plain_name(value).replace(' ', '-')}"
 
     def option(self, key: str, default: str, others: Iterable[str]) -> str:
         """Return a setting that has a default, and so is no question."""
@@ -223,14 +235,14 @@ class Layout:
         return self.currencies_of(sample) if self.currencies_of else self.currencies
 
 
-def _half_clock(values: Sequence[str]) -> str:
-    seconds = ":%S" if any(value.count(":") > 1 for value in values) else ""
-    return f"%I:%M{seconds}{' %p' if any(' ' in value for value in values) else '%p'}"
-
-
 def quoted_name(name: str) -> str:
     """Return `name` as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def quoted_text(value: str) -> str:
+    """Return `value` as an SQL text."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Which column of a table of orders says what: by names and values, by what adds up, and by asking. Pure."""
+"""Which column of a table of orders says what: by names and values, by arithmetic that every row proves, else asked. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from pipeline.errors import ConfigError
+from pipeline.onboarding.customer_columns import CustomerColumns, customer_columns, order_number
 from pipeline.onboarding.layouts.layout import TableReading
 from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import ColumnRole, Role, column_roles
@@ -15,17 +16,19 @@ from pipeline.spelling import did_you_mean
 
 _ORDER = (
     Role.EMAIL, Role.DATE, Role.TIME, Role.QUANTITY, Role.PRICE, Role.DISCOUNT, Role.REFUND, Role.AMOUNT, Role.ORDER_ID, Role.CUSTOMER,
-    Role.CURRENCY, Role.STATUS, Role.CHANNEL, Role.CATEGORY, Role.PRODUCT, Role.CONSENT,
+    Role.CURRENCY, Role.CHANNEL, Role.CATEGORY, Role.PRODUCT,
 )  # fmt: skip
 NONE = "none"
+AS_YOU_SAID = "as you said"
 
 
 @dataclass(slots=True)
 class OrderColumns:
-    """The column of each role, and why it was chosen."""
+    """The column of each role, and why it was chosen; `name` is that of the buyers' names, which two people can share."""
 
     by_role: dict[Role, str] = field(default_factory=dict)
     reasons: dict[Role, str] = field(default_factory=dict)
+    name: str = ""
 
     def take(self, role: Role, column: str, reason: str) -> None:
         """Let `column` have the role."""
@@ -34,6 +37,11 @@ class OrderColumns:
     def get(self, role: Role) -> str:
         """Return the column; empty where there is none."""
         return self.by_role.get(role, "")
+
+    @property
+    def buyer(self) -> CustomerColumns:
+        """The columns that say who bought."""
+        return CustomerColumns(self.get(Role.CUSTOMER), self.get(Role.EMAIL), self.name)
 
 
 def order_columns(reading: TableReading) -> OrderColumns:
@@ -46,9 +54,13 @@ def order_columns(reading: TableReading) -> OrderColumns:
         given = reading.settings.get(f"{reading.table}.{role.value}")
         if given:
             if given != NONE:
-                columns.take(role, _named(reading, given, role), "as you said")
+                columns.take(role, named_column(reading, given, role.value), AS_YOU_SAID)
         elif role is Role.AMOUNT:
             _take_amount(reading, columns, fitting)
+        elif role is Role.CUSTOMER:
+            _take_customer(reading, columns, candidates)
+        elif role is Role.ORDER_ID and not fitting:
+            _take_plain_number(reading, columns)
         elif role is Role.DATE:
             _take_asked(reading, columns, role, [each for each in fitting if each.rank == fitting[0].rank], "says when it was sold")
         elif fitting:
@@ -56,12 +68,28 @@ def order_columns(reading: TableReading) -> OrderColumns:
     return columns
 
 
-def _named(reading: TableReading, name: str, role: Role) -> str:
+def _take_customer(reading: TableReading, columns: OrderColumns, candidates: Iterable[ColumnRole]) -> None:
+    taken = set(columns.by_role.values())
+    free = [each for each in candidates if each.column not in taken]
+    found = customer_columns(reading.sample, free, order=columns.get(Role.ORDER_ID))
+    columns.name = found.name
+    if found.number:
+        columns.take(Role.CUSTOMER, found.number, found.reason)
+
+
+def _take_plain_number(reading: TableReading, columns: OrderColumns) -> None:
+    dates = [name for name in (columns.get(Role.DATE), columns.get(Role.TIME)) if name]
+    if number := order_number(reading.sample, dates):
+        columns.take(Role.ORDER_ID, number, "each of its values is of one day")
+
+
+def named_column(reading: TableReading, name: str, role: str) -> str:
+    """Return how the table spells the column `name`, given for a role; raises ConfigError where it has none."""
     if spelled := reading.sample.spelling(name):
         return spelled
     what = f"{reading.table} has no column `{name}`{did_you_mean(name, reading.sample.column_names)}"
     todo = f"Its columns are: {', '.join(reading.sample.column_names)}. Or write {NONE}."
-    raise ConfigError(what, where=f"--set {reading.table}.{role.value}=...", todo=todo)
+    raise ConfigError(what, where=f"--set {reading.table}.{role}=...", todo=todo)
 
 
 def _take_asked(reading: TableReading, columns: OrderColumns, role: Role, fitting: list[ColumnRole], meaning: str) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pipeline.onboarding.attributes import attribute_columns
-from pipeline.onboarding.column_names import answers, is_customer_since, is_of_life, is_plain_id, is_total
+from pipeline.onboarding.column_names import is_customer_since, is_of_life, is_total
+from pipeline.onboarding.customer_columns import CustomerColumns, customer_columns
+from pipeline.onboarding.layouts.customer_ids import chosen_columns, customer_id
 from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
+from pipeline.onboarding.layouts.marketing_consent import find_consent
+from pipeline.onboarding.layouts.order_columns import named_column
 from pipeline.onboarding.layouts.people import people_part
-from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import ColumnRole, Role, column_roles, plain_name
 from pipeline.onboarding.table_sample import TableSample
 
@@ -18,16 +21,16 @@ NAME = "table_of_customers"
 def read(reading: TableReading) -> TablePart:
     """Return what a table of customers gives a company."""
     roles = column_roles(reading.sample)
-    email, customer = email_column(roles), customer_column(reading.sample, roles)
-    sql, used = _customer(reading, email, customer)
+    columns = _customer_columns(reading, roles)
+    sql = customer_id(reading, columns, taken=set(), has_many_rows=False)
+    used = {columns.number, columns.email, columns.name}
     since = [each.column for each in roles if each.role is Role.DATE and is_customer_since(plain_name(each.column))]
-    consent = next((each.column for each in roles if each.role is Role.CONSENT), "")
+    consent = find_consent(reading, {*used, *since})
     if since:
         reading.assume(f"{reading.table}: `{since[0]}` is when you first knew the customer.")
-    attributes = attribute_columns(reading, {*used, *since, consent}, are_words_taken=True)
+    attributes = attribute_columns(reading, {*used, *since, *consent.columns}, are_words_taken=True)
     if attributes:
         reading.assume(f"{reading.table}: attributes are {', '.join(each.draft.name for each in attributes)}; other columns are not read.")
-    yes = ", ".join(f"'{word}'" for word in answers("yes"))
     labels = sorted(value for name in used if name for value in reading.column(name).counts if is_total(value))
     if labels:
         reading.assume(f"{reading.table}: rows of sums are left out.")
@@ -38,7 +41,7 @@ def read(reading: TableReading) -> TablePart:
         customer=sql,
         attributes=attributes,
         created=reading.moment(since[0]) if since else "",
-        consent=f"lower({reading.text(consent)}) IN ({yes})" if consent else "",
+        consent=consent.sql,
     )
 
 
@@ -57,25 +60,14 @@ def email_column(roles: Iterable[ColumnRole]) -> str:
 
 def customer_column(sample: TableSample, roles: Iterable[ColumnRole]) -> str:
     """Return the column that tells customers apart by an id or a name; empty where there is none."""
-    named = [each.column for each in roles if each.role is Role.CUSTOMER]
-    plain = [column.name for column in sample.columns() if is_plain_id(plain_name(column.name)) and column.counts]
-    names = [column.name for column in sample.columns() if plain_name(column.name) == "name" and column.counts]
-    return next(iter([*named[:1], *plain, *names]), "")
+    known = customer_columns(sample, roles, of_people=True)
+    return known.number or known.name
 
 
-def _customer(reading: TableReading, email: str, customer: str) -> tuple[str, set[str]]:
-    given = reading.settings.get(f"{reading.table}.customer")
-    if column := reading.sample.spelling(given) if given else reading.linked_column:
-        customer, email = ("", column) if column == email else (column, "")
-    if email and (reading.identity == "email" or not customer):
-        reading.assume("A customer is an e-mail address, whatever its case.")
-        return f"lower({reading.text(email)})", {email, customer}
-    if customer:
-        reading.assume(f"{reading.table}: a customer is who has the same `{customer}`.")
-        return reading.text(customer), {email, customer}
-    choices = [Choice(name, "") for name in reading.sample.column_names]
-    reading.choose(f"{reading.table}.customer", f"{reading.table}: which column tells customers apart?", choices)
-    return "NULL", set()
+def _customer_columns(reading: TableReading, roles: Iterable[ColumnRole]) -> CustomerColumns:
+    if given := reading.settings.get(f"{reading.table}.customer"):
+        return chosen_columns(reading, CustomerColumns(email=email_column(roles)), named_column(reading, given, "customer"))
+    return chosen_columns(reading, customer_columns(reading.sample, roles, of_people=True), reading.linked_column)
 
 
 def layout(roles: Iterable[ColumnRole], key: str) -> Layout:

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from pipeline.definitions.settings import CURRENCIES
 from pipeline.onboarding.attributes import attribute_columns
-from pipeline.onboarding.column_names import has_status, is_total
+from pipeline.onboarding.column_names import is_total
+from pipeline.onboarding.currencies import currency_of_sign, signs_of
+from pipeline.onboarding.customer_columns import CustomerColumns
+from pipeline.onboarding.layouts.customer_ids import chosen_columns, customer_id
 from pipeline.onboarding.layouts.flat_orders import SHOP_RANK, FlatOrders, order_part
 from pipeline.onboarding.layouts.gaps import Gaps, find_gaps
-from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading, quoted_name
-from pipeline.onboarding.layouts.order_columns import OrderColumns, order_columns
+from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading, quoted_name, quoted_text
+from pipeline.onboarding.layouts.marketing_consent import find_consent
+from pipeline.onboarding.layouts.order_columns import AS_YOU_SAID, NONE, OrderColumns, named_column, order_columns
+from pipeline.onboarding.layouts.order_states import OrderStates, read_states, state_columns
 from pipeline.onboarding.questions import Choice
-from pipeline.onboarding.roles import ColumnRole, Role
+from pipeline.onboarding.roles import ColumnRole, Role, column_roles, plain_name
+from pipeline.onboarding.table_sample import TableSample
+from pipeline.onboarding.time_zones import is_utc, zone_of_name
 
 NAME = "table_of_orders"
-_OF_ORDER = (Role.DATE, Role.TIME, Role.EMAIL, Role.CUSTOMER, Role.CURRENCY, Role.STATUS, Role.CHANNEL)
+_OF_ORDER = (Role.DATE, Role.TIME, Role.EMAIL, Role.CUSTOMER, Role.CURRENCY, Role.CHANNEL)
 _MOST_NOBODYS = 0.2
 _WORDS = {Role.ORDER_ID: "order", Role.EMAIL: "e-mail", Role.PRICE: "unit price"}
 
@@ -25,30 +33,32 @@ def read(reading: TableReading) -> TablePart:
     columns = order_columns(reading)
     table = reading.table
     _assume_columns(reading, columns)
-    customer = _customer(reading, columns)
+    states = _state_columns(reading, columns)
+    used = {*columns.by_role.values(), columns.name, *states}
+    customer = customer_id(reading, _buyer(reading, columns), taken=used, order=columns.get(Role.ORDER_ID))
     gaps = find_gaps(
         reading,
         order=columns.get(Role.ORDER_ID),
         date=columns.get(Role.DATE),
         amount=columns.get(Role.AMOUNT) or columns.get(Role.PRICE),
-        customer=columns.get(Role.CUSTOMER) or columns.get(Role.EMAIL),
-        of_order=[columns.get(role) for role in _OF_ORDER],
+        customer=columns.get(Role.CUSTOMER) or columns.get(Role.EMAIL) or columns.name,
+        of_order=[*(columns.get(role) for role in _OF_ORDER), columns.name, *states],
     )
     if gaps.filled:
         said = ", ".join(f"`{name}`" for name in gaps.filled)
         reading.assume(f"{table}: {said} stand on the first line of an order alone, and count for all of its lines.")
     _ask_about_nobody(reading, columns, gaps)
-    used = set(columns.by_role.values())
-    consent = columns.get(Role.CONSENT)
+    consent = find_consent(reading, used)
+    used |= {*consent.columns}
     return order_part(
         reading,
         FlatOrders(
-            rows=_row_columns(reading, columns, customer),
+            rows=_row_columns(reading, columns, customer, read_states(reading, states, columns.get(Role.AMOUNT))),
             condition=_condition(reading, columns, gaps),
             source=f"{table}_filled" if gaps.filled else "",
             prelude=_filled_table(reading, columns, gaps) if gaps.filled else "",
             attributes=attribute_columns(reading, used, are_words_taken=False),
-            consent=reading.text(consent) if consent else "",
+            consent=consent.sql,
             rank=SHOP_RANK + 1,
         ),
     )
@@ -67,8 +77,15 @@ def _assume_columns(reading: TableReading, columns: OrderColumns) -> None:
             reading.assume(f"{reading.table}: `{name}` is the {words[role]}: {columns.reasons[role]}.")
 
 
+def _state_columns(reading: TableReading, columns: OrderColumns) -> list[str]:
+    if given := reading.settings.get(f"{reading.table}.status"):
+        return [] if given == NONE else [named_column(reading, given, "status")]
+    named = [each.column for each in column_roles(reading.sample) if each.role is Role.STATUS]
+    return state_columns(reading, named, {*columns.by_role.values(), columns.name})
+
+
 def _ask_about_nobody(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> None:
-    column = columns.get(Role.CUSTOMER) or columns.get(Role.EMAIL)
+    column = columns.get(Role.CUSTOMER) or columns.get(Role.EMAIL) or columns.name
     if column and gaps.nobodys > _MOST_NOBODYS * gaps.sold:
         text = (
             f"{reading.table}: {gaps.nobodys:,} of {gaps.sold:,} sales have no `{column}`. Does it stand in a heading above them? "
@@ -87,30 +104,15 @@ def _filled_table(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> s
     )
 
 
-def _customer(reading: TableReading, columns: OrderColumns) -> str:
-    """Return the SQL of the customer's id."""
-    email, customer = columns.get(Role.EMAIL), columns.get(Role.CUSTOMER)
-    if reading.linked_column and "as you said" not in (columns.reasons.get(Role.CUSTOMER), columns.reasons.get(Role.EMAIL)):
-        is_email = reading.linked_column == email
-        email, customer = (email, "") if is_email else ("", reading.linked_column)
-    if email and (reading.identity == "email" or not customer):
-        reading.assume("A customer is an e-mail address, whatever its case.")
-        return f"lower({reading.text(email)})"
-    if customer:
-        reading.assume(f"{reading.table}: a customer is who has the same `{customer}`.")
-        return reading.text(customer)
-    reading.choose(
-        f"{reading.table}.customer",
-        f"{reading.table}: no column says who bought. Which one tells customers apart?",
-        [Choice(name, "") for name in reading.sample.column_names if name not in columns.by_role.values()],
-    )
-    return "NULL"
+def _buyer(reading: TableReading, columns: OrderColumns) -> CustomerColumns:
+    said = next((columns.get(role) for role in (Role.CUSTOMER, Role.EMAIL) if columns.reasons.get(role) == AS_YOU_SAID), "")
+    return chosen_columns(reading, columns.buyer, said or reading.linked_column)
 
 
-def _row_columns(reading: TableReading, columns: OrderColumns, customer: str) -> Mapping[str, str]:
+def _row_columns(reading: TableReading, columns: OrderColumns, customer: str, states: OrderStates) -> Mapping[str, str]:
     """Return the SQL of each column of a row, by its name."""
     date, time = columns.get(Role.DATE), columns.get(Role.TIME)
-    found = {"customer_id": customer, "ordered_at": reading.moment_of(date, time)}
+    found = {"customer_id": customer, "ordered_at": _moment(reading, date, time)}
     order = columns.get(Role.ORDER_ID)
     if order:
         found["order_id"] = reading.text(order)
@@ -120,18 +122,31 @@ def _row_columns(reading: TableReading, columns: OrderColumns, customer: str) ->
     found["quantity"] = (
         f"COALESCE({reading.amount(columns.get(Role.QUANTITY))}, 1)" if columns.get(Role.QUANTITY) else "CAST(1 AS DECIMAL(18, 4))"
     )
-    found |= _amounts(reading, columns)
+    found |= _amounts(reading, columns, states)
     for name, role in {"product_id": Role.PRODUCT, "category": Role.CATEGORY, "channel": Role.CHANNEL}.items():
         if column := columns.get(role):
             found[name] = reading.text(column)
-    if is_cancelled := _is_cancelled(reading, columns):
-        found["is_cancelled"] = is_cancelled
-    if currency := columns.get(Role.CURRENCY):
-        found["currency"] = f"upper({reading.text(currency)})"
+    if states.cancelled:
+        found["is_cancelled"] = states.cancelled
+    if currency := _currency(reading, columns):
+        found["currency"] = currency
     return found
 
 
-def _amounts(reading: TableReading, columns: OrderColumns) -> dict[str, str]:
+def _currency(reading: TableReading, columns: OrderColumns) -> str:
+    """Return the SQL of the currency of a row, by a column of codes or the sign of its amount; empty where all have one."""
+    given = columns.get(Role.CURRENCY)
+    if found := [given] if given else _currency_columns(reading.sample, ()):
+        return f"upper({reading.text(*found)})"
+    amount = columns.get(Role.AMOUNT) or columns.get(Role.PRICE)
+    signs = {sign: code for sign in signs_of(reading.column(amount).counts) if (code := currency_of_sign(sign))} if amount else {}
+    if len(set(signs.values())) < len(("one", "other")):
+        return ""
+    cases = " ".join(f"WHEN contains(upper({reading.text(amount)}), {quoted_text(sign)}) THEN '{code}'" for sign, code in signs.items())
+    return f"CASE {cases} END"
+
+
+def _amounts(reading: TableReading, columns: OrderColumns, states: OrderStates) -> dict[str, str]:
     amount, price, quantity, discount = (columns.get(role) for role in (Role.AMOUNT, Role.PRICE, Role.QUANTITY, Role.DISCOUNT))
     taken_off = f"COALESCE(abs({reading.amount(discount)}), 0)" if discount else ""
     full = reading.amount(amount) if amount else reading.amount(price)
@@ -142,9 +157,15 @@ def _amounts(reading: TableReading, columns: OrderColumns) -> dict[str, str]:
     found = {"net_amount": full} | ({"discount_amount": taken_off} if taken_off else {})
     if taken_off and not _is_discount_taken_off(reading, columns):
         found["net_amount"] = f"{full} - {taken_off}"
+    if states.negative:
+        found["net_amount"] = f"CASE WHEN {states.negative} THEN -abs({found['net_amount']}) ELSE {found['net_amount']} END"
     if refund:
         reading.assume(f"{reading.table}: what `{refund}` says was given back counts for the day of its order, as no column says when.")
         found["refunded"] = f"COALESCE(abs({reading.amount(refund)}), 0)"
+    if states.given_back:
+        # A refund without its amount gave everything back.
+        whole = f"COALESCE(NULLIF({found['refunded']}, 0), {found['net_amount']})" if refund else found["net_amount"]
+        found["refunded"] = f"CASE WHEN {states.given_back} THEN {whole} ELSE {found.get('refunded', '0')} END"
     return found
 
 
@@ -163,20 +184,6 @@ def _is_discount_taken_off(reading: TableReading, columns: OrderColumns) -> bool
         reading.choose(f"{reading.table}.discounts", text, (Choice("taken-off", "after it"), Choice("to-take-off", "before it")))
         != "to-take-off"
     )
-
-
-def _is_cancelled(reading: TableReading, columns: OrderColumns) -> str:
-    status = columns.get(Role.STATUS)
-    values = reading.column(status).values if status else []
-    gone = [value for value in values if has_status(value, "called_off")]
-    if not columns.get(Role.REFUND):
-        gone += [value for value in values if has_status(value, "given_back") and value not in gone]
-    if not gone:
-        return ""
-    rest = [value for value in values if value not in gone]
-    reading.assume(f"{reading.table}: rows whose `{status}` is {', '.join(gone)} count nowhere; those with {', '.join(rest[:8])} do.")
-    listed = ", ".join("'" + value.replace("'", "''") + "'" for value in gone)
-    return f"COALESCE({reading.text(status)} IN ({listed}), FALSE)"
 
 
 def _condition(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> str:
@@ -199,7 +206,33 @@ def _condition(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> str:
     return condition
 
 
-def layout(roles: Iterable[ColumnRole]) -> Layout:
+def _moment(reading: TableReading, date: str, time: str) -> str:
+    """Return the SQL of when a row was sold: in UTC where a column says so, in the time zone that the row names, else in the company's."""
+    found = reading.moment_of(date, time)
+    if is_utc(plain_name(date)) or is_utc(plain_name(time)):
+        reading.assume(f"{reading.table}: `{time or date}` is in UTC, as its name says.")
+        return found
+    local = found.removesuffix(f" AT TIME ZONE '{reading.zone}'")
+    column = zone_column(reading.sample)
+    if not column or local == found:
+        return found
+    reading.assume(f"{reading.table}: the time of each row is that of its `{column}`.")
+    cases = " ".join(f"WHEN {quoted_text(name)} THEN '{zone_of_name(name)}'" for name in sorted(reading.column(column).counts))
+    return f"{local} AT TIME ZONE CASE {reading.text(column)} {cases} ELSE '{reading.zone}' END"
+
+
+def zone_column(sample: TableSample) -> str:
+    """Return the column of which every value names a time zone; empty where there is none."""
+    return next((each.name for each in sample.columns() if each.counts and all(map(zone_of_name, each.counts))), "")
+
+
+def _currency_columns(sample: TableSample, named: Iterable[str]) -> list[str]:
+    """Return the columns of currency codes: that which is named so, else that of which every value is a code of ISO 4217."""
+    by_value = (each.name for each in sample.columns() if each.counts and all(value.upper() in CURRENCIES for value in each.counts))
+    return [*named, *by_value][:1]
+
+
+def layout(sample: TableSample, roles: Iterable[ColumnRole]) -> Layout:
     """Return the layout of a table of orders that has these columns."""
     by_role: dict[Role, list[str]] = defaultdict(list)
     for each in roles:
@@ -213,7 +246,8 @@ def layout(roles: Iterable[ColumnRole]) -> Layout:
         read,
         key=tuple(order),
         moments=tuple(by_role[Role.DATE]),
-        currencies=tuple(by_role[Role.CURRENCY][:1]),
+        currencies=tuple(_currency_columns(sample, by_role[Role.CURRENCY])),
         money=(*by_role[Role.AMOUNT], *by_role[Role.PRICE]),
+        zone_column=zone_column(sample),
         is_known=False,
     )

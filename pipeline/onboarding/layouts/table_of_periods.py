@@ -8,9 +8,9 @@ from datetime import date
 
 from pipeline.onboarding.attributes import attribute_columns
 from pipeline.onboarding.column_names import is_total
+from pipeline.onboarding.customer_columns import customer_columns
 from pipeline.onboarding.layouts.flat_orders import SHOP_RANK, FlatOrders, order_part
 from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
-from pipeline.onboarding.layouts.table_of_customers import customer_column, email_column
 from pipeline.onboarding.number_styles import number_style
 from pipeline.onboarding.roles import column_roles, plain_name
 from pipeline.onboarding.table_sample import TableSample
@@ -30,7 +30,8 @@ _NUMERIC = re.compile(r"(?P<year>\d{4}) (?P<month>\d{1,2})(?: 0?1)?|(?P<month2>\
 def read(reading: TableReading) -> TablePart:
     """Return what a table of months gives a company."""
     roles = column_roles(reading.sample)
-    column = email_column(roles) or customer_column(reading.sample, roles) or reading.sample.column_names[0]
+    known = customer_columns(reading.sample, roles, of_people=True)
+    column = known.email or known.number or known.name or reading.sample.column_names[0]
     periods = month_columns(reading.sample)
     reading.assume(
         f"{reading.table}: the file has sums of months and no orders: each counts as one order on the first of its month. How often "

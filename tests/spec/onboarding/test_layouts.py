@@ -120,7 +120,9 @@ def test_shopify_customers_know_more_of_people_than_their_orders(tmp_path: Path)
     assert set(people) == {"kim@example.com", "lee@example.com", "max@example.com", "zoe@example.com", "+4930123"}
     assert (people["kim@example.com"]["city"], people["kim@example.com"]["tags"]) == ("Chicago", "vip, coffee")
     assert people["max@example.com"]["city"] == "Bonn", "who is in no list has the place of the newest order"
-    assert consents_of(made) == {"kim@example.com": False, "lee@example.com": True, "zoe@example.com": True, "+4930123": False}
+    # max@example.com is in no list, and said no with his order.
+    expected = {"kim@example.com": False, "lee@example.com": True, "zoe@example.com": True, "+4930123": False, "max@example.com": False}
+    assert consents_of(made) == expected
     assert made.net_amount == Decimal("44.99")
 
 

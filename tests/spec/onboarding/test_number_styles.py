@@ -7,7 +7,7 @@ from decimal import Decimal
 import duckdb
 import pytest
 
-from pipeline.onboarding.number_styles import NumberStyle, currency_sign, number_style
+from pipeline.onboarding.number_styles import NumberStyle, number_style
 
 
 def value_of(style: NumberStyle, text: str) -> Decimal | None:
@@ -61,9 +61,3 @@ def test_a_mark_that_may_be_either_is_left_open(cells: list[str]) -> None:
 )
 def test_what_is_no_number_has_no_style(cells: list[str]) -> None:
     assert number_style(cells) is None
-
-
-def test_one_sign_is_the_currency_and_two_are_none() -> None:
-    assert currency_sign(["€ 12,50", "-3,00 €"]) == "€"
-    assert currency_sign(["€ 12,50", "$3.00"]) == ""
-    assert currency_sign(["12,50"]) == ""

@@ -1,0 +1,100 @@
+"""The SQL of a customer's id: one expression, which customers, order lines and consents share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipeline.errors import ConfigError
+from pipeline.onboarding.column_names import is_nobody
+from pipeline.onboarding.customer_columns import CustomerColumns, possible_customers
+from pipeline.onboarding.layouts.layout import TableReading, quoted_text
+from pipeline.onboarding.questions import Choice
+from pipeline.onboarding.roles import plain_name
+
+SHORTENED = -1
+"""The width of ids whose leading zeros are taken off."""
+
+
+def customer_id(reading: TableReading, columns: CustomerColumns, *, taken: set[str], order: str = "", has_many_rows: bool = True) -> str:
+    """Return the SQL of a row's customer; asks where nothing says who it is, and says what it is known by.
+
+    Raises ConfigError where no column can say who bought.
+    """
+    number, email = id_text(reading, columns.number), _email(reading, columns.email)
+    first, second = (email, number) if reading.identity == "email" and email else (number, email)
+    first, second = (first, second) if first else (second, "")
+    if first:
+        known = columns.email if first == email else columns.number
+        said = "an e-mail address, whatever its case" if first == email else f"who has the same `{known}`"
+        reading.assume(f"{reading.table}: a customer is {said}.")
+        other = columns.number if first == email else columns.email
+        gaps = _gaps(reading, known, other) if second else 0
+        if not gaps:
+            return first
+        reading.assume(f"{reading.table}: {gaps:,} rows without `{known}` are of who has the same `{other}`.")
+        same = f"CASE WHEN {second} IS NOT NULL THEN max({first}) OVER (PARTITION BY {second}) END"
+        return f"COALESCE({first}, {f'{same}, ' if has_many_rows else ''}{second})"
+    if columns.name:
+        reading.assume(
+            f"{reading.table}: a customer is who has the same `{columns.name}`. Two people of one name become one, and one person who is "
+            "written in two ways becomes two: a customer number or an e-mail address in the export would be safer."
+        )
+        return id_text(reading, columns.name)
+    return _chosen(reading, taken, order)
+
+
+def chosen_columns(reading: TableReading, columns: CustomerColumns, chosen: str) -> CustomerColumns:
+    """Return the columns with the one that was chosen, by a person or as two tables share its values, before all others."""
+    if not chosen:
+        return columns
+    is_email = chosen == columns.email or _is_of_addresses(reading, chosen)
+    reading.identity = "email" if is_email else "id"
+    return replace(columns, email=chosen) if is_email else replace(columns, number=chosen)
+
+
+def _is_of_addresses(reading: TableReading, column: str) -> bool:
+    values = reading.column(column).counts
+    return bool(values) and all("@" in value for value in values)
+
+
+def id_text(reading: TableReading, column: str) -> str:
+    """Return the SQL of an id, empty for values that stand for nobody, all written in the same way; empty without a column."""
+    if not column:
+        return ""
+    text = reading.text(column)
+    values = reading.column(column).counts
+    nobody = sorted(value for value in values if is_nobody(plain_name(value)))
+    if nobody:
+        rows = sum(values[value] for value in nobody)
+        named = ", ".join(f"`{value}`" for value in nobody)
+        reading.assume(f"{reading.table}: {named} in `{column}` is nobody in particular ({rows:,} rows).")
+        text = (
+            f"NULLIF({text}, {quoted_text(nobody[0])})"
+            if len(nobody) == 1
+            else f"CASE WHEN {text} NOT IN ({', '.join(map(quoted_text, nobody))}) THEN {text} END"
+        )
+    if reading.id_width > 0 and any(value.isdecimal() and len(value) < reading.id_width for value in values):
+        reading.assume(f"{reading.table}: `{column}` has {reading.id_width} digits; cells that lost their leading zeros get them back.")
+        padded = f"lpad({text}, {reading.id_width}, '0')"
+        return f"CASE WHEN regexp_full_match({text}, '\\d{{1,{reading.id_width}}}') THEN {padded} ELSE {text} END"
+    return f"ltrim({text}, '0')" if reading.id_width == SHORTENED else text
+
+
+def _email(reading: TableReading, column: str) -> str:
+    return f"lower({reading.text(column)})" if column else ""
+
+
+def _gaps(reading: TableReading, first: str, second: str) -> int:
+    """Return in how many rows the second column alone says who somebody is."""
+    return sum((not one or is_nobody(plain_name(one))) and bool(other) for one, other in reading.sample.records((first, second)))
+
+
+def _chosen(reading: TableReading, taken: set[str], order: str) -> str:
+    choices = [Choice(name, "") for name in possible_customers(reading.sample, taken, order)]
+    if not choices:
+        what = f"{reading.table}: no column says who bought, so nobody can say who bought again"
+        todo = f"Export it with the buyers. If a column names them: --set {reading.table}.customer=COLUMN."
+        raise ConfigError(what, where=", ".join(path.name for path in reading.sample.files), todo=todo)
+    text = f"{reading.table}: no column says who bought. Which one tells customers apart?"
+    given = reading.choose(f"{reading.table}.customer", text, choices)
+    return id_text(reading, given) if given else "NULL"

@@ -1,0 +1,100 @@
+"""Which columns say who may be written to, by their names and values, and what an answer in them means. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+from pipeline.onboarding.column_names import answers, has_consent_word, is_consent_name, is_refusal, is_subscription
+from pipeline.onboarding.date_formats import date_format
+from pipeline.onboarding.layouts.layout import TableReading, quoted_text
+from pipeline.onboarding.questions import Choice
+from pipeline.onboarding.roles import plain_name
+from pipeline.onboarding.table_sample import ColumnSample
+
+_MOST_ANSWERS = 8
+_CHOICES = (Choice("no", "they are not published"), Choice("yes", "they may be written to"))
+
+
+@dataclass(frozen=True, slots=True)
+class MarketingConsent:
+    """The SQL of whether somebody agreed to be written to, NULL where nobody knows, and the columns that it is of; empty without any."""
+
+    sql: str = ""
+    columns: tuple[str, ...] = ()
+
+
+def find_consent(reading: TableReading, used: Container[str]) -> MarketingConsent:
+    """Return what a table says of who may be written to; asks for what an answer means that is neither yes nor no."""
+    given = reading.settings.get(f"{reading.table}.consent")
+    if given == "none":
+        return MarketingConsent()
+    names = [reading.sample.spelling(given) or ""] if given else [each.name for each in reading.sample.columns() if each.name not in used]
+    columns = [each for each in map(reading.column, names) if each.counts and (given or _is_consent(each))]
+    agreeing = [each for each in columns if not is_refusal(plain_name(each.name))]
+    # Whether e-mails may be sent says more than whether short messages may.
+    agreeing.sort(key=lambda each: "sms" in plain_name(each.name) or "whatsapp" in plain_name(each.name))
+    refusing = [each for each in columns if each not in agreeing]
+    if not columns:
+        return MarketingConsent()
+    agreed = _meaning(reading, agreeing[0], is_yes_agreeing=True) if agreeing else ""
+    refused = [_meaning(reading, each, is_yes_agreeing=False) for each in refusing]
+    if not agreed and len(refused) == 1:
+        return MarketingConsent(refused[0], tuple(names))
+    if agreed and not refused:
+        return MarketingConsent(agreed, (agreeing[0].name,))
+    conditions = " ".join(f"WHEN NOT ({sql}) THEN FALSE" for sql in refused)
+    whole = f"CASE {conditions} ELSE {agreed or refused[0]} END"
+    return MarketingConsent(whole, tuple(each.name for each in (*agreeing[:1], *refusing)))
+
+
+def _is_consent(column: ColumnSample) -> bool:
+    plain, values = plain_name(column.name), column.counts
+    if all(is_subscription(plain_name(value)) for value in values):
+        return True
+    known = [value for value in values if _answer(value)]
+    if not has_consent_word(plain):
+        return False
+    if len(known) == len(values):
+        return True
+    if is_consent_name(plain):
+        return len(values) <= _MOST_ANSWERS
+    return ((is_refusal(plain) or "opt in" in plain or "optin" in plain) and date_format(values) is not None) or (
+        bool(known) and len(values) <= _MOST_ANSWERS and 2 * len(known) >= len(values)
+    )
+
+
+def _meaning(reading: TableReading, column: ColumnSample, *, is_yes_agreeing: bool) -> str:
+    """Return the SQL of whether the cells of a column agree, and say how many do."""
+    text = reading.text(column.name)
+    if date_format(column.counts) and not all(_answer(value) for value in column.counts):
+        _say(reading, column, column.given_count if is_yes_agreeing else 0)
+        return f"CASE WHEN {text} IS NOT NULL THEN {'TRUE' if is_yes_agreeing else 'FALSE'} END"
+    agreeing = answers("yes" if is_yes_agreeing else "no")
+    for value in column.values:
+        if not _answer(value):
+            rows = f"{reading.table}: `{column.name}` is `{value}` in {column.counts[value]:,} rows."
+            question = f"{rows} Did these people agree to be written to?"
+            if reading.choose(reading.value_key("consent", value), question, _CHOICES) == "yes":
+                agreeing.append(value.lower())
+    _say(reading, column, sum(count for value, count in column.counts.items() if _small(value) in agreeing))
+    # Whatever else a later file has is no agreement.
+    return f"lower({text}) IN ({', '.join(map(quoted_text, dict.fromkeys(agreeing)))})"
+
+
+def _answer(value: str) -> str:
+    """Return whether a value means `yes` or `no`; empty where it is neither."""
+    return next((kind for kind in ("yes", "no") if _small(value) in answers(kind)), "")
+
+
+def _small(value: str) -> str:
+    # As the engine has small letters: a Turkish I with a dot stays one letter.
+    return value.lower().replace("i\u0307", "i")
+
+
+def _say(reading: TableReading, column: ColumnSample, agreeing: int) -> None:
+    blank = column.row_count - column.given_count
+    silent = f"; {blank:,} say nothing and are published" if blank else ""
+    refused = column.given_count - agreeing
+    said = f"{agreeing:,} rows agree, {refused:,} do not and are not published{silent}"
+    reading.assume(f"{reading.table}: `{column.name}` says who may be written to: {said}.")

@@ -1,0 +1,118 @@
+"""What the state of an order says: which rows count, which are called off or not paid, and what was given back. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pipeline.onboarding.column_names import is_sale_kind, is_total, state_of
+from pipeline.onboarding.date_formats import date_format
+from pipeline.onboarding.layouts.layout import TableReading, quoted_text
+from pipeline.onboarding.number_styles import number_style
+from pipeline.onboarding.questions import Choice
+from pipeline.onboarding.roles import plain_name
+from pipeline.onboarding.table_sample import ColumnSample
+
+_MOST_STATES = 20
+_LONGEST_STATE = 40
+_COUNTS, _LEFT_OUT, _GIVEN_BACK, _NEGATIVE = "counts", "left-out", "given-back", "negative"
+_CHOICES = (
+    Choice(_COUNTS, "these rows are sales"),
+    Choice(_LEFT_OUT, "they are kept and count nowhere"),
+    Choice(_GIVEN_BACK, "they are sales that were given back in full"),
+)
+_OF_A_KIND = (
+    Choice(_NEGATIVE, "each is itself money that was given back, and is taken off"),
+    Choice(_GIVEN_BACK, "each is a sale that was given back: nothing is left of it"),
+)
+_EFFECTS = {"called_off": _LEFT_OUT, "unpaid": _LEFT_OUT, "given_back": _GIVEN_BACK, "given_back_in_part": _COUNTS, "counts": _COUNTS}
+
+
+@dataclass(frozen=True, slots=True)
+class OrderStates:
+    """Conditions in SQL; empty where no row meets them.
+
+    Rows that are `cancelled` count nowhere, of those `given_back` nothing is left, and those that are `negative` are taken off.
+    """
+
+    cancelled: str = ""
+    given_back: str = ""
+    negative: str = ""
+
+
+def state_columns(reading: TableReading, named: Iterable[str], taken: Container[str]) -> list[str]:
+    """Return the columns that say in which state orders are: those `named` so, and those whose values are words for states."""
+    by_name = [name for name in named if len(reading.column(name).counts) <= _MOST_STATES]
+    by_value = [each.name for each in reading.sample.columns() if each.name not in taken and _has_states(each)]
+    return list(dict.fromkeys([*by_name, *by_value]))
+
+
+def _has_states(column: ColumnSample) -> bool:
+    values = [value for value in column.counts if not is_total(value)]
+    if not 1 < len(values) <= _MOST_STATES or max(map(len, values)) > _LONGEST_STATE or number_style(values) or date_format(values):
+        return False
+    kinds = [state_of(plain_name(value)) for value in values]
+    return 2 * sum(map(bool, kinds)) >= len(kinds) and not {*kinds} <= {"counts", ""}
+
+
+def read_states(reading: TableReading, columns: Sequence[str], amount: str) -> OrderStates:
+    """Return which rows count by these columns; what is not known of a value is asked. `amount` is the column of what was paid."""
+    conditions: dict[str, list[str]] = defaultdict(list)
+    for column in columns:
+        by_effect: dict[str, list[str]] = defaultdict(list)
+        signs = _signs(reading, column, amount)
+        for value in reading.column(column).values:
+            if not is_total(value):
+                by_effect[_effect(reading, column, value, signs.get(value, 1))].append(value)
+        _say(reading, column, by_effect)
+        for effect, values in by_effect.items():
+            conditions[effect].append(f"COALESCE({reading.text(column)} IN ({', '.join(map(quoted_text, values))}), FALSE)")
+    return OrderStates(*(" OR ".join(conditions.get(effect, ())) for effect in (_LEFT_OUT, _GIVEN_BACK, _NEGATIVE)))
+
+
+def _effect(reading: TableReading, column: str, value: str, sign: int) -> str:
+    plain = plain_name(value)
+    kind = state_of(plain)
+    key = reading.value_key("status", value)
+    count = reading.column(column).counts[value]
+    rows = f"{reading.table}: {count:,} row{' has' if count == 1 else 's have'} the `{column}` `{value}`."
+    is_kind = any(is_sale_kind(plain_name(each)) for each in reading.column(column).counts)
+    if sign < 0 and kind in {"called_off", "given_back", "given_back_in_part"}:
+        return _COUNTS  # such a row takes off by itself what another one added
+    if kind == "given_back" and is_kind:
+        return reading.choose(key, f"{rows} Is each money that was given back, or a sale that was?", _OF_A_KIND) or _NEGATIVE
+    if not kind:
+        return reading.choose(key, f"{rows} Do they count?", _CHOICES) or _COUNTS
+    return reading.option(key, _EFFECTS[kind], [each.value for each in _CHOICES if each.value != _EFFECTS[kind]])
+
+
+def _signs(reading: TableReading, column: str, amount: str) -> Mapping[str, int]:
+    """Return for each value -1 where no amount of its rows is above zero, and one is below; else 1."""
+    if not amount:
+        return {}
+    style = reading.style(amount)
+    seen: dict[str, list[Decimal]] = defaultdict(list)
+    for value, cell in reading.sample.records((column, amount)):
+        if value and cell:
+            seen[value].append(style.number(cell))
+    return {value: -1 if max(numbers) <= 0 and min(numbers) < 0 else 1 for value, numbers in seen.items()}
+
+
+def _say(reading: TableReading, column: str, by_effect: Mapping[str, Sequence[str]]) -> None:
+    counts = reading.column(column).counts
+    said = {
+        _COUNTS: "count",
+        _LEFT_OUT: "are kept and count nowhere",
+        _GIVEN_BACK: "are sales of which nothing is left, as they were given back",
+        _NEGATIVE: "are taken off",
+    }
+    parts = [
+        f"{', '.join(f'{value} ({counts[value]:,})' for value in by_effect[effect])} {words}"
+        for effect, words in said.items()
+        if by_effect.get(effect)
+    ]
+    blank = reading.sample.rows.num_rows - reading.column(column).given_count
+    if parts:
+        reading.assume(f"{reading.table}: by `{column}`, rows that are {'; '.join(parts)}{'; those without one count' if blank else ''}.")

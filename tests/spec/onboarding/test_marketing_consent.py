@@ -1,0 +1,66 @@
+"""Who may be written to: columns in several languages, found by name and values, keyed as customers are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.onboarding import ANSWERS, init, part_of
+
+PEOPLE = ["1", "2", "3", "4"]
+
+
+def consents(name: str, values: list[str]) -> dict[str, bool]:
+    import duckdb
+
+    columns: dict[str, list[str | None]] = {"customer id": list(PEOPLE), "city": ["Bonn"] * 4, name: [value or None for value in values]}
+    part, reading = part_of(columns, {})
+    if not part.consents:
+        return {}
+    with duckdb.connect() as connection:
+        connection.register("orders", reading.sample.rows)
+        return dict(connection.sql(f"WITH {part.consents} SELECT customer_id, is_consenting FROM orders_consents ORDER BY 1").fetchall())
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("İleti İzni", "Evet Hayır HAYIR EVET"),
+        ("Werbung erlaubt", "ja nein Nein JA"),
+        ("Newsletter OK?", "Y N n y"),
+        ("Accepts Email Marketing", "yes no no yes"),
+        ("Mailing (ja/nein)", "x - - x"),
+        ("Status", "Subscribed Unsubscribed Non-subscribed subscribed"),
+        ("Unsubscribed from all email", "false true TRUE false"),
+        ("Opted out of emails", "0 1 1 0"),
+        ("Do not email", "no yes yes no"),
+        ("Keine Werbung", "nein ja ja nein"),
+    ],
+)
+def test_yes_and_no_are_read_in_each_language_and_the_right_way_round(name: str, values: str) -> None:
+    assert consents(name, values.split()) == {"1": True, "2": False, "3": False, "4": True}
+
+
+def test_a_day_of_unsubscribing_is_a_no_and_a_day_of_opting_in_a_yes() -> None:
+    assert consents("Unsubscribed at", ["", "2024-03-01", "2024-04-01", ""]) == {"2": False, "3": False}
+    assert consents("Opt-in date", ["2024-03-01", "", "", "2024-03-01"]) == {"1": True, "4": True}
+
+
+def test_columns_about_mail_that_are_no_consent_are_none() -> None:
+    assert consents("Email verified", ["yes", "no", "no", "yes"]) == {}
+    assert consents("Club member", ["yes", "no", "no", "yes"]) == {}
+
+
+def test_an_answer_that_is_neither_yes_nor_no_is_a_question() -> None:
+    columns: dict[str, list[str | None]] = {"customer id": list(PEOPLE), "Newsletter": ["yes", "no", "monthly", None]}
+    _, reading = part_of(columns)
+    assert [question.key for question in reading.questions] == ["orders.consent.monthly"]
+
+
+def test_who_said_no_is_found_whatever_they_are_known_by_and_whichever_file_says_it(tmp_path: Path) -> None:
+    people = "Client no,Mail,Newsletter\n7,a@x.de,yes\n8,,no\n,c@x.de,no\n"
+    orders = "order,date,client no,mail,amount,newsletter\n1,2024-03-01,7,a@x.de,5.00,no\n2,2024-03-01,9,d@x.de,5.00,no\n"
+    made = init(tmp_path / "shop", {"people.csv": people, "orders.csv": orders}, ANSWERS)
+    found = {row["customer_id"]: row["is_consenting"] for row in made.read["consents"].rows.to_pylist()}
+    assert found == {"7": True, "8": False, "c@x.de": False, "9": False}
+    assert set(found) <= set(made.read["customers"].rows["customer_id"].to_pylist())

@@ -1,0 +1,71 @@
+"""What the state of an order says, whatever its column is called and in which language: which rows count."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from support.onboarding import ANSWERS, init, lines_of, net_by_order, part_of
+
+from pipeline.onboarding.column_names import state_of
+from pipeline.onboarding.roles import plain_name
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("called_off", "Void Cancelled İptal İPTAL storniert annullata annulé Anulado Failed Abgebrochen"),
+        ("unpaid", "pending on-hold offen unpaid Beklemede Ödenmedi impayé Ausstehend Openstaand"),
+        ("given_back", "Refunded İade returned Erstattet Remboursé devuelto Gutschrift"),
+        ("counts", "Complete Tamamlandı Kargoda bezahlt shipped Geliefert Versendet processing payé"),
+        ("", "Wholesale returning VIP Open Hamburg Avoidance"),
+    ],
+)
+def test_words_for_states_are_known_in_several_languages(kind: str, words: str) -> None:
+    assert {word: state_of(plain_name(word)) for word in words.split()} == dict.fromkeys(words.split(), kind)
+
+
+def test_a_column_of_states_is_found_by_its_values(tmp_path: Path) -> None:
+    text = (
+        "Receipt,When,Client no,Paid,State\n1,2024-03-01,a,1.50,Complete\n2,2024-03-02,b,2.50,Void\n3,2024-03-03,b,4.00,Refunded\n"
+        "4,2024-03-04,a,8.00,Complete\n"
+    )
+    made = init(tmp_path / "shop", {"list.csv": text}, ANSWERS)
+    assert net_by_order(made) == {"1": Decimal("1.50"), "3": Decimal(0), "4": Decimal(8)}
+    said = next(sentence for sentence in made.draft.assumptions if "`State`" in sentence)
+    assert "Complete (2) count" in said
+    assert "Void (1) are kept and count nowhere" in said
+    assert "Refunded (1) are sales of which nothing is left" in said
+
+
+def test_a_state_of_unknown_meaning_is_a_question_and_every_answer_can_be_changed() -> None:
+    columns: dict[str, list[str | None]] = {
+        "order": ["1", "2", "3"], "date": ["2024-03-01"] * 3, "customer": ["a1", "b2", "a1"],
+        "amount": ["1.00", "2.00", "4.00"], "status": ["paid", "pending", "Parked lot"],
+    }  # fmt: skip
+    _, reading = part_of(columns)
+    assert [(question.key, question.likeliest) for question in reading.questions] == [("orders.status.parked-lot", "counts")]
+    part, reading = part_of(columns, {"orders.status.parked-lot": "left-out", "orders.status.pending": "counts"})
+    assert reading.questions == []
+    assert "IN ('Parked lot')" in part.lines
+    assert "'pending'" not in part.lines
+
+
+def test_rows_that_take_off_what_another_row_added_count_as_they_are(tmp_path: Path) -> None:
+    text = "No,Date,Client no,Amount,Kind\n1,2024-03-01,a,5.00,Verkauf\n2,2024-03-02,a,-5.00,Storno\n3,2024-03-03,a,2.00,Verkauf\n"
+    made = init(tmp_path / "shop", {"list.csv": text}, ANSWERS)
+    assert made.net_amount == Decimal(2)
+    assert len(lines_of(made)) == 3
+
+
+def test_whether_a_refund_beside_sales_is_a_row_of_its_own_is_asked() -> None:
+    columns: dict[str, list[str | None]] = {
+        "order": ["1", "2"], "date": ["2024-03-01"] * 2, "customer": ["a1", "a1"], "amount": ["5.00", "2.00"], "type": ["Sale", "Refund"],
+    }  # fmt: skip
+    _, reading = part_of(columns)
+    assert [(question.key, [choice.value for choice in question.choices]) for question in reading.questions] == [
+        ("orders.status.refund", ["negative", "given-back"]),
+    ]
+    part, _ = part_of(columns, {"orders.status.refund": "negative"})
+    assert "-abs(" in part.lines
