@@ -191,7 +191,10 @@ def _is_day(day: str, month: str) -> bool:
     return 1 <= int(day) <= _LAST_DAY and 1 <= int(month) <= _LAST_MONTH
 
 
-def half_clock_pattern(values: Sequence[str]) -> str:
-    """Return the `strptime` pattern of times of day such as `2:30 PM`."""
+def clock_sql(column: str, values: Sequence[str]) -> str:
+    """Return the SQL that reads the quoted `column` of times of day, such as `14:30` or `2:30 PM`, as a time."""
+    if not any(value[-1:].lower() == "m" for value in values):
+        return f"CAST({column} AS TIME)"
     seconds = ":%S" if any(value.count(":") > 1 for value in values) else ""
-    return f"%I:%M{seconds}{' %p' if any(' ' in value for value in values) else '%p'}"
+    half = " %p" if any(" " in value for value in values) else "%p"
+    return f"CAST(strptime(upper({column}), '%I:%M{seconds}{half}') AS TIME)"

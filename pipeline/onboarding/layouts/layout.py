@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.onboarding.currencies import minor_units
-from pipeline.onboarding.date_formats import ORDERS, DateFormat, date_format, half_clock_pattern
+from pipeline.onboarding.date_formats import ORDERS, DateFormat, clock_sql, date_format
+from pipeline.onboarding.layouts.templates import template_environment
 from pipeline.onboarding.number_styles import NumberStyle, number_style
 from pipeline.onboarding.questions import Choice, Question, Settings, require_choice
 from pipeline.onboarding.roles import plain_name
 from pipeline.onboarding.table_sample import ColumnSample, TableSample
 from pipeline.onboarding.time_zones import is_utc
 
-_AMERICAN_ZONES = frozenset(
-    f"America/{city}" for city in ("New_York", "Chicago", "Denver", "Los_Angeles", "Phoenix", "Anchorage", "Detroit", "Boise")
-)
+_AMERICAN_ZONES = {f"America/{city}" for city in ("New_York", "Chicago", "Denver", "Los_Angeles", "Phoenix", "Anchorage")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +66,7 @@ class TablePart:
 class TableReading:
     """A table that is being understood: its sample, the answers so far, and what turned out to be asked and assumed.
 
-    Customers of all tables are known by `identity`, `email` or `id`, and their ids have `id_width` digits (0: as they are written).
+    Customers are known by `identity`, `email` or `id`; ids have `id_width` digits, or, where it is 0, those that are written.
     """
 
     sample: TableSample
@@ -159,10 +155,9 @@ class TableReading:
         """Return the SQL that reads a column of dates, and perhaps one of times of day, as an instant."""
         if not time or self.format(date).has_clock:
             return self.moment(date)
-        is_halved = any(value[-1:].lower() == "m" for value in self.column(time).counts)
-        clock = f"CAST(strptime(upper({self.quoted(time)}), '{half_clock_pattern(self.column(time).values)}') AS TIME)"
-        clock = clock if is_halved else f"CAST({self.quoted(time)} AS TIME)"
-        return f"({self.day_of(date)} + COALESCE({clock}, TIME '00:00:00')) AT TIME ZONE '{self.zone_of(f'{date} {time}')}'"
+        clock = clock_sql(self.quoted(time), self.column(time).values)
+        zone = self.zone_of(f"{date} {time}")
+        return f"({self.day_of(date)} + COALESCE({clock}, TIME '00:00:00')) AT TIME ZONE '{zone}'"
 
     def day_of(self, date: str) -> str:
         """Return the SQL that reads a column of dates as the day that is written there."""
@@ -194,7 +189,7 @@ class TableReading:
 
     def render(self, layout: str, block: str, **values: object) -> str:
         """Return the SQL of a block of the layout's template."""
-        template = _environment().get_template(f"{layout}.sql.jinja")
+        template = template_environment().get_template(f"{layout}.sql.jinja")
         context = template.new_context({"t": self, "table": self.table, "zone": self.zone, **values})
         text = "".join(template.blocks[block](context))
         return "\n".join(line.rstrip() for line in text.splitlines() if line.strip())
@@ -243,13 +238,3 @@ def quoted_name(name: str) -> str:
 def quoted_text(value: str) -> str:
     """Return `value` as an SQL text."""
     return "'" + value.replace("'", "''") + "'"
-
-
-@cache
-def _environment() -> Environment:
-    # SQL, not HTML: escaping for a browser would spoil it, and names are quoted as identifiers.
-    loader = PackageLoader("pipeline.onboarding", "layouts")
-    environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
-    # A block that is rendered alone sees no imports of its template.
-    environment.globals["sharing"] = environment.get_template("sharing.sql.jinja").module
-    return environment

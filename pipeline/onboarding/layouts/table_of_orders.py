@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from pipeline.definitions.settings import CURRENCIES
 from pipeline.onboarding.attributes import attribute_columns
 from pipeline.onboarding.column_names import is_total
-from pipeline.onboarding.currencies import currency_of_sign, signs_of
 from pipeline.onboarding.customer_columns import CustomerColumns
 from pipeline.onboarding.layouts.customer_ids import chosen_columns, customer_id
 from pipeline.onboarding.layouts.flat_orders import SHOP_RANK, FlatOrders, order_part
 from pipeline.onboarding.layouts.gaps import Gaps, find_gaps
-from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading, quoted_name, quoted_text
+from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading, quoted_name
 from pipeline.onboarding.layouts.marketing_consent import find_consent
 from pipeline.onboarding.layouts.order_columns import AS_YOU_SAID, NONE, OrderColumns, named_column, order_columns
-from pipeline.onboarding.layouts.order_states import OrderStates, read_states, state_columns
+from pipeline.onboarding.layouts.order_rows import currency_columns, row_columns, zone_column
+from pipeline.onboarding.layouts.order_states import read_states, state_columns
 from pipeline.onboarding.questions import Choice
-from pipeline.onboarding.roles import ColumnRole, Role, column_roles, plain_name
+from pipeline.onboarding.roles import ColumnRole, Role, column_roles
 from pipeline.onboarding.table_sample import TableSample
-from pipeline.onboarding.time_zones import is_utc, zone_of_name
 
 NAME = "table_of_orders"
 _OF_ORDER = (Role.DATE, Role.TIME, Role.EMAIL, Role.CUSTOMER, Role.CURRENCY, Role.CHANNEL)
@@ -53,7 +51,7 @@ def read(reading: TableReading) -> TablePart:
     return order_part(
         reading,
         FlatOrders(
-            rows=_row_columns(reading, columns, customer, read_states(reading, states, columns.get(Role.AMOUNT))),
+            rows=row_columns(reading, columns, customer, read_states(reading, states, columns.get(Role.AMOUNT))),
             condition=_condition(reading, columns, gaps),
             source=f"{table}_filled" if gaps.filled else "",
             prelude=_filled_table(reading, columns, gaps) if gaps.filled else "",
@@ -109,83 +107,6 @@ def _buyer(reading: TableReading, columns: OrderColumns) -> CustomerColumns:
     return chosen_columns(reading, columns.buyer, said or reading.linked_column)
 
 
-def _row_columns(reading: TableReading, columns: OrderColumns, customer: str, states: OrderStates) -> Mapping[str, str]:
-    """Return the SQL of each column of a row, by its name."""
-    date, time = columns.get(Role.DATE), columns.get(Role.TIME)
-    found = {"customer_id": customer, "ordered_at": _moment(reading, date, time)}
-    order = columns.get(Role.ORDER_ID)
-    if order:
-        found["order_id"] = reading.text(order)
-    else:
-        reading.assume(f"{reading.table}: no column says which order a row is of: what a customer buys on one day is one order.")
-        found["order_id"] = f"concat_ws(' ', {customer}, {reading.day_of(date)})"
-    found["quantity"] = (
-        f"COALESCE({reading.amount(columns.get(Role.QUANTITY))}, 1)" if columns.get(Role.QUANTITY) else "CAST(1 AS DECIMAL(18, 4))"
-    )
-    found |= _amounts(reading, columns, states)
-    for name, role in {"product_id": Role.PRODUCT, "category": Role.CATEGORY, "channel": Role.CHANNEL}.items():
-        if column := columns.get(role):
-            found[name] = reading.text(column)
-    if states.cancelled:
-        found["is_cancelled"] = states.cancelled
-    if currency := _currency(reading, columns):
-        found["currency"] = currency
-    return found
-
-
-def _currency(reading: TableReading, columns: OrderColumns) -> str:
-    """Return the SQL of the currency of a row, by a column of codes or the sign of its amount; empty where all have one."""
-    given = columns.get(Role.CURRENCY)
-    if found := [given] if given else _currency_columns(reading.sample, ()):
-        return f"upper({reading.text(*found)})"
-    amount = columns.get(Role.AMOUNT) or columns.get(Role.PRICE)
-    signs = {sign: code for sign in signs_of(reading.column(amount).counts) if (code := currency_of_sign(sign))} if amount else {}
-    if len(set(signs.values())) < len(("one", "other")):
-        return ""
-    cases = " ".join(f"WHEN contains(upper({reading.text(amount)}), {quoted_text(sign)}) THEN '{code}'" for sign, code in signs.items())
-    return f"CASE {cases} END"
-
-
-def _amounts(reading: TableReading, columns: OrderColumns, states: OrderStates) -> dict[str, str]:
-    amount, price, quantity, discount = (columns.get(role) for role in (Role.AMOUNT, Role.PRICE, Role.QUANTITY, Role.DISCOUNT))
-    taken_off = f"COALESCE(abs({reading.amount(discount)}), 0)" if discount else ""
-    full = reading.amount(amount) if amount else reading.amount(price)
-    if not amount and quantity:
-        full = f"CAST(round({reading.amount(quantity)} * {reading.amount(price)}, 4) AS DECIMAL(18, 4))"
-        reading.assume(f"{reading.table}: what was paid is `{quantity}` times `{price}`{f', less `{discount}`' if discount else ''}.")
-    refund = columns.get(Role.REFUND)
-    found = {"net_amount": full} | ({"discount_amount": taken_off} if taken_off else {})
-    if taken_off and not _is_discount_taken_off(reading, columns):
-        found["net_amount"] = f"{full} - {taken_off}"
-    if states.negative:
-        found["net_amount"] = f"CASE WHEN {states.negative} THEN -abs({found['net_amount']}) ELSE {found['net_amount']} END"
-    if refund:
-        reading.assume(f"{reading.table}: what `{refund}` says was given back counts for the day of its order, as no column says when.")
-        found["refunded"] = f"COALESCE(abs({reading.amount(refund)}), 0)"
-    if states.given_back:
-        # A refund without its amount gave everything back.
-        whole = f"COALESCE(NULLIF({found['refunded']}, 0), {found['net_amount']})" if refund else found["net_amount"]
-        found["refunded"] = f"CASE WHEN {states.given_back} THEN {whole} ELSE {found.get('refunded', '0')} END"
-    return found
-
-
-def _is_discount_taken_off(reading: TableReading, columns: OrderColumns) -> bool:
-    """Return whether the amount is what was left after the discount; asks where nothing shows it."""
-    amount, discount = columns.get(Role.AMOUNT), columns.get(Role.DISCOUNT)
-    if not amount:
-        return False
-    reason = columns.reasons[Role.AMOUNT]
-    if " less " in reason or not any(reading.style(discount).number(value) for value in reading.column(discount).counts):
-        return True
-    if " times " in reason:
-        return False
-    text = f"{reading.table}: is `{amount}` what was left after `{discount}`, or before it?"
-    return (
-        reading.choose(f"{reading.table}.discounts", text, (Choice("taken-off", "after it"), Choice("to-take-off", "before it")))
-        != "to-take-off"
-    )
-
-
 def _condition(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> str:
     """Return the SQL condition for rows that are of an order: they have a date, and are no row of sums."""
     date = columns.get(Role.DATE)
@@ -206,32 +127,6 @@ def _condition(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> str:
     return condition
 
 
-def _moment(reading: TableReading, date: str, time: str) -> str:
-    """Return the SQL of when a row was sold: in UTC where a column says so, in the time zone that the row names, else in the company's."""
-    found = reading.moment_of(date, time)
-    if is_utc(plain_name(date)) or is_utc(plain_name(time)):
-        reading.assume(f"{reading.table}: `{time or date}` is in UTC, as its name says.")
-        return found
-    local = found.removesuffix(f" AT TIME ZONE '{reading.zone}'")
-    column = zone_column(reading.sample)
-    if not column or local == found:
-        return found
-    reading.assume(f"{reading.table}: the time of each row is that of its `{column}`.")
-    cases = " ".join(f"WHEN {quoted_text(name)} THEN '{zone_of_name(name)}'" for name in sorted(reading.column(column).counts))
-    return f"{local} AT TIME ZONE CASE {reading.text(column)} {cases} ELSE '{reading.zone}' END"
-
-
-def zone_column(sample: TableSample) -> str:
-    """Return the column of which every value names a time zone; empty where there is none."""
-    return next((each.name for each in sample.columns() if each.counts and all(map(zone_of_name, each.counts))), "")
-
-
-def _currency_columns(sample: TableSample, named: Iterable[str]) -> list[str]:
-    """Return the columns of currency codes: that which is named so, else that of which every value is a code of ISO 4217."""
-    by_value = (each.name for each in sample.columns() if each.counts and all(value.upper() in CURRENCIES for value in each.counts))
-    return [*named, *by_value][:1]
-
-
 def layout(sample: TableSample, roles: Iterable[ColumnRole]) -> Layout:
     """Return the layout of a table of orders that has these columns."""
     by_role: dict[Role, list[str]] = defaultdict(list)
@@ -246,7 +141,7 @@ def layout(sample: TableSample, roles: Iterable[ColumnRole]) -> Layout:
         read,
         key=tuple(order),
         moments=tuple(by_role[Role.DATE]),
-        currencies=tuple(_currency_columns(sample, by_role[Role.CURRENCY])),
+        currencies=tuple(currency_columns(sample, by_role[Role.CURRENCY])),
         money=(*by_role[Role.AMOUNT], *by_role[Role.PRICE]),
         zone_column=zone_column(sample),
         is_known=False,
