@@ -19,8 +19,9 @@ class FlatOrders:
     """What the rows of a table say: `rows` has the SQL of each column of an order line by its name.
 
     Beside those of order lines there may be `refunded`, what was given back of the row, `order_refunded`, of the row's whole order, and
-    `refunded_at`, when; else the day of the order counts. `prelude` are common table expressions that end in `source`, which the rows are
-    read from; `condition` says which of them. `consent` is the SQL of whether the buyer agreed to be written to.
+    `refunded_at`, when; else the day of the order counts. `order_discount` is what was taken off the row's whole order and is not yet off
+    its `net_amount`. `prelude` are common table expressions that end in `source`, which the rows are read from; `condition` says which of
+    them. `consent` is the SQL of whether the buyer agreed to be written to.
     """
 
     rows: Mapping[str, str]

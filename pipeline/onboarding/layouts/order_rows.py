@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pipeline.definitions.settings import CURRENCIES
 from pipeline.onboarding.currencies import currency_of_sign, signs_of
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
+from pipeline.onboarding.layouts.order_amounts import is_of_whole_order, is_order_discount_taken_off, numbers_of
 from pipeline.onboarding.layouts.order_columns import OrderColumns
 from pipeline.onboarding.layouts.order_states import OrderStates
 from pipeline.onboarding.questions import Choice
@@ -53,16 +54,15 @@ def _currency(reading: TableReading, columns: OrderColumns) -> str:
 
 
 def _amounts(reading: TableReading, columns: OrderColumns, states: OrderStates) -> dict[str, str]:
-    amount, price, quantity, discount = (columns.get(role) for role in (Role.AMOUNT, Role.PRICE, Role.QUANTITY, Role.DISCOUNT))
-    taken_off = f"COALESCE(abs({reading.amount(discount)}), 0)" if discount else ""
-    full = reading.amount(amount) if amount else reading.amount(price)
-    if not amount and quantity:
-        full = f"CAST(round({reading.amount(quantity)} * {reading.amount(price)}, 4) AS DECIMAL(18, 4))"
-        reading.assume(f"{reading.table}: what was paid is `{quantity}` times `{price}`{f', less `{discount}`' if discount else ''}.")
-    refund = columns.get(Role.REFUND)
-    found = {"net_amount": full} | ({"discount_amount": taken_off} if taken_off else {})
-    if taken_off and not _is_discount_taken_off(reading, columns):
-        found["net_amount"] = f"{full} - {taken_off}"
+    amount, price, quantity, refund = (columns.get(role) for role in (Role.AMOUNT, Role.PRICE, Role.QUANTITY, Role.REFUND))
+    product = f"CAST(round({reading.amount(quantity)} * {reading.amount(price)}, 4) AS DECIMAL(18, 4))" if price and quantity else ""
+    full = reading.amount(amount or price)
+    if not amount and product and not columns.is_price_of_row:
+        full = product
+        reading.assume(f"{reading.table}: what was paid is `{quantity}` times `{price}`.")
+    found = {"net_amount": full} | _discounts(reading, columns, full)
+    if columns.percentage:
+        found["discount_amount"] = f"COALESCE({product} - {full}, 0)"
     if states.negative:
         found["net_amount"] = f"CASE WHEN {states.negative} THEN -abs({found['net_amount']}) ELSE {found['net_amount']} END"
     if refund:
@@ -75,21 +75,35 @@ def _amounts(reading: TableReading, columns: OrderColumns, states: OrderStates) 
     return found
 
 
+def _discounts(reading: TableReading, columns: OrderColumns, full: str) -> dict[str, str]:
+    """Return the SQL of what was taken off a row, or off its whole order, and of what was left where the amount is before it."""
+    discount = columns.get(Role.DISCOUNT)
+    if not discount or not any(numbers_of(reading, discount)):
+        return {"discount_amount": f"COALESCE(abs({reading.amount(discount)}), 0)"} if discount else {}
+    taken_off = f"COALESCE(abs({reading.amount(discount)}), 0)"
+    amount = columns.get(Role.AMOUNT) or columns.get(Role.PRICE)
+    order = columns.get(Role.ORDER_ID)
+    if is_of_whole_order(reading, order, discount) and not is_of_whole_order(reading, order, amount):
+        shown = is_order_discount_taken_off(reading, columns)
+        if shown or (shown is None and _is_discount_taken_off(reading, columns)):
+            return {}
+        reading.assume(f"{reading.table}: `{discount}` is of a whole order, and is shared out over its lines to the cent.")
+        return {"order_discount": taken_off, "discount_amount": "CAST(0 AS DECIMAL(18, 4))"}
+    if _is_discount_taken_off(reading, columns):
+        return {"discount_amount": taken_off}
+    return {"discount_amount": taken_off, "net_amount": f"{full} - {taken_off}"}
+
+
 def _is_discount_taken_off(reading: TableReading, columns: OrderColumns) -> bool:
     """Return whether the amount is what was left after the discount; asks where nothing shows it."""
     amount, discount = columns.get(Role.AMOUNT), columns.get(Role.DISCOUNT)
     if not amount:
         return False
-    reason = columns.reasons[Role.AMOUNT]
-    if " less " in reason or not any(reading.style(discount).number(value) for value in reading.column(discount).counts):
-        return True
-    if " times " in reason:
-        return False
+    if columns.is_discount_taken_off is not None and not is_of_whole_order(reading, columns.get(Role.ORDER_ID), discount):
+        return columns.is_discount_taken_off
     text = f"{reading.table}: is `{amount}` what was left after `{discount}`, or before it?"
-    return (
-        reading.choose(f"{reading.table}.discounts", text, (Choice("taken-off", "after it"), Choice("to-take-off", "before it")))
-        != "to-take-off"
-    )
+    choices = (Choice("taken-off", "after it"), Choice("to-take-off", "before it"))
+    return reading.choose(f"{reading.table}.discounts", text, choices) != "to-take-off"
 
 
 def _moment(reading: TableReading, date: str, time: str) -> str:

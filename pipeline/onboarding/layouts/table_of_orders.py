@@ -13,7 +13,8 @@ from pipeline.onboarding.layouts.flat_orders import SHOP_RANK, FlatOrders, order
 from pipeline.onboarding.layouts.gaps import Gaps, find_gaps
 from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading, quoted_name
 from pipeline.onboarding.layouts.marketing_consent import find_consent
-from pipeline.onboarding.layouts.order_columns import AS_YOU_SAID, NONE, OrderColumns, named_column, order_columns
+from pipeline.onboarding.layouts.order_column_choice import order_columns
+from pipeline.onboarding.layouts.order_columns import AS_YOU_SAID, NONE, OrderColumns, named_column
 from pipeline.onboarding.layouts.order_rows import currency_columns, row_columns, zone_column
 from pipeline.onboarding.layouts.order_states import read_states, state_columns
 from pipeline.onboarding.questions import Choice

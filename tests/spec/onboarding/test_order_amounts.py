@@ -1,0 +1,82 @@
+"""What was paid for the goods, as arithmetic shows that holds in every row: sums, products, discounts of lines and of whole orders."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from support.onboarding import ANSWERS, init, lines_of, net_by_order, part_of
+
+HEAD = "No,Date,Client no"
+
+
+def table(head: str, *rows: str) -> str:
+    """Return a table whose rows, given without their first columns, are each an order of its own."""
+    return "\n".join([f"{HEAD},{head}", *(f"{place},2024-03-0{place},c{place},{row}" for place, row in enumerate(rows, 1))]) + "\n"
+
+
+def columns_of(text: str) -> dict[str, list[str | None]]:
+    head, *rows = (line.split(",") for line in text.splitlines())
+    return {name: [row[place] or None for row in rows] for place, name in enumerate(head)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        table(
+            "Order Value,Discount,Shipping,Tax,Order Total",
+            "9.00,1.00,2.00,0.50,10.50",
+            "5.00,0.00,2.00,0.00,7.00",
+            "7.00,3.00,0,0.10,4.10",
+        ),
+        table("Goods,Discount,Delivery,Total", "9.00,1.00,2.00,10.00", "5.00,,2.00,7.00", "7.00,-3.00,0,4.00"),
+    ],
+)
+def test_goods_less_discount_count_where_a_total_is_them_plus_shipping(tmp_path: Path, text: str) -> None:
+    made = init(tmp_path / "shop", {"list.csv": text}, ANSWERS)
+    assert [line["net_amount"] for line in lines_of(made)] == [Decimal(8), Decimal(5), Decimal(4)]
+    assert [line["discount_amount"] for line in lines_of(made)] == [Decimal(1), Decimal(0), Decimal(3)]
+    assert any("in every row" in sentence and "not counted" in sentence for sentence in made.draft.assumptions)
+
+
+def test_a_total_that_is_goods_less_discount_is_what_was_paid() -> None:
+    text = table("Value,Discount,Total", "9.00,1.00,8.00", "5.00,0.00,5.00", "7.00,3.00,4.00")
+    _, reading = part_of(columns_of(text))
+    assert reading.questions == []
+    assert any("`Total` is the amount: in every row it is `Value` less `Discount`" in sentence for sentence in reading.assumptions)
+
+
+def test_sums_that_fail_in_one_row_prove_nothing() -> None:
+    text = table("Order Value,Discount,Shipping,Order Total", "9.00,1.00,2.00,10.00", "5.00,0.00,2.00,7.00", "7.00,3.00,0.00,4.01")
+    _, reading = part_of(columns_of(text))
+    assert "orders.amount" in [question.key for question in reading.questions]
+
+
+@pytest.mark.parametrize(("name", "cells"), [("Less", ("1.00", "", "0.50")), ("Rabatt", ("10 %", "", "5 %"))])
+def test_pieces_times_price_less_a_discount_in_money_or_percent_is_seen(name: str, cells: tuple[str, str, str]) -> None:
+    rows = [f"2,5.00,{cells[0]},9.00", f"1,4.00,{cells[1]},4.00", f"1,10.00,{cells[2]},9.50"]
+    part, reading = part_of(columns_of(table(f"Pcs,Each,{name},Paid", *rows)))
+    assert reading.questions == []
+    assert any(f"less `{name}` in every row" in sentence for sentence in reading.assumptions)
+    assert "discount_amount" in part.line_columns
+
+
+def test_whether_a_price_is_of_a_piece_or_a_row_is_shown_by_products_or_asked() -> None:
+    _, reading = part_of(columns_of(table("Item,Qty,Price", "Mug,2,10.00", "Mug,1,5.00")))
+    assert reading.questions == []
+    assert any("of all pieces of a row" in sentence for sentence in reading.assumptions)
+    _, reading = part_of(columns_of(table("Item,Qty,Price", "Mug,2,5.00", "Mug,1,5.00")))
+    assert reading.questions == []
+    assert any("`Qty` times `Price`" in sentence for sentence in reading.assumptions)
+    _, reading = part_of(columns_of(table("Item,Qty,Price", "Mug,2,5.00", "Pot,1,5.00")))
+    assert [question.key for question in reading.questions] == ["orders.price_of"]
+
+
+def test_the_discount_of_a_whole_order_on_each_of_its_lines_is_shared_out_once(tmp_path: Path) -> None:
+    rows = "1,2024-03-01,a7,Mug,1,3.33,1.00,9.00,17.99\n1,2024-03-01,a7,Pot,1,6.66,1.00,9.00,17.99\n"
+    more = "2,2024-03-02,b8,Mug,1,3.33,0.00,0.00,5.33\n2,2024-03-02,b8,Cup,2,1.00,0.00,0.00,5.33\n"
+    head = "No,Date,Client no,Item,Qty,Unit price,Discount,Shipping,Order total\n"
+    made = init(tmp_path / "shop", {"list.csv": f"{head}{rows}{more}"}, ANSWERS)
+    assert net_by_order(made) == {"1": Decimal("8.99"), "2": Decimal("5.33")}
+    assert sum(line["discount_amount"] for line in lines_of(made)) == Decimal(1)
