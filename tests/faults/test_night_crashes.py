@@ -57,11 +57,17 @@ def seen(root: Path) -> tuple[dict[str, bytes], dict[str, list[Any]]]:
 
 
 def kept(root: Path) -> dict[str, object]:
-    """Return every file of the lake that lasts, by its bytes or its link; the database by its rows."""
-    lake = root / "lake"
+    """Return every file of the lake that lasts, by its bytes or its link; the database by its rows.
+
+    Commands on pages say where company and lake are, which is another folder in each run.
+    """
+    lake, here = root / "lake", str(root.resolve()).encode()
     files = [path for path in lake.rglob("*") if path.relative_to(lake).parts[0] not in PRIVATE and (path.is_file() or path.is_symlink())]
-    contents = {str(path.relative_to(lake)): path.readlink() if path.is_symlink() else path.read_bytes() for path in files}
-    return {**contents, "segments.sqlite": target_rows(lake / "segments.sqlite")}
+    contents = {path: path.readlink() if path.is_symlink() else path.read_bytes().replace(here, b"HERE") for path in files}
+    return {
+        **{str(path.relative_to(lake)): content for path, content in contents.items()},
+        "segments.sqlite": target_rows(lake / "segments.sqlite"),
+    }
 
 
 def require_readable_tables(root: Path) -> None:
