@@ -35,8 +35,9 @@ from pipeline.onboarding.company_preview import (
 from pipeline.onboarding.file_formats import FoundFormat
 from pipeline.onboarding.file_looks import look_at_file
 from pipeline.onboarding.given_files import DATA, copy_files, discard_copy, move_files, require_files, table_name, write_texts
-from pipeline.onboarding.layouts import layout_of
+from pipeline.onboarding.layouts import layout_of, table_of_orders
 from pipeline.onboarding.layouts.layout import Layout
+from pipeline.onboarding.order_links import lines_layout, may_be_lines
 from pipeline.onboarding.questions import Ask, Settings, open_questions_error
 from pipeline.onboarding.recognised_table import RecognisedTable
 from pipeline.onboarding.recognition import company_name, group_by_columns, understand
@@ -158,6 +159,11 @@ def _layouts(samples: dict[str, TableSample], found: Mapping[str, FoundFormat], 
             layouts[name] = layout_of(sample, settings)
         except ConfigError as error:
             errors[name] = error
+    orders = [samples[name] for name, layout in layouts.items() if layout.name == table_of_orders.NAME]
+    for name, sample in samples.items():
+        if may_be_lines(layouts.get(name), sample) and (of_lines := lines_layout(sample, orders)):
+            layouts[name] = of_lines
+            errors.pop(name, None)
     for name, problem in errors.items():
         file = samples[name].files[0].name
         if not found[name].format.sheet or all(samples[other].files[0].name != file for other in layouts):

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pipeline.definitions.source_formats import TableFormat
 from pipeline.onboarding.company_draft import CompanyDraft, TableDraft
 from pipeline.onboarding.customer_columns import CustomerColumns, customer_columns, order_number, padded_width
-from pipeline.onboarding.file_formats import with_key
 from pipeline.onboarding.home_clues import find_clues
 from pipeline.onboarding.layouts import table_of_customers, table_of_orders
 from pipeline.onboarding.layouts.customer_ids import SHORTENED
-from pipeline.onboarding.layouts.layout import Layout, TableReading
+from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
+from pipeline.onboarding.order_links import find_links, join_orders
 from pipeline.onboarding.questions import Choice, Question, Settings, require_choice
 from pipeline.onboarding.recognised_table import RecognisedTable
 from pipeline.onboarding.roles import Role, column_roles
@@ -46,6 +46,7 @@ def understand(tables: Sequence[RecognisedTable], settings: Settings, *, name: s
     identity = _identity(tables, settings)
     id_width = _id_width(tables, settings, questions)
     links = {} if settings.get("customer") else linked_columns(tables)
+    joined = find_links(tables)
     drafts = []
     for table, reading in zip(tables, readings, strict=True):
         reading.zone, reading.currency, reading.identity, reading.id_width = zone, currency, identity, id_width
@@ -54,12 +55,18 @@ def understand(tables: Sequence[RecognisedTable], settings: Settings, *, name: s
             reading.assume(f"{reading.table}: {table.found.assumption}")
         if table.sample.rows.num_rows == MOST_ROWS:
             reading.assume(f"{reading.table}: what its columns mean was found from its first {MOST_ROWS:,} rows.")
+        if any(table.sample is link.orders for link in joined.values()):
+            # Its columns are read with the lines, so that nothing is added up twice.
+            drafts.append(TableDraft(reading.table, table.layout.title, table.file_names, table.keyed_format, TablePart(reading.table)))
+            continue
+        if link := joined.get(reading.table):
+            reading.linked_column = links.get(link.orders.name, "")
+            join_orders(reading, link)
         part = table.layout.read(reading)
         if given := [each for each in tables if each.layout.name in table.layout.yields_to]:
             part = replace(part, lines="", line_columns=())
             reading.assume(f"{reading.table}: its orders are those of {given[0].sample.name}, which has their lines.")
-        files = tuple(path.name for path in table.sample.files)
-        drafts.append(TableDraft(table.sample.name, table.layout.title, files, with_key(table.format, _key(table)), part))
+        drafts.append(TableDraft(reading.table, table.layout.title, table.file_names, table.keyed_format, part))
         questions += reading.questions
         assumptions += [sentence for sentence in reading.assumptions if sentence not in assumptions]
     drafts = _without_lines_twice(drafts, settings, questions)
@@ -147,11 +154,6 @@ def _id_width(tables: Sequence[RecognisedTable], settings: Settings, questions: 
         return SHORTENED if require_choice(question, given) == "same" else 0
     questions.append(question)
     return 0
-
-
-def _key(table: RecognisedTable) -> tuple[str, ...]:
-    spelled = [table.sample.spelling(name) for name in table.layout.key]
-    return tuple(name for name in spelled if name)
 
 
 def company_name(folder: str) -> str:

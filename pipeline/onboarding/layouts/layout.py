@@ -67,6 +67,8 @@ class TableReading:
     """A table that is being understood: its sample, the answers so far, and what turned out to be asked and assumed.
 
     Customers are known by `identity`, `email` or `id`; ids have `id_width` digits, or, where it is 0, those that are written.
+    `prelude` are common table expressions that end in `source`, which is read instead of the table, where there are any; then
+    the columns `of_orders` say something of a whole order on each of its lines.
     """
 
     sample: TableSample
@@ -76,6 +78,9 @@ class TableReading:
     identity: str = "id"
     linked_column: str = ""
     id_width: int = 0
+    source: str = ""
+    prelude: str = ""
+    of_orders: frozenset[str] = frozenset()
     questions: list[Question] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
 

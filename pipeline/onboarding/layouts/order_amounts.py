@@ -59,6 +59,8 @@ def _distinct(reading: TableReading, fitting: Iterable[ColumnRole]) -> list[Colu
 
 def is_of_whole_order(reading: TableReading, order: str, column: str) -> bool:
     """Return whether the column repeats one amount on all rows of each order, so that adding it up would count it several times."""
+    if column in reading.of_orders:
+        return True
     if not order or not column:
         return False
     by_order: dict[str, list[str]] = defaultdict(list)

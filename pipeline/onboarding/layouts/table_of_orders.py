@@ -54,8 +54,8 @@ def read(reading: TableReading) -> TablePart:
         FlatOrders(
             rows=row_columns(reading, columns, customer, read_states(reading, states, columns.get(Role.AMOUNT))),
             condition=_condition(reading, columns, gaps),
-            source=f"{table}_filled" if gaps.filled else "",
-            prelude=_filled_table(reading, columns, gaps) if gaps.filled else "",
+            source=f"{table}_filled" if gaps.filled else reading.source,
+            prelude=",\n".join(filter(None, (reading.prelude, _filled_table(reading, columns, gaps) if gaps.filled else ""))),
             attributes=attribute_columns(reading, used, are_words_taken=False),
             consent=consent.sql,
             rank=SHOP_RANK + 1,
@@ -99,7 +99,7 @@ def _filled_table(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> s
     filled = ",\n".join(f"    max({reading.text(name)}) OVER (PARTITION BY {order}) AS {quoted_name(name)}" for name in gaps.filled)
     return (
         f"{reading.table}_filled AS (\n  -- These cells stand on one line of an order alone.\n"
-        f"  SELECT * REPLACE (\n{filled}\n  )\n  FROM {reading.table}\n)"
+        f"  SELECT * REPLACE (\n{filled}\n  )\n  FROM {reading.source or reading.table}\n)"
     )
 
 
