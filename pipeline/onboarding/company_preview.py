@@ -137,7 +137,9 @@ def _broken_rules(company: Company, read: QueryRows, night: date, ids: pa.Array 
 def lines_left_out(snapshot: Snapshot, lines_table: str, currency: str, *, has_currency: bool, file: Path) -> list[UncountedLines]:
     """Return how many lines, and how much, `order_lines.sql` leaves out, by reason."""
     other = f"WHEN currency <> '{currency}' THEN 'in ' || currency" if has_currency else ""
-    cancelled = "WHEN is_cancelled THEN 'cancelled or not paid'" if "is_cancelled" in lines_table.rpartition("all_lines AS (")[2] else ""
+    cancelled = (
+        "WHEN is_cancelled THEN 'cancelled, not paid or tests'" if "is_cancelled" in lines_table.rpartition("all_lines AS (")[2] else ""
+    )
     text = f"""
 WITH
 {lines_table}

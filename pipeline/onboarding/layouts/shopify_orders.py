@@ -10,10 +10,13 @@ from collections import defaultdict
 from decimal import Decimal
 
 from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
+from pipeline.onboarding.layouts.trial_orders import is_trial
 
 NAME = "shopify_orders"
 UNPAID = ("pending", "authorized")
 CALLED_OFF = ("voided", "expired")
+# The gateway for tests is called Bogus; who tries out another one tags the order.
+TRIALS = {"Payment Method": "bogus", "Tags": r"(^|,)\s*test( order)?\s*(,|$)"}
 PLACE = (
     AttributeDraft("city", "geographic", "City that the newest order went to."),
     AttributeDraft("region", "geographic", "Province or state that the newest order went to."),
@@ -56,6 +59,7 @@ def read(reading: TableReading) -> TablePart:
             line_order=_line_order(reading),
             category=_category(reading),
             is_before_discount=_is_subtotal_before_discount(reading),
+            trial=is_trial(reading, TRIALS, "order"),
             uncounted=", ".join(f"'{status}'" for status in statuses),
         ),
         line_columns=("discount_amount", "product_id", "category", "channel", "is_cancelled", "refunded_order_day", "currency"),

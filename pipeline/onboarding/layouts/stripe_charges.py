@@ -9,6 +9,8 @@ import re
 
 from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
 from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
+from pipeline.onboarding.layouts.stripe_payments import TRIALS
+from pipeline.onboarding.layouts.trial_orders import is_trial
 
 NAME = "stripe_charges"
 
@@ -32,6 +34,8 @@ def read(reading: TableReading) -> TablePart:
         "currency": f"upper({reading.text('currency')})",
         "refunded": f"COALESCE({_in_units(reading, 'amount_refunded', units)}, 0)",
     }
+    if trial := is_trial(reading, TRIALS, "charge"):
+        rows["is_cancelled"] = trial
     return order_part(reading, FlatOrders(rows, good))
 
 

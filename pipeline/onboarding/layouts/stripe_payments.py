@@ -11,11 +11,13 @@ import re
 from pipeline.onboarding.attributes import AttributeColumn
 from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
 from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
+from pipeline.onboarding.layouts.trial_orders import is_trial
 from pipeline.onboarding.table_sample import TableSample
 
 NAME = "stripe_payments"
 PAID = ("paid", "succeed", "refund", "complete")
 CREATED = ("Created (UTC)", "Created date (UTC)", "Created")
+TRIALS = {"Mode": "^test", "livemode": "^(false|f|0)$"}
 _UNPAID = ("unpaid", "not paid")
 
 
@@ -38,6 +40,8 @@ def read(reading: TableReading) -> TablePart:
         "currency": f"upper({reading.text(f'{suffix}Currency')})",
         "refunded": f"COALESCE({reading.amount(f'{suffix}Amount Refunded')}, 0)",
     }
+    if trial := is_trial(reading, TRIALS, "payment"):
+        rows["is_cancelled"] = trial
     if reading.has_values("Refunded date (UTC)"):
         rows["refunded_at"] = reading.format("Refunded date (UTC)").sql(reading.quoted("Refunded date (UTC)"), "UTC")
         reading.assume("A refund counts from the day on that `Refunded date (UTC)` says.")

@@ -14,10 +14,13 @@ from collections.abc import Sequence
 from pipeline.onboarding.attributes import AttributeColumn
 from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
 from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
+from pipeline.onboarding.layouts.trial_orders import is_trial
 
 ORDERS, ITEMS, ADVANCED, ANALYTICS = "woocommerce_orders", "woocommerce_items", "woocommerce_advanced", "woocommerce_analytics"
 UNPAID = ("pending", "on-hold")
 CALLED_OFF = ("cancelled", "failed", "refunded", "trash", "checkout-draft", "draft")
+# The note that WooPayments makes with each order, where an export has it.
+TRIALS = {"meta:_wcpay_mode": "^test", "_wcpay_mode": "^test"}
 _PLACES = {
     "city": ("shipping_city", "billing_city", "City (Shipping)", "City (Billing)"),
     "region": ("shipping_state", "billing_state", "State Code (Shipping)", "State Code (Billing)"),
@@ -136,7 +139,9 @@ def _is_cancelled(reading: TableReading, column: str) -> str:
         )
     reading.assume("Cancelled, failed and wholly refunded orders are kept, but count nowhere.")
     listed = ", ".join(f"'{status}'" for status in gone)
-    return f"COALESCE(replace(replace(lower({reading.text(column)}), 'wc-', ''), ' ', '-') IN ({listed}), FALSE)"
+    uncounted = f"COALESCE(replace(replace(lower({reading.text(column)}), 'wc-', ''), ' ', '-') IN ({listed}), FALSE)"
+    trial = is_trial(reading, TRIALS, "row")
+    return f"{uncounted} OR {trial}" if trial else uncounted
 
 
 ORDERS_LAYOUT = Layout(

@@ -61,7 +61,7 @@ def test_the_day_is_that_of_the_shop_and_not_of_london(made: NewCompany) -> None
 
 def test_what_is_left_out_is_counted_with_what_it_is_worth(made: NewCompany) -> None:
     assert [(each.reason, each.line_count, each.amount) for each in made.left_out] == [
-        ("cancelled or not paid", 2, Decimal(20)),
+        ("cancelled, not paid or tests", 2, Decimal(20)),
         ("in EUR", 1, Decimal(90)),
         ("of nobody known", 1, Decimal(5)),
     ]
