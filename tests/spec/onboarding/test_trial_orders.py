@@ -34,7 +34,7 @@ def with_column(text: str, column: str, cells: dict[str, str], default: str = ""
         ("stripe_charges.csv", BERLIN, "livemode", {"ch_1": "false"}, {"ch_2": "0", "ch_3": "37.66"}, "1200.50", "1 charge is a test"),
     ],
 )
-def test_tests_of_a_checkout_are_no_sales(  # noqa: PLR0913
+def test_tests_of_a_checkout_are_no_sales(
     tmp_path: Path,
     name: str,
     settings: dict[str, str],
