@@ -24,6 +24,7 @@ class AttributeColumn:
 
     draft: AttributeDraft
     sql: str
+    column: str = ""
 
 
 def attribute_columns(reading: TableReading, used: Container[str], *, are_words_taken: bool) -> list[AttributeColumn]:
@@ -42,15 +43,14 @@ def _of_column(reading: TableReading, column: ColumnSample, *, are_words_taken: 
     description = f"`{column.name}` of {reading.table}."
     if known := attribute_of(plain):
         name, level = known
-        yield AttributeColumn(AttributeDraft(name, level, description), text)
+        yield AttributeColumn(AttributeDraft(name, level, description), text, column.name)
     elif is_birth(plain):
         if sql := _birth_year(reading, column):
-            yield AttributeColumn(
-                AttributeDraft("birth_year", "demographic", f"Year of `{column.name}` of {reading.table}.", "integer"), sql
-            )
+            draft = AttributeDraft("birth_year", "demographic", f"Year of `{column.name}` of {reading.table}.", "integer")
+            yield AttributeColumn(draft, sql, column.name)
     elif are_words_taken and not is_personal(plain) and _is_of_few_words(column):
         reading.assume(f"{reading.table}: `{column.name}` is an attribute of customers, as it has {len(column.counts)} different values.")
-        yield AttributeColumn(AttributeDraft(attribute_name(plain), "demographic", description), text)
+        yield AttributeColumn(AttributeDraft(attribute_name(plain), "demographic", description), text, column.name)
 
 
 def attribute_name(plain: str) -> str:

@@ -54,6 +54,11 @@ def is_of_life(plain: str) -> bool:
     return is_customer_since(plain) or is_birth(plain) or _has_word(plain, _content()["of_life"]["words"])
 
 
+def is_later_date(plain: str) -> bool:
+    """Return whether a name of dates says when something happened to a sale after it was made, such as its refund."""
+    return _has_word(plain, _content()["later_dates"]["words"])
+
+
 def is_plain_id(plain: str) -> bool:
     """Return whether a name is that of an id, of whatever the table is about."""
     return _is_any(plain, _content()["plain_ids"]["names"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pipeline.ingestion.sources.failed_casts import form_of
-from pipeline.onboarding.column_names import is_no_amount, is_total, role_rank
+from pipeline.onboarding.column_names import is_later_date, is_no_amount, is_total, role_rank
 from pipeline.onboarding.date_formats import date_format
 from pipeline.onboarding.number_styles import is_number, number_style
 from pipeline.onboarding.table_sample import ColumnSample, TableSample
@@ -62,6 +62,8 @@ def column_roles(sample: TableSample) -> list[ColumnRole]:
             found.append(ColumnRole(column.name, Role.EMAIL, 3, "its values are e-mail addresses"))
     if not any(each.role is Role.DATE for each in found):
         found += [ColumnRole(each.name, Role.DATE, 4, "its values are dates") for each in sample.columns() if _is_clear_date(each)]
+    if any(each.role is Role.DATE and not is_later_date(plain_name(each.column)) for each in found):
+        found = [each for each in found if each.role is not Role.DATE or not is_later_date(plain_name(each.column))]
     return sorted(found, key=lambda each: each.rank)
 
 

@@ -57,7 +57,8 @@ def layout_of(sample: TableSample, settings: Settings) -> Layout:
         return max(fitting, key=lambda layout: len(layout.required))
     roles = column_roles(sample)
     found = {each.role for each in roles}
-    named = {key.partition(".")[2] for key in settings.values if key.startswith("orders.")}
+    # What is said of one file must not change what another one is.
+    named = {key.partition(".")[2] for key, name in settings.values.items() if key.startswith("orders.") and sample.spelling(name)}
     is_of_people = not named and table_of_customers.is_list_of_people(sample, roles)
     if (Role.DATE in found or "date" in named) and (found & _AMOUNTS or "amount" in named) and not is_of_people:
         return table_of_orders.layout(sample, roles)

@@ -60,7 +60,8 @@ def take_asked(reading: TableReading, columns: OrderColumns, role: Role, fitting
         return
     chosen = fitting[0]
     if len(fitting) > 1:
-        text = f"{reading.table}: which column {meaning}? {' and '.join(f'`{each.column}`' for each in fitting)} both could."
+        named = " and ".join(f"`{each.column}`" for each in fitting)
+        text = f"{reading.table}: which column {meaning}? {named} {'both' if len(fitting) == len(('one', 'other')) else 'all'} could."
         given = reading.choose(f"{reading.table}.{role.value}", text, [Choice(each.column, each.reason) for each in fitting])
         chosen = next((each for each in fitting if each.column == given), chosen)
     columns.take(role, chosen.column, chosen.reason)

@@ -24,6 +24,7 @@ from pipeline.onboarding.table_sample import TableSample
 NAME = "table_of_orders"
 _OF_ORDER = (Role.DATE, Role.TIME, Role.EMAIL, Role.CUSTOMER, Role.CURRENCY, Role.CHANNEL)
 _MOST_NOBODYS = 0.2
+_MOST_NAMED = 15
 _WORDS = {Role.ORDER_ID: "order", Role.EMAIL: "e-mail", Role.PRICE: "unit price"}
 
 
@@ -49,14 +50,17 @@ def read(reading: TableReading) -> TablePart:
     _ask_about_nobody(reading, columns, gaps)
     consent = find_consent(reading, used)
     used |= {*consent.columns}
+    attributes = attribute_columns(reading, used, are_words_taken=False)
+    rows = row_columns(reading, columns, customer, read_states(reading, states, columns.get(Role.AMOUNT)))
+    _assume_unread(reading, used | {columns.percentage} | {each.column for each in attributes})
     return order_part(
         reading,
         FlatOrders(
-            rows=row_columns(reading, columns, customer, read_states(reading, states, columns.get(Role.AMOUNT))),
+            rows=rows,
             condition=_condition(reading, columns, gaps),
             source=f"{table}_filled" if gaps.filled else reading.source,
             prelude=",\n".join(filter(None, (reading.prelude, _filled_table(reading, columns, gaps) if gaps.filled else ""))),
-            attributes=attribute_columns(reading, used, are_words_taken=False),
+            attributes=attributes,
             consent=consent.sql,
             rank=SHOP_RANK + 1,
         ),
@@ -74,6 +78,15 @@ def _assume_columns(reading: TableReading, columns: OrderColumns) -> None:
     for role, name in columns.by_role.items():
         if not columns.reasons[role].startswith("by its name"):
             reading.assume(f"{reading.table}: `{name}` is the {words[role]}: {columns.reasons[role]}.")
+
+
+def _assume_unread(reading: TableReading, used: set[str]) -> None:
+    """Say which columns have values and are not read: amounts, refunds or products may be among them."""
+    known = {*used, zone_column(reading.sample), *currency_columns(reading.sample, ())}
+    unread = [column.name for column in reading.sample.columns() if column.counts and column.name not in known]
+    if unread:
+        more = f" and {len(unread) - _MOST_NAMED:,} more" if len(unread) > _MOST_NAMED else ""
+        reading.assume(f"{reading.table}: not read: {', '.join(f'`{name}`' for name in unread[:_MOST_NAMED])}{more}.")
 
 
 def _state_columns(reading: TableReading, columns: OrderColumns) -> list[str]:

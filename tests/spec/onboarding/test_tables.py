@@ -277,3 +277,29 @@ def test_names_of_columns_are_compared_without_case_accents_and_marks() -> None:
         "e mail", "kunden nr", "wahrung", "order date", "il", "grosse",
     ]  # fmt: skip
     assert company_name("my_shop") == "My shop"
+
+
+def test_columns_that_are_not_read_are_named() -> None:
+    columns: dict[str, list[str | None]] = {
+        "order": ["1", "2"], "date": ["2024-03-01"] * 2, "client no": ["a1", "b2"], "amount": ["5.00", "2.00"], "fee": ["0.10", "0.20"],
+        "item1": ["Mug", "Pot"], "empty": [None, None],
+    }  # fmt: skip
+    _, reading = part_of(columns)
+    assert [sentence for sentence in reading.assumptions if "not read" in sentence] == ["orders: not read: `fee`, `item1`."]
+
+
+def test_when_a_sale_was_refunded_or_sent_is_never_when_it_was_made() -> None:
+    columns: dict[str, list[str | None]] = {
+        "order": ["1", "2"], "Refunded date": ["2024-03-01"] * 2, "Created date": ["2024-03-01"] * 2, "Due date": ["2024-03-01"] * 2,
+        "client no": ["a1", "b2"], "amount": ["5.00", "2.00"],
+    }  # fmt: skip
+    _, reading = part_of(columns)
+    assert reading.questions == []
+    assert any("`Created date` is the date" in sentence for sentence in reading.assumptions)
+
+
+def test_an_answer_about_one_file_leaves_the_others_what_they_are(tmp_path: Path) -> None:
+    orders = "order,date,client no,net,gross\n1,2024-03-01,7,1.50,1.80\n2,2024-03-02,8,2.50,3.00\n"
+    people = "client no,city,joined\n7,Bonn,2023-03-01\n8,Ulm,2023-03-01\n"
+    made = init(tmp_path / "shop", {"orders.csv": orders, "people.csv": people}, {**ANSWERS, "orders.amount": "net"})
+    assert [table.title for table in made.draft.tables] == ["A table of orders", "A table of customers"]
