@@ -75,8 +75,8 @@ def answers(kind: str) -> list[str]:
     return list(_content()["answers"][kind])
 
 
-def is_nobody(plain: str) -> bool:
-    """Return whether a value of a column of customers stands for nobody in particular, such as `0` or `guest`."""
+def is_nobody_name(plain: str) -> bool:
+    """Return whether a value of a column of customers stands for nobody in particular, such as `guest`."""
     return _is_any(plain, _content()["nobody"]["names"])
 
 

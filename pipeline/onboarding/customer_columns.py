@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeline.onboarding.column_names import is_name_of_people, is_nobody, is_plain_id
+from pipeline.onboarding.column_names import is_name_of_people, is_nobody_name, is_plain_id
 from pipeline.onboarding.date_formats import date_format
 from pipeline.onboarding.number_styles import number_style
 from pipeline.onboarding.roles import ColumnRole, Role, plain_name
@@ -47,8 +47,13 @@ def customer_columns(sample: TableSample, roles: Iterable[ColumnRole], *, of_peo
     return CustomerColumns(number, email, names[0] if names else "", reason)
 
 
+def is_nobody(value: str) -> bool:
+    """Return whether a value of a column of customers stands for nobody in particular, such as `0`, `-` or `guest`."""
+    return re.fullmatch(r"[-\u2013\u2014./?*\s]{1,3}", value) is not None or is_nobody_name(plain_name(value))
+
+
 def _is_of_names(column: ColumnSample) -> bool:
-    values = [value for value in column.values[:_LOOKED_AT] if not is_nobody(plain_name(value))]
+    values = [value for value in column.values[:_LOOKED_AT] if not is_nobody(value)]
     without_digits = [value for value in values if not re.search(r"\d", value)]
     return len(without_digits) > _MOSTLY * len(values)
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipeline.errors import ConfigError
-from pipeline.onboarding.column_names import is_nobody
-from pipeline.onboarding.customer_columns import CustomerColumns, possible_customers
+from pipeline.onboarding.customer_columns import CustomerColumns, is_nobody, possible_customers
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
 from pipeline.onboarding.questions import Choice
-from pipeline.onboarding.roles import plain_name
 
 SHORTENED = -1
 """The width of ids whose leading zeros are taken off."""
@@ -63,7 +61,7 @@ def id_text(reading: TableReading, column: str) -> str:
         return ""
     text = reading.text(column)
     values = reading.column(column).counts
-    nobody = sorted(value for value in values if is_nobody(plain_name(value)))
+    nobody = sorted(value for value in values if is_nobody(value))
     if nobody:
         rows = sum(values[value] for value in nobody)
         named = ", ".join(f"`{value}`" for value in nobody)
@@ -86,7 +84,7 @@ def _email(reading: TableReading, column: str) -> str:
 
 def _gaps(reading: TableReading, first: str, second: str) -> int:
     """Return in how many rows the second column alone says who somebody is."""
-    return sum((not one or is_nobody(plain_name(one))) and bool(other) for one, other in reading.sample.records((first, second)))
+    return sum((not one or is_nobody(one)) and bool(other) for one, other in reading.sample.records((first, second)))
 
 
 def _chosen(reading: TableReading, taken: set[str], order: str) -> str:

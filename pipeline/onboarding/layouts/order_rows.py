@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from pipeline.definitions.settings import CURRENCIES
 from pipeline.onboarding.currencies import currency_of_sign, signs_of
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
-from pipeline.onboarding.layouts.order_amounts import is_of_whole_order, is_order_discount_taken_off, numbers_of
 from pipeline.onboarding.layouts.order_columns import OrderColumns
 from pipeline.onboarding.layouts.order_states import OrderStates
+from pipeline.onboarding.layouts.order_totals import is_of_whole_order, is_order_discount_taken_off, numbers_of
 from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import Role, plain_name
 from pipeline.onboarding.table_sample import TableSample

@@ -13,6 +13,7 @@ from pipeline.onboarding.layouts.flat_orders import SHOP_RANK, FlatOrders, order
 from pipeline.onboarding.layouts.gaps import Gaps, find_gaps
 from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading, quoted_name
 from pipeline.onboarding.layouts.marketing_consent import find_consent
+from pipeline.onboarding.layouts.numbered_items import split_items
 from pipeline.onboarding.layouts.order_column_choice import order_columns
 from pipeline.onboarding.layouts.order_columns import AS_YOU_SAID, NONE, OrderColumns, named_column
 from pipeline.onboarding.layouts.order_rows import currency_columns, row_columns, zone_column
@@ -30,6 +31,7 @@ _WORDS = {Role.ORDER_ID: "order", Role.EMAIL: "e-mail", Role.PRICE: "unit price"
 
 def read(reading: TableReading) -> TablePart:
     """Return what a table of orders gives a company."""
+    split_items(reading)
     columns = order_columns(reading)
     table = reading.table
     _assume_columns(reading, columns)

@@ -1,0 +1,111 @@
+"""Columns of numbers of a table of orders, the sums of each order's rows, and what totals of orders show. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import chain, combinations
+
+from pipeline.onboarding.column_names import is_no_amount, is_plain_id
+from pipeline.onboarding.layouts.layout import TableReading
+from pipeline.onboarding.layouts.order_columns import OrderColumns
+from pipeline.onboarding.number_styles import number_style
+from pipeline.onboarding.roles import Role, column_roles, plain_name, without_totals
+
+CENT = Decimal("0.01")
+MOST_TERMS = 6
+_NO_TERMS = {Role.ORDER_ID, Role.CUSTOMER, Role.DATE, Role.TIME, Role.PRODUCT, Role.QUANTITY, Role.PRICE, Role.REFUND}
+
+
+def is_of_whole_order(reading: TableReading, order: str, column: str) -> bool:
+    """Return whether the column repeats one amount on all rows of each order, so that adding it up would count it several times."""
+    if column in reading.of_orders:
+        return True
+    if not order or not column:
+        return False
+    by_order: dict[str, list[str]] = defaultdict(list)
+    for number, cell in reading.sample.records((order, column)):
+        by_order[number].append(cell)
+    several = [cells for cells in by_order.values() if len(cells) > 1]
+    return len(several) > 1 and all(len(set(cells)) == 1 for cells in several)
+
+
+def is_order_discount_taken_off(reading: TableReading, columns: OrderColumns) -> bool | None:
+    """Return whether lines are after the discount of their order: as totals of orders show, that are lines plus shipping and the like.
+
+    None where no total shows it.
+    """
+    order, discount = columns.get(Role.ORDER_ID), columns.get(Role.DISCOUNT)
+    sums, firsts = order_sums(reading, order, _line_amounts(reading, columns))
+    whole = {name: numbers_of(reading, name) for name in terms_of(reading, columns) if is_of_whole_order(reading, order, name)}
+    added = [name for name in whole if is_no_amount(plain_name(name))][:MOST_TERMS]
+    taken = numbers_of(reading, discount)
+    for total in (name for name in whole if name not in added and name != discount):
+        for chosen in ((), *subsets_of(added)):
+            rest = {
+                number: whole[total][place] - sums[number] - sum(whole[name][place] for name in chosen) for number, place in firsts.items()
+            }
+            if all(abs(each) < CENT for each in rest.values()) and chosen:
+                return True
+            if all(abs(each + abs(taken[firsts[number]])) < CENT for number, each in rest.items()):
+                return False
+    return None
+
+
+def order_sums(reading: TableReading, order: str, amounts: Sequence[Decimal]) -> tuple[dict[str, Decimal], dict[str, int]]:
+    """Return the sum of the rows of each order, and the place of its first row."""
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    firsts: dict[str, int] = {}
+    for place, ((number,), amount) in enumerate(zip(reading.sample.records((order,)), amounts, strict=True)):
+        sums[number] += amount
+        firsts.setdefault(number, place)
+    return sums, firsts
+
+
+def is_sum_of_orders(reading: TableReading, columns: OrderColumns, amounts: Sequence[Decimal]) -> bool:
+    """Return whether amounts of rows add up to a column that says something of whole orders, in each order."""
+    order = columns.get(Role.ORDER_ID)
+    sums, firsts = order_sums(reading, order, amounts)
+    totals = [numbers_of(reading, name) for name in terms_of(reading, columns) if is_of_whole_order(reading, order, name)]
+    return any(all(abs(total[place] - sums[number]) < CENT for number, place in firsts.items()) for total in totals)
+
+
+def _line_amounts(reading: TableReading, columns: OrderColumns) -> list[Decimal]:
+    amount, price, quantity = (columns.get(role) for role in (Role.AMOUNT, Role.PRICE, Role.QUANTITY))
+    if amount or columns.is_price_of_row or not quantity:
+        return numbers_of(reading, amount or price)
+    return [one * count for one, count in zip(numbers_of(reading, price), numbers_of(reading, quantity), strict=True)]
+
+
+def terms_of(reading: TableReading, columns: OrderColumns) -> list[str]:
+    """Return the columns of numbers that may be terms of a sum: no ids, quantities, unit prices or dates."""
+    roles: dict[str, set[Role]] = defaultdict(set)
+    for each in column_roles(reading.sample):
+        roles[each.column].add(each.role)
+    taken = {name for role, name in columns.by_role.items() if role in _NO_TERMS}
+    return [
+        column.name
+        for column in reading.sample.columns()
+        if column.name not in taken
+        and number_style(without_totals(column.counts))
+        and not (roles[column.name] & _NO_TERMS)
+        and not is_plain_id(plain_name(column.name))
+        and any(numbers_of(reading, column.name))
+    ]
+
+
+def numbers_of(reading: TableReading, name: str) -> list[Decimal]:
+    """Return the number in each cell of a column; zero where it has none."""
+    style = reading.style(name)
+    return [style.number(cell) if has_digit(cell) else Decimal() for (cell,) in reading.sample.records((name,))]
+
+
+def has_digit(cell: str) -> bool:
+    """Return whether a cell has anything that could be a number."""
+    return any(character.isdigit() for character in cell)
+
+
+def subsets_of(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield every choice of at least one of the names, the smallest first."""
+    return chain.from_iterable(combinations(names, size) for size in range(1, len(names) + 1))
