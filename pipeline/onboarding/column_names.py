@@ -75,6 +75,18 @@ def answers(kind: str) -> list[str]:
     return list(_content()["answers"][kind])
 
 
+def answer_of(value: str) -> str:
+    """Return whether a value means `yes` or `no`; empty where it is neither."""
+    # As the engine has small letters: a Turkish I with a dot stays one letter.
+    small = value.lower().replace("i\u0307", "i")
+    return next((kind for kind in ("yes", "no") if small in answers(kind)), "")
+
+
+def is_paid_name(plain: str) -> bool:
+    """Return whether a name of a column of yes and no says that an order was paid."""
+    return _is_any(plain, _content()["paid"]["names"])
+
+
 def is_nobody_name(plain: str) -> bool:
     """Return whether a value of a column of customers stands for nobody in particular, such as `guest`."""
     return _is_any(plain, _content()["nobody"]["names"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 
-from pipeline.onboarding.column_names import answers, has_consent_word, is_consent_name, is_refusal, is_subscription
+from pipeline.onboarding.column_names import answer_of, answers, has_consent_word, is_consent_name, is_refusal, is_subscription
 from pipeline.onboarding.date_formats import date_format
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
 from pipeline.onboarding.questions import Choice
@@ -52,7 +52,7 @@ def _is_consent(column: ColumnSample) -> bool:
     plain, values = plain_name(column.name), column.counts
     if all(is_subscription(plain_name(value)) for value in values):
         return True
-    known = [value for value in values if _answer(value)]
+    known = [value for value in values if answer_of(value)]
     if not has_consent_word(plain):
         return False
     if len(known) == len(values):
@@ -67,29 +67,20 @@ def _is_consent(column: ColumnSample) -> bool:
 def _meaning(reading: TableReading, column: ColumnSample, *, is_yes_agreeing: bool) -> str:
     """Return the SQL of whether the cells of a column agree, and say how many do."""
     text = reading.text(column.name)
-    if date_format(column.counts) and not all(_answer(value) for value in column.counts):
+    if date_format(column.counts) and not all(answer_of(value) for value in column.counts):
         _say(reading, column, column.given_count if is_yes_agreeing else 0)
         return f"CASE WHEN {text} IS NOT NULL THEN {'TRUE' if is_yes_agreeing else 'FALSE'} END"
-    agreeing = answers("yes" if is_yes_agreeing else "no")
+    wanted = "yes" if is_yes_agreeing else "no"
+    agreeing = answers(wanted)
     for value in column.values:
-        if not _answer(value):
+        if not answer_of(value):
             rows = f"{reading.table}: `{column.name}` is `{value}` in {column.counts[value]:,} rows."
             question = f"{rows} Did these people agree to be written to?"
             if reading.choose(reading.value_key("consent", value), question, _CHOICES) == "yes":
                 agreeing.append(value.lower())
-    _say(reading, column, sum(count for value, count in column.counts.items() if _small(value) in agreeing))
+    _say(reading, column, sum(column.counts[value] for value in column.counts if answer_of(value) == wanted or value.lower() in agreeing))
     # Whatever else a later file has is no agreement.
     return f"lower({text}) IN ({', '.join(map(quoted_text, dict.fromkeys(agreeing)))})"
-
-
-def _answer(value: str) -> str:
-    """Return whether a value means `yes` or `no`; empty where it is neither."""
-    return next((kind for kind in ("yes", "no") if _small(value) in answers(kind)), "")
-
-
-def _small(value: str) -> str:
-    # As the engine has small letters: a Turkish I with a dot stays one letter.
-    return value.lower().replace("i\u0307", "i")
 
 
 def _say(reading: TableReading, column: ColumnSample, agreeing: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pipeline.onboarding.column_names import is_sale_kind, is_total, state_of
+from pipeline.onboarding.column_names import answer_of, answers, is_paid_name, is_sale_kind, is_total, state_of
 from pipeline.onboarding.date_formats import date_format
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
 from pipeline.onboarding.number_styles import number_style
@@ -27,6 +27,12 @@ _OF_A_KIND = (
     Choice(_NEGATIVE, "each is itself money that was given back, and is taken off"),
     Choice(_GIVEN_BACK, "each is a sale that was given back: nothing is left of it"),
 )
+_SAID = {
+    _COUNTS: "count",
+    _LEFT_OUT: "are kept and count nowhere",
+    _GIVEN_BACK: "are sales of which nothing is left, as they were given back",
+    _NEGATIVE: "are taken off",
+}
 _EFFECTS = {"called_off": _LEFT_OUT, "unpaid": _LEFT_OUT, "given_back": _GIVEN_BACK, "given_back_in_part": _COUNTS, "counts": _COUNTS}
 
 
@@ -57,9 +63,12 @@ def _has_states(column: ColumnSample) -> bool:
     return 2 * sum(map(bool, kinds)) >= len(kinds) and not {*kinds} <= {"counts", ""}
 
 
-def read_states(reading: TableReading, columns: Sequence[str], amount: str) -> OrderStates:
-    """Return which rows count by these columns; what is not known of a value is asked. `amount` is the column of what was paid."""
-    conditions: dict[str, list[str]] = defaultdict(list)
+def read_states(reading: TableReading, columns: Sequence[str], amount: str, taken: Container[str]) -> OrderStates:
+    """Return which rows count, by these columns and by those not `taken` that are named after a state, such as `Cancelled`.
+
+    What is not known of a value is asked. `amount` is the column of what was paid.
+    """
+    conditions = _read_flags(reading, taken)
     for column in columns:
         by_effect: dict[str, list[str]] = defaultdict(list)
         signs = _signs(reading, column, amount)
@@ -70,6 +79,35 @@ def read_states(reading: TableReading, columns: Sequence[str], amount: str) -> O
         for effect, values in by_effect.items():
             conditions[effect].append(f"COALESCE({reading.text(column)} IN ({', '.join(map(quoted_text, values))}), FALSE)")
     return OrderStates(*(" OR ".join(conditions.get(effect, ())) for effect in (_LEFT_OUT, _GIVEN_BACK, _NEGATIVE)))
+
+
+def _flag_effects(column: ColumnSample) -> dict[str, str]:
+    """Return what `yes`, `no` or a date mean in a column that is named after a state: `Cancelled`, `Paid`, `Cancelled at`."""
+    plain, values = plain_name(column.name), column.counts
+    effect = _EFFECTS.get(state_of(plain), "")
+    is_count = number_style(values) is not None and plain.endswith("s")  # of pieces returned, say
+    if is_count or (effect == _COUNTS and not is_paid_name(plain)):
+        return {}
+    if values and all(answer_of(value) for value in values):
+        return {"no": _LEFT_OUT} if effect == _COUNTS else {"yes": effect} if effect else {}
+    return {"date": effect} if effect in {_LEFT_OUT, _GIVEN_BACK} and date_format(values) else {}
+
+
+def _read_flags(reading: TableReading, taken: Container[str]) -> dict[str, list[str]]:
+    """Return the conditions of each effect by columns named after a state, and say how many rows meet them."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for column in reading.sample.columns():
+        for meaning, usual in _flag_effects(column).items() if column.name not in taken else ():
+            text = reading.text(column.name)
+            words = ", ".join(map(quoted_text, answers(meaning))) if meaning != "date" else ""
+            condition = f"COALESCE(lower({text}) IN ({words}), FALSE)" if words else f"{text} IS NOT NULL"
+            rows = sum(count for value, count in column.counts.items() if meaning in {"date", answer_of(value)})
+            others = [each.value for each in _CHOICES if each.value != usual]
+            effect = reading.option(reading.value_key("status", column.name), usual, others)
+            found[effect].append(condition)
+            given = "has a date" if meaning == "date" else f"is `{meaning}`"
+            reading.assume(f"{reading.table}: rows of which `{column.name}` {given} ({rows:,}) {_SAID[effect]}.")
+    return found
 
 
 def _effect(reading: TableReading, column: str, value: str, sign: int) -> str:
@@ -102,15 +140,9 @@ def _signs(reading: TableReading, column: str, amount: str) -> Mapping[str, int]
 
 def _say(reading: TableReading, column: str, by_effect: Mapping[str, Sequence[str]]) -> None:
     counts = reading.column(column).counts
-    said = {
-        _COUNTS: "count",
-        _LEFT_OUT: "are kept and count nowhere",
-        _GIVEN_BACK: "are sales of which nothing is left, as they were given back",
-        _NEGATIVE: "are taken off",
-    }
     parts = [
         f"{', '.join(f'{value} ({counts[value]:,})' for value in by_effect[effect])} {words}"
-        for effect, words in said.items()
+        for effect, words in _SAID.items()
         if by_effect.get(effect)
     ]
     blank = reading.sample.rows.num_rows - reading.column(column).given_count

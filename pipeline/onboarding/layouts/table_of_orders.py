@@ -53,7 +53,7 @@ def read(reading: TableReading) -> TablePart:
     consent = find_consent(reading, used)
     used |= {*consent.columns}
     attributes = attribute_columns(reading, used, are_words_taken=False)
-    rows = row_columns(reading, columns, customer, read_states(reading, states, columns.get(Role.AMOUNT)))
+    rows = row_columns(reading, columns, customer, read_states(reading, states, columns.get(Role.AMOUNT), used))
     _assume_unread(reading, used | {columns.percentage} | {each.column for each in attributes})
     return order_part(
         reading,

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.onboarding import ANSWERS, init, lines_of, net_by_order, part_of
+from support.onboarding import ANSWERS, init, lines_of, net_by_order, part_of, query_lines
 
 from pipeline.onboarding.column_names import state_of
 from pipeline.onboarding.roles import plain_name
@@ -69,3 +69,22 @@ def test_whether_a_refund_beside_sales_is_a_row_of_its_own_is_asked() -> None:
     ]
     part, _ = part_of(columns, {"orders.status.refund": "negative"})
     assert "-abs(" in part.lines
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "counted"),
+    [
+        ("Cancelled", ("no", "yes", "no"), "13"),
+        ("Storniert am", ("", "2024-03-05", ""), "13"),
+        ("Bezahlt", ("ja", "nein", "ja"), "13"),
+        ("İptal", ("Hayır", "Evet", ""), "13"),
+        ("Returns", ("0", "1", "0"), "123"),
+        ("Shipped", ("yes", "no", "yes"), "123"),
+    ],
+)
+def test_a_column_named_after_a_state_says_it_by_yes_and_no_or_a_date(name: str, cells: tuple[str, ...], counted: str) -> None:
+    columns: dict[str, list[str | None]] = {
+        "order": ["1", "2", "3"], "date": ["2024-03-01"] * 3, "client no": ["a1", "b2", "c3"], "amount": ["1.00", "2.00", "4.00"],
+        name: [cell or None for cell in cells],
+    }  # fmt: skip
+    assert "".join(line["order_id"] for line in query_lines(columns) if not line.get("is_cancelled")) == counted
