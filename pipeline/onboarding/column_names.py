@@ -87,6 +87,11 @@ def is_paid_name(plain: str) -> bool:
     return _is_any(plain, _content()["paid"]["names"])
 
 
+def is_delivery_name(plain: str) -> bool:
+    """Return whether a name says that a column is about deliveries."""
+    return _has_word(plain, _content()["deliveries"]["words"])
+
+
 def is_nobody_name(plain: str) -> bool:
     """Return whether a value of a column of customers stands for nobody in particular, such as `guest`."""
     return _is_any(plain, _content()["nobody"]["names"])

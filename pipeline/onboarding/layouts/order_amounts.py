@@ -97,9 +97,8 @@ def _take_sum(reading: TableReading, columns: OrderColumns, totals: Sequence[str
     others = terms_of(reading, columns)
     added = [name for name in others if is_no_amount(plain_name(name))]
     goods = dict.fromkeys((*totals, *(name for name in others if name not in added)))
-    taken = [name for name in goods if name not in totals]
-    if discount := columns.get(Role.DISCOUNT):
-        taken = [discount, *taken]
+    # What else is taken off may be a tax as well as a discount: that is asked.
+    taken = [discount] if (discount := columns.get(Role.DISCOUNT)) else []
     numbers = {name: numbers_of(reading, name) for name in (*goods, *added, *taken)}
     if reading.sample.rows.num_rows < _FEWEST_ROWS:
         return False
@@ -122,8 +121,6 @@ def _take_sum(reading: TableReading, columns: OrderColumns, totals: Sequence[str
 
 def _take_goods(columns: OrderColumns, total: str, good: str, taken: Sequence[str], added: Sequence[str]) -> bool:
     words = "".join(f" less `{name}`" for name in taken) + "".join(f" plus `{name}`" for name in added)
-    if len(taken) > 1:
-        return False
     if taken and not added:
         columns.take(Role.AMOUNT, total, f"in every row it is `{good}`{words}")
         columns.take(Role.DISCOUNT, taken[0], f"`{total}` is less by it in every row")

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pipeline.onboarding.column_names import answer_of, answers, is_paid_name, is_sale_kind, is_total, state_of
+from pipeline.onboarding.column_names import answer_of, answers, is_delivery_name, is_paid_name, is_sale_kind, is_total, state_of
 from pipeline.onboarding.date_formats import date_format
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
 from pipeline.onboarding.number_styles import number_style
@@ -40,12 +40,14 @@ _EFFECTS = {"called_off": _LEFT_OUT, "unpaid": _LEFT_OUT, "given_back": _GIVEN_B
 class OrderStates:
     """Conditions in SQL; empty where no row meets them.
 
-    Rows that are `cancelled` count nowhere, of those `given_back` nothing is left, and those that are `negative` are taken off.
+    Rows that are `cancelled` count nowhere, of those `given_back` nothing is left, and those that are `negative` are taken off. `flags` are
+    the columns that are named after a state.
     """
 
     cancelled: str = ""
     given_back: str = ""
     negative: str = ""
+    flags: tuple[str, ...] = ()
 
 
 def state_columns(reading: TableReading, named: Iterable[str], taken: Container[str]) -> list[str]:
@@ -68,7 +70,8 @@ def read_states(reading: TableReading, columns: Sequence[str], amount: str, take
 
     What is not known of a value is asked. `amount` is the column of what was paid.
     """
-    conditions = _read_flags(reading, taken)
+    flags = [column for column in reading.sample.columns() if column.name not in taken and _flag_effects(column)]
+    conditions = _read_flags(reading, flags)
     for column in columns:
         by_effect: dict[str, list[str]] = defaultdict(list)
         signs = _signs(reading, column, amount)
@@ -78,7 +81,8 @@ def read_states(reading: TableReading, columns: Sequence[str], amount: str, take
         _say(reading, column, by_effect)
         for effect, values in by_effect.items():
             conditions[effect].append(f"COALESCE({reading.text(column)} IN ({', '.join(map(quoted_text, values))}), FALSE)")
-    return OrderStates(*(" OR ".join(conditions.get(effect, ())) for effect in (_LEFT_OUT, _GIVEN_BACK, _NEGATIVE)))
+    cancelled, given_back, negative = (" OR ".join(conditions.get(effect, ())) for effect in (_LEFT_OUT, _GIVEN_BACK, _NEGATIVE))
+    return OrderStates(cancelled, given_back, negative, tuple(column.name for column in flags))
 
 
 def _flag_effects(column: ColumnSample) -> dict[str, str]:
@@ -86,26 +90,31 @@ def _flag_effects(column: ColumnSample) -> dict[str, str]:
     plain, values = plain_name(column.name), column.counts
     effect = _EFFECTS.get(state_of(plain), "")
     is_count = number_style(values) is not None and plain.endswith("s")  # of pieces returned, say
-    if is_count or (effect == _COUNTS and not is_paid_name(plain)):
+    if is_count or (effect in {_COUNTS, ""} and not is_paid_name(plain)):
         return {}
     if values and all(answer_of(value) for value in values):
-        return {"no": _LEFT_OUT} if effect == _COUNTS else {"yes": effect} if effect else {}
-    return {"date": effect} if effect in {_LEFT_OUT, _GIVEN_BACK} and date_format(values) else {}
+        return {"no": _LEFT_OUT} if is_paid_name(plain) else {"yes": effect}
+    if not date_format(values):
+        return {}
+    return {"blank": _LEFT_OUT} if is_paid_name(plain) else {"date": effect} if effect in {_LEFT_OUT, _GIVEN_BACK} else {}
 
 
-def _read_flags(reading: TableReading, taken: Container[str]) -> dict[str, list[str]]:
+def _read_flags(reading: TableReading, flags: Iterable[ColumnSample]) -> dict[str, list[str]]:
     """Return the conditions of each effect by columns named after a state, and say how many rows meet them."""
     found: dict[str, list[str]] = defaultdict(list)
-    for column in reading.sample.columns():
-        for meaning, usual in _flag_effects(column).items() if column.name not in taken else ():
+    for column in flags:
+        for meaning, usual in _flag_effects(column).items():
             text = reading.text(column.name)
-            words = ", ".join(map(quoted_text, answers(meaning))) if meaning != "date" else ""
-            condition = f"COALESCE(lower({text}) IN ({words}), FALSE)" if words else f"{text} IS NOT NULL"
-            rows = sum(count for value, count in column.counts.items() if meaning in {"date", answer_of(value)})
+            if meaning in {"yes", "no"}:
+                condition = f"COALESCE(lower({text}) IN ({', '.join(map(quoted_text, answers(meaning)))}), FALSE)"
+                rows = sum(count for value, count in column.counts.items() if answer_of(value) == meaning)
+            else:
+                condition = f"{text} IS {'NOT ' if meaning == 'date' else ''}NULL"
+                rows = column.given_count if meaning == "date" else column.row_count - column.given_count
             others = [each.value for each in _CHOICES if each.value != usual]
             effect = reading.option(reading.value_key("status", column.name), usual, others)
             found[effect].append(condition)
-            given = "has a date" if meaning == "date" else f"is `{meaning}`"
+            given = {"date": "has a date", "blank": "is empty"}.get(meaning, f"is `{meaning}`")
             reading.assume(f"{reading.table}: rows of which `{column.name}` {given} ({rows:,}) {_SAID[effect]}.")
     return found
 
@@ -121,6 +130,8 @@ def _effect(reading: TableReading, column: str, value: str, sign: int) -> str:
         return _COUNTS  # such a row takes off by itself what another one added
     if kind == "given_back" and is_kind:
         return reading.choose(key, f"{rows} Is each money that was given back, or a sale that was?", _OF_A_KIND) or _NEGATIVE
+    if kind == "unpaid" and is_delivery_name(plain_name(column)):
+        kind = "counts"
     if not kind:
         return reading.choose(key, f"{rows} Do they count?", _CHOICES) or _COUNTS
     return reading.option(key, _EFFECTS[kind], [each.value for each in _CHOICES if each.value != _EFFECTS[kind]])

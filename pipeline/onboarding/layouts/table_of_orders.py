@@ -53,8 +53,9 @@ def read(reading: TableReading) -> TablePart:
     consent = find_consent(reading, used)
     used |= {*consent.columns}
     attributes = attribute_columns(reading, used, are_words_taken=False)
-    rows = row_columns(reading, columns, customer, read_states(reading, states, columns.get(Role.AMOUNT), used))
-    _assume_unread(reading, used | {columns.percentage} | {each.column for each in attributes})
+    found = read_states(reading, states, columns.get(Role.AMOUNT), used)
+    rows = row_columns(reading, columns, customer, found)
+    _assume_unread(reading, used | {columns.percentage, *found.flags} | {each.column for each in attributes})
     return order_part(
         reading,
         FlatOrders(

@@ -47,6 +47,13 @@ def test_a_total_that_is_goods_less_discount_is_what_was_paid() -> None:
     assert any("`Total` is the amount: in every row it is `Value` less `Discount`" in sentence for sentence in reading.assumptions)
 
 
+@pytest.mark.parametrize("tax", ["MwSt", "KDV", "Tax", "Steuer"])
+def test_a_tax_is_no_discount(tax: str) -> None:
+    _, reading = part_of(columns_of(table(f"Netto,{tax},Brutto", "10.00,1.90,11.90", "20.00,3.80,23.80", "5.00,0.95,5.95")))
+    assert any(f"plus `{tax}`; `{tax}` is not counted" in sentence for sentence in reading.assumptions)
+    assert not any("is the discount" in sentence for sentence in reading.assumptions)
+
+
 def test_sums_that_fail_in_one_row_prove_nothing() -> None:
     text = table("Order Value,Discount,Shipping,Order Total", "9.00,1.00,2.00,10.00", "5.00,0.00,2.00,7.00", "7.00,3.00,0.00,4.01")
     _, reading = part_of(columns_of(text))

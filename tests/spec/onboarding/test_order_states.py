@@ -78,6 +78,8 @@ def test_whether_a_refund_beside_sales_is_a_row_of_its_own_is_asked() -> None:
         ("Storniert am", ("", "2024-03-05", ""), "13"),
         ("Bezahlt", ("ja", "nein", "ja"), "13"),
         ("İptal", ("Hayır", "Evet", ""), "13"),
+        ("Bezahlt am", ("2024-03-02", "", "2024-03-02"), "13"),
+        ("Fulfillment status", ("fulfilled", "pending", "fulfilled"), "123"),
         ("Returns", ("0", "1", "0"), "123"),
         ("Shipped", ("yes", "no", "yes"), "123"),
     ],
