@@ -51,6 +51,7 @@ def understand(tables: Sequence[RecognisedTable], settings: Settings, *, name: s
     for table, reading in zip(tables, readings, strict=True):
         reading.zone, reading.currency, reading.identity, reading.id_width = zone, currency, identity, id_width
         reading.linked_column = links.get(table.sample.name, "")
+        reading.beside = {each.layout.name: other for each, other in zip(tables, readings, strict=True) if other is not reading}
         if table.found.assumption:
             reading.assume(f"{reading.table}: {table.found.assumption}")
         if table.sample.rows.num_rows == MOST_ROWS:

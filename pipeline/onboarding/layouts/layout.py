@@ -6,7 +6,7 @@ A layout is one module, which says how it is recognised and what has to be asked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.onboarding.currencies import minor_units
@@ -66,9 +66,9 @@ class TablePart:
 class TableReading:
     """A table that is being understood: its sample, the answers so far, and what turned out to be asked and assumed.
 
-    Customers are known by `identity`, `email` or `id`; ids have `id_width` digits, or, where it is 0, those that are written.
-    `prelude` are common table expressions that end in `source`, which is read instead of the table, where there are any; then
-    the columns `of_orders` say something of a whole order on each of its lines.
+    `beside` has the tables that were given with it, by the names of their layouts. Customers are known by `identity`, `email` or `id`; ids
+    have `id_width` digits, or, where it is 0, those that are written. `prelude` are common table expressions that end in `source`, which
+    is read instead of the table, where there are any; then the columns `of_orders` say something of a whole order on each of its lines.
     """
 
     sample: TableSample
@@ -81,6 +81,7 @@ class TableReading:
     source: str = ""
     prelude: str = ""
     of_orders: frozenset[str] = frozenset()
+    beside: Mapping[str, TableReading] = field(default_factory=dict)
     questions: list[Question] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
 
