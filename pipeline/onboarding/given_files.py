@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import ConfigError, DataError
+from pipeline.ingestion.sources.newest_files import natural_order
 from pipeline.lake.disk import copy_file, disk_errors
 
 DATA = "data"
@@ -17,7 +18,10 @@ TEXTS = (".txt", ".dat", ".tab")  # text tables by another name, which no night 
 
 
 def require_files(given: Sequence[Path]) -> list[Path]:
-    """Return the files that are given, those of folders one by one; raises ConfigError for what is neither, or where there is none."""
+    """Return the files that are given, those of folders one by one, by name, in whatever order they are given.
+
+    Raises ConfigError for what is neither, or where there is none.
+    """
     files: list[Path] = []
     for path in given:
         if path.is_dir():
@@ -28,7 +32,7 @@ def require_files(given: Sequence[Path]) -> list[Path]:
             raise ConfigError(f"{path.name} is no file", where=str(path), todo="Name a file that is there.")
     if not files:
         raise ConfigError("no file is given", where="--from", todo="Name at least one: --from orders_export.csv.")
-    return files
+    return sorted(dict.fromkeys(files), key=lambda file: (natural_order(f"{file.stem}.csv"), str(file)))
 
 
 def copy_files(files: Sequence[Path], data: Path) -> dict[str, Path]:
@@ -53,13 +57,18 @@ def discard_copy(copy: Path) -> None:
         copy.parent.rmdir()
 
 
-def move_files(copies: Mapping[str, Path], tables: Mapping[str, Sequence[str]], data: Path) -> dict[str, list[Path]]:
-    """Move the copies into the folders of their tables, which `tables` gives by name, and return the files of each table."""
+def move_files(
+    copies: Mapping[str, Path], tables: Mapping[str, Sequence[str]], data: Path, names: Mapping[str, str]
+) -> dict[str, list[Path]]:
+    """Move the copies into the folders of their tables, which `tables` gives by name, and return the files of each table.
+
+    `names` has new names for some of them.
+    """
     moved: dict[str, list[Path]] = {}
     for table, folders in tables.items():
         for folder in folders:
             copy = copies[folder]
-            path = _free_path(data / table / copy.name)
+            path = _free_path(data / table / names.get(folder, copy.name))
             with disk_errors(data, path=path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 copy.rename(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ from pipeline.onboarding.given_files import DATA, copy_files, discard_copy, move
 from pipeline.onboarding.layouts import layout_of, table_of_orders
 from pipeline.onboarding.layouts.layout import Layout
 from pipeline.onboarding.order_links import lines_layout, may_be_lines
+from pipeline.onboarding.overlapping_files import DATE_BEFORE, FileOrder, file_order
 from pipeline.onboarding.questions import Ask, Settings, open_questions_error
 from pipeline.onboarding.recognised_table import RecognisedTable
 from pipeline.onboarding.recognition import company_name, group_by_columns, understand
@@ -102,8 +104,9 @@ def _naming_files(files: Sequence[Path], new: Path, folder: Path) -> Iterator[No
         yield
     except PipelineError as error:
         if error.where.startswith(str(new / DATA)):
-            stem = Path(error.where).stem
-            error.where = next((str(file) for file in files if file.stem == stem), error.where)
+            name = Path(error.where).stem
+            names = (name, re.sub(DATE_BEFORE, "", name))
+            error.where = next((str(file) for file in files if file.stem in names), error.where)
         error.where = error.where.replace(str(new), str(folder))
         raise
 
@@ -141,13 +144,23 @@ def _recognised_tables(
     for group in group_by_columns(samples, layouts, source.formats):
         groups[table_name(layouts[group[0]].table, groups)] = group
     formats = {name: source.formats[group[0]] for name, group in groups.items()}
-    moved = move_files(copies, groups, data)
+    orders = {name: _file_order([samples[each] for each in group], layouts[group[0]]) for name, group in groups.items()}
+    groups = {name: list(order.samples) for name, order in orders.items()}
+    moved = move_files(copies, groups, data, {sample: name for order in orders.values() for sample, name in order.names.items()})
     tables = [replace(samples[group[0]], name=name, files=tuple(moved[name])) for name, group in groups.items()]
     if any(len(group) > 1 for group in groups.values()):
         # Several files may make up a table that no one of them shows: dates that read both ways in one do not in another.
         with _open_source(replace(source, formats=formats), memory_limit) as snapshot:
             tables = [_sample(snapshot, name, moved[name]) for name in groups]
-    return [RecognisedTable(each, layouts[groups[each.name][0]], formats[each.name], found[groups[each.name][0]]) for each in tables]
+    return [
+        RecognisedTable(each, layouts[group[0]], formats[each.name], found[group[0]], orders[each.name].reason)
+        for each, group in zip(tables, groups.values(), strict=True)
+    ]
+
+
+def _file_order(samples: Sequence[TableSample], layout: Layout) -> FileOrder:
+    """Return the files of a table, the newest last."""
+    return file_order(samples, layout.key, layout.moments) if len(samples) > 1 else FileOrder((samples[0].name,))
 
 
 def _layouts(samples: dict[str, TableSample], found: Mapping[str, FoundFormat], settings: Settings) -> tuple[dict[str, Layout], list[str]]:

@@ -12,12 +12,13 @@ from pipeline.onboarding.table_sample import TableSample
 
 @dataclass(frozen=True, slots=True)
 class RecognisedTable:
-    """A table with the layout that it has, and how its files are written."""
+    """A table with the layout that it has, how its files are written, and, where they overlap, which counts and why."""
 
     sample: TableSample
     layout: Layout
     format: TableFormat
     found: FoundFormat = FoundFormat(TableFormat())  # noqa: RUF009 - both are frozen
+    overlap: str = ""
 
     @property
     def file_names(self) -> tuple[str, ...]:

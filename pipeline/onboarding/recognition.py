@@ -54,6 +54,8 @@ def understand(tables: Sequence[RecognisedTable], settings: Settings, *, name: s
         reading.beside = {each.layout.name: other for each, other in zip(tables, readings, strict=True) if other is not reading}
         if table.found.assumption:
             reading.assume(f"{reading.table}: {table.found.assumption}")
+        if table.overlap:
+            reading.assume(f"{reading.table}: {table.overlap}")
         if table.sample.rows.num_rows == MOST_ROWS:
             reading.assume(f"{reading.table}: what its columns mean was found from its first {MOST_ROWS:,} rows.")
         if any(table.sample is link.orders for link in joined.values()):

@@ -60,7 +60,7 @@ def require_key(files: SourceTable, columns: Sequence[str], key: Sequence[str]) 
 def oldest_first(files: SourceTable) -> list[Path]:
     """Return the files of a table, the newest last; raises ConfigError where their names do not say which that is."""
     names = {path: path.relative_to(files.folder).as_posix() for path in files.paths}
-    dates = {path: _latest_date(name) for path, name in names.items()}
+    dates = {path: latest_date(name) for path, name in names.items()}
     where, todo = str(files.paths[0].parent), "Write dates as in orders_2024-01-31.csv, in the names of all files of the table or of none."
     if odd := next((path for path, name in names.items() if not dates[path] and _OTHER_DATE.search(name)), None):
         what = f"which file of `{files.name}` is the newest cannot be told: the date in the name of {odd.name} may be read in two ways"
@@ -69,10 +69,11 @@ def oldest_first(files: SourceTable) -> list[Path]:
     if undated and len(undated) < len(names):
         what = f"which file of `{files.name}` is the newest cannot be told: {undated[0]} has no date in its name, others have"
         raise ConfigError(what, where=where, todo=todo)
-    return sorted(names, key=lambda path: (dates[path] or date.min, _natural(names[path])))
+    return sorted(names, key=lambda path: (dates[path] or date.min, natural_order(names[path])))
 
 
-def _latest_date(name: str) -> date | None:
+def latest_date(name: str) -> date | None:
+    """Return the latest date in the name of a file; None where it has none that reads in one way."""
     found = []
     for match in _DATE.finditer(name):
         with suppress(ValueError):  # eight digits that are no date
@@ -80,8 +81,8 @@ def _latest_date(name: str) -> date | None:
     return max(found, default=None)
 
 
-def _natural(name: str) -> list[tuple[str, int]]:
-    """Return the parts of a name so that `export (10)` comes after `export (2)`, and `export` before both."""
+def natural_order(name: str) -> list[tuple[str, int]]:
+    """Return the parts of a file's name so that `export (10)` comes after `export (2)`, and `export` before both."""
     # The ending is no part of it: `export.csv` would come after `export (2).csv`.
     stem = Path(name).with_name(table_name(Path(name))).as_posix()
     return [(text, int(number or -1)) for text, number in re.findall(r"(\D*)(\d*)", stem)]
