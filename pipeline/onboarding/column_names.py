@@ -25,7 +25,12 @@ def role_rank(role: str, plain: str) -> int | None:
 
 def is_no_amount(plain: str) -> bool:
     """Return whether a name says that its numbers are no amounts paid for goods, such as taxes."""
-    return _has_word(plain, _content()["not_amounts"]["words"])
+    return is_tax(plain) or _has_word(plain, _content()["not_amounts"]["words"])
+
+
+def is_tax(plain: str) -> bool:
+    """Return whether a name says that its numbers are taxes."""
+    return _has_word(plain, _content()["taxes"]["words"])
 
 
 def attribute_of(plain: str) -> tuple[str, str] | None:

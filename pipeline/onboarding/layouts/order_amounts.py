@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from pipeline.onboarding.column_names import is_no_amount
+from pipeline.onboarding.column_names import is_no_amount, is_tax
 from pipeline.onboarding.layouts.layout import TableReading
 from pipeline.onboarding.layouts.order_columns import OrderColumns, take_asked
 from pipeline.onboarding.layouts.order_totals import (
@@ -112,7 +112,9 @@ def _take_sum(reading: TableReading, columns: OrderColumns, totals: Sequence[str
                     - sum(numbers[name][place] if name in added else -abs(numbers[name][place]) for name in chosen)
                     for place in range(len(numbers[total]))
                 ]
-                if not any(rest):
+                # With and without tax are two amounts that somebody may mean: that is asked.
+                is_open = good in totals and all(is_tax(plain_name(name)) for name in chosen)
+                if not is_open and not any(rest):
                     return _take_goods(
                         columns, total, good, [name for name in chosen if name not in added], [*filter(added.__contains__, chosen)]
                     )
