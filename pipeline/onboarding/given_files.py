@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.ingestion.sources.newest_files import natural_order
+from pipeline.ingestion.sources.table_files import SUFFIXES
 from pipeline.lake.disk import copy_file, disk_errors
 
 DATA = "data"
@@ -18,14 +19,14 @@ TEXTS = (".txt", ".dat", ".tab")  # text tables by another name, which no night 
 
 
 def require_files(given: Sequence[Path]) -> list[Path]:
-    """Return the files that are given, those of folders one by one, by name, in whatever order they are given.
+    """Return the files that are given, of folders those that are tables, by name, in whatever order they are given.
 
     Raises ConfigError for what is neither, or where there is none.
     """
     files: list[Path] = []
     for path in given:
         if path.is_dir():
-            files += sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
+            files += [each for each in _files_in(path) if _is_table(each)] or _files_in(path)
         elif path.is_file():
             files.append(path)
         else:
@@ -33,6 +34,20 @@ def require_files(given: Sequence[Path]) -> list[Path]:
     if not files:
         raise ConfigError("no file is given", where="--from", todo="Name at least one: --from orders_export.csv.")
     return sorted(dict.fromkeys(files), key=lambda file: (natural_order(f"{file.stem}.csv"), str(file)))
+
+
+def other_files(given: Sequence[Path]) -> list[str]:
+    """Return the names of files in given folders that are no tables, and are not read."""
+    return [each.name for path in given if path.is_dir() for each in _files_in(path) if not _is_table(each)]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    # Programs keep a lock beside an open file: `~$sales.xlsx` of Excel, `.~lock.sales.ods#` of LibreOffice.
+    return sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith((".", "~$")))
+
+
+def _is_table(path: Path) -> bool:
+    return path.name.lower().endswith((*SUFFIXES, *TEXTS))
 
 
 def copy_files(files: Sequence[Path], data: Path) -> dict[str, Path]:

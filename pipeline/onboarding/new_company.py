@@ -35,7 +35,7 @@ from pipeline.onboarding.company_preview import (
 )
 from pipeline.onboarding.file_formats import FoundFormat
 from pipeline.onboarding.file_looks import look_at_file
-from pipeline.onboarding.given_files import DATA, copy_files, discard_copy, move_files, require_files, table_name, write_texts
+from pipeline.onboarding.given_files import DATA, copy_files, discard_copy, move_files, other_files, require_files, table_name, write_texts
 from pipeline.onboarding.layouts import layout_of, table_of_orders
 from pipeline.onboarding.layouts.layout import Layout
 from pipeline.onboarding.order_links import lines_layout, may_be_lines
@@ -90,6 +90,8 @@ def make_company(  # noqa: PLR0913
         with _naming_files(files, new, folder):
             tables = _recognised_tables(looked_at, new / DATA, settings, memory_limit)
             draft = _understood(tables, settings, company_name(folder.name), ask, command)
+            if others := other_files(given):
+                draft = replace(draft, assumptions=[*draft.assumptions, f"Not read, as they are no tables: {', '.join(others)}."])
             write_texts(new, company_texts(draft))
             found = _tried(new, draft, now, memory_limit)
         write_texts(new, company_texts(found.draft))

@@ -6,9 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.onboarding import init, lines_of, net_by_order, part_of, people_of
+from support.onboarding import NOW, init, lines_of, net_by_order, part_of, people_of
 
 from pipeline.errors import ConfigError, DataError
+from pipeline.onboarding.new_company import make_company
+from pipeline.onboarding.questions import Settings
 from pipeline.onboarding.recognition import company_name
 from pipeline.onboarding.roles import plain_name
 
@@ -303,3 +305,14 @@ def test_an_answer_about_one_file_leaves_the_others_what_they_are(tmp_path: Path
     people = "client no,city,joined\n7,Bonn,2023-03-01\n8,Ulm,2023-03-01\n"
     made = init(tmp_path / "shop", {"orders.csv": orders, "people.csv": people}, {**ANSWERS, "orders.amount": "net"})
     assert [table.title for table in made.draft.tables] == ["A table of orders", "A table of customers"]
+
+
+def test_what_else_lies_in_a_given_folder_is_not_read_and_named(tmp_path: Path) -> None:
+    given = tmp_path / "export"
+    given.mkdir()
+    (given / "orders.csv").write_text("order,date,client no,amount\n1,2024-03-01,a1,1.50\n2,2024-03-02,b2,1.50\n", "utf-8")
+    (given / "NOTES.md").write_text("# Notes\n", "utf-8")
+    (given / "~$orders.xlsx").write_bytes(b"lock")
+    made = make_company(tmp_path / "shop", [given], Settings(dict(ANSWERS)), ask=None, command="segments init shop", now=NOW)
+    assert made.net_amount == Decimal(3)
+    assert [sentence for sentence in made.draft.assumptions if "Not read" in sentence] == ["Not read, as they are no tables: NOTES.md."]
