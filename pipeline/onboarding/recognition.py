@@ -48,9 +48,10 @@ def understand(tables: Sequence[RecognisedTable], settings: Settings, *, name: s
     links = {} if settings.get("customer") else linked_columns(tables)
     joined = find_links(tables)
     drafts = []
-    for table, reading in zip(tables, readings, strict=True):
+    for reading in readings:
         reading.zone, reading.currency, reading.identity, reading.id_width = zone, currency, identity, id_width
-        reading.linked_column = links.get(table.sample.name, "")
+        reading.linked_column = links.get(reading.table, "")
+    for table, reading in zip(tables, readings, strict=True):
         reading.beside = {each.layout.name: other for each, other in zip(tables, readings, strict=True) if other is not reading}
         if table.found.assumption:
             reading.assume(f"{reading.table}: {table.found.assumption}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipeline.errors import ConfigError
-from pipeline.onboarding.customer_columns import CustomerColumns, is_nobody, possible_customers
+from pipeline.onboarding.customer_columns import CustomerColumns, customer_columns, is_nobody, possible_customers
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
 from pipeline.onboarding.questions import Choice
+from pipeline.onboarding.roles import column_roles
 
+PEOPLE = "table_of_customers"
 SHORTENED = -1
 """The width of ids whose leading zeros are taken off."""
 
@@ -30,8 +32,11 @@ def customer_id(reading: TableReading, columns: CustomerColumns, *, taken: set[s
         if not gaps:
             return first
         reading.assume(f"{reading.table}: {gaps:,} rows without `{known}` are of who has the same `{other}`.")
+        if not has_many_rows:
+            return f"COALESCE({first}, {second})"
         same = f"CASE WHEN {second} IS NOT NULL THEN max({first}) OVER (PARTITION BY {second}) END"
-        return f"COALESCE({first}, {f'{same}, ' if has_many_rows else ''}{second})"
+        listed = _listed_number(reading, second) if second == email else ""
+        return f"COALESCE({', '.join(filter(None, (first, same, listed, second)))})"
     if columns.name:
         reading.assume(
             f"{reading.table}: a customer is who has the same `{columns.name}`. Two people of one name become one, and one person who is "
@@ -39,6 +44,20 @@ def customer_id(reading: TableReading, columns: CustomerColumns, *, taken: set[s
         )
         return id_text(reading, columns.name)
     return _chosen(reading, taken, order)
+
+
+def _listed_number(reading: TableReading, email: str) -> str:
+    """Return the SQL of the number that a list of customers beside the table has for an address; empty without such a list."""
+    people = reading.beside.get(PEOPLE)
+    if people is None:
+        return ""
+    known = customer_columns(people.sample, column_roles(people.sample), of_people=True)
+    if not known.number or not known.email:
+        return ""
+    address, number = _email(people, known.email), id_text(people, people.linked_column or known.number)
+    rows = f"SELECT {address} AS address, max({number}) AS number FROM {people.table} WHERE {number} IS NOT NULL GROUP BY ALL"
+    reading.assume(f"{reading.table}: addresses that {people.table} knows are the customers that they have there.")
+    return f"(SELECT map(list(address), list(number)) FROM ({rows}) AS known WHERE address IS NOT NULL)[{email}]"
 
 
 def chosen_columns(reading: TableReading, columns: CustomerColumns, chosen: str) -> CustomerColumns:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pipeline.onboarding.attributes import attribute_columns
 from pipeline.onboarding.column_names import is_customer_since, is_of_life, is_total
 from pipeline.onboarding.customer_columns import CustomerColumns, customer_columns
-from pipeline.onboarding.layouts.customer_ids import chosen_columns, customer_id
+from pipeline.onboarding.layouts.customer_ids import PEOPLE, chosen_columns, customer_id
 from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
 from pipeline.onboarding.layouts.marketing_consent import find_consent
 from pipeline.onboarding.layouts.order_columns import named_column
@@ -15,7 +15,7 @@ from pipeline.onboarding.layouts.people import people_part
 from pipeline.onboarding.roles import ColumnRole, Role, column_roles, plain_name
 from pipeline.onboarding.table_sample import TableSample
 
-NAME = "table_of_customers"
+NAME = PEOPLE
 
 
 def read(reading: TableReading) -> TablePart:

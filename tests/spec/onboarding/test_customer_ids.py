@@ -75,3 +75,18 @@ def test_plain_numbers_under_headings_of_groups_are_told_apart_by_what_depends_o
     assert "`No.` is the customer" in " ".join(reading.assumptions)
     assert reading.questions == []
     assert part.lines
+
+
+def test_guests_whose_address_a_list_knows_are_the_customers_there_and_their_no_counts(tmp_path: Path) -> None:
+    orders = (
+        "order,date,customer id,email,amount\n1,2024-03-01,7,old@x.de,1.00\n2,2024-03-02,0,Lee@x.de,2.00\n"
+        "3,2024-03-03,0,new@x.de,4.00\n4,2024-03-04,9,zoe@x.de,4.00\n"
+    )
+    people = "customer id,email,newsletter\n7,kim@x.de,yes\n8,lee@x.de,no\n9,zoe@x.de,yes\n"
+    made = init(tmp_path / "shop", {"orders.csv": orders, "people.csv": people}, ANSWERS)
+    assert customers(lines_of(made)) == ["7", "8", "new@x.de", "9"]
+    assert {row["customer_id"]: row["is_consenting"] for row in made.read["consents"].rows.to_pylist()} == {
+        "7": True,
+        "8": False,
+        "9": True,
+    }
