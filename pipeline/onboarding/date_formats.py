@@ -31,7 +31,8 @@ _SERIAL = re.compile(r"[34]\d{4}(?:\.\d+)?")
 class DateFormat:
     """How the cells of a column say when: a `strptime` format, or one that the engine casts by itself.
 
-    `is_ambiguous` where no cell tells the day from the month; `has_clock` where the time of day is given.
+    `is_ambiguous` where no cell tells the day from the month; `has_clock` where the time of day is given. `is_partly_iso` where some cells
+    are dates that a spreadsheet knows as such, which are read as `2024-04-05`, and the others texts of the pattern.
     """
 
     pattern: str = ""
@@ -39,6 +40,7 @@ class DateFormat:
     has_offset: bool = False
     is_ambiguous: bool = False
     is_serial: bool = False
+    is_partly_iso: bool = False
 
     def ordered(self, order: str) -> DateFormat:
         """Return the format with the day or the month first."""
@@ -61,6 +63,9 @@ class DateFormat:
     def _local_sql(self, column: str) -> str:
         if self.is_serial:
             return f"(TIMESTAMP '1899-12-30' + to_seconds(CAST(round(86400 * CAST({column} AS DECIMAL(18, 6))) AS BIGINT)))"
+        if self.is_partly_iso:
+            iso = f"regexp_matches({column}, '^\\d{{4}}-')"
+            return f"CASE WHEN {iso} THEN CAST({column} AS TIMESTAMP) ELSE strptime({column}, '{self.pattern}') END"
         return f"strptime({column}, '{self.pattern}')" if self.pattern else f"CAST({column} AS TIMESTAMP)"
 
 
@@ -72,7 +77,18 @@ def date_format(values: Iterable[str]) -> DateFormat | None:
     for read in (_iso_format, _numeric_format, _named_format, _other_format):
         if found := read(texts):
             return found
-    return None
+    return _mixed_format(texts)
+
+
+def _mixed_format(texts: list[str]) -> DateFormat | None:
+    iso = [text for text in texts if re.match(r"\d{4}-", text)]
+    others = [text for text in texts if not re.match(r"\d{4}-", text)]
+    if not iso or not others:
+        return None
+    known, found = _iso_format(iso), _numeric_format(others) or _named_format(others)
+    if known is None or found is None or known.has_offset or known.pattern:
+        return None
+    return replace(found, has_clock=known.has_clock or found.has_clock, is_partly_iso=True)
 
 
 def offsets(values: Iterable[str]) -> list[tuple[datetime, int]]:

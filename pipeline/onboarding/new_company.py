@@ -36,7 +36,7 @@ from pipeline.onboarding.company_preview import (
 from pipeline.onboarding.file_formats import FoundFormat
 from pipeline.onboarding.file_looks import look_at_file
 from pipeline.onboarding.given_files import DATA, copy_files, discard_copy, move_files, other_files, require_files, table_name, write_texts
-from pipeline.onboarding.layouts import layout_of, table_of_orders
+from pipeline.onboarding.layouts import UnknownTableError, layout_of, table_of_orders
 from pipeline.onboarding.layouts.layout import Layout
 from pipeline.onboarding.order_links import lines_layout, may_be_lines
 from pipeline.onboarding.overlapping_files import DATE_BEFORE, FileOrder, file_order
@@ -172,7 +172,7 @@ def _layouts(samples: dict[str, TableSample], found: Mapping[str, FoundFormat], 
     for name, sample in samples.items():
         try:
             layouts[name] = layout_of(sample, settings)
-        except ConfigError as error:
+        except UnknownTableError as error:
             errors[name] = error
     orders = [samples[name] for name, layout in layouts.items() if layout.name == table_of_orders.NAME]
     for name, sample in samples.items():

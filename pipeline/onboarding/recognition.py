@@ -169,10 +169,10 @@ def company_name(folder: str) -> str:
 def group_by_columns(
     samples: Mapping[str, TableSample], layouts: Mapping[str, Layout], formats: Mapping[str, TableFormat]
 ) -> list[list[str]]:
-    """Return the names of samples in groups of one kind: of one known layout, or with the same columns."""
+    """Return the names of samples that have a layout in groups of one kind: of one known layout, or with the same columns."""
     groups: dict[object, list[str]] = {}
-    for name, sample in samples.items():
-        layout = layouts[name]
+    for name, layout in layouts.items():
+        sample = samples[name]
         kind = layout.name if layout.is_known else tuple(sample.column_names)
         groups.setdefault((kind, formats[name], sample.files[0].suffix), []).append(name)
     return list(groups.values())

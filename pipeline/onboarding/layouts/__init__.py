@@ -47,10 +47,14 @@ LAYOUTS: tuple[Layout, ...] = (
 _AMOUNTS = {Role.AMOUNT, Role.PRICE}
 
 
+class UnknownTableError(ConfigError):
+    """A table shows neither orders nor customers."""
+
+
 def layout_of(sample: TableSample, settings: Settings) -> Layout:
     """Return the layout that the table has: of those that fit the one with most columns, else one made of its columns.
 
-    Raises ConfigError where they show neither orders nor customers.
+    Raises UnknownTableError where they show neither orders nor customers, ConfigError where cells contradict the names of their columns.
     """
     fitting = [layout for layout in LAYOUTS if layout.fits(sample)]
     if fitting:
@@ -77,4 +81,4 @@ def layout_of(sample: TableSample, settings: Settings) -> Layout:
         "Orders need a column of dates and one of amounts, customers one that tells them apart. If it has them, name them: "
         "--set orders.date=COLUMN --set orders.amount=COLUMN --set orders.customer=COLUMN."
     )
-    raise ConfigError(what, where=str(sample.files[0]), todo=todo)
+    raise UnknownTableError(what, where=str(sample.files[0]), todo=todo)

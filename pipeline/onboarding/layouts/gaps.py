@@ -28,7 +28,7 @@ class Gaps:
 
 
 def find_gaps(  # noqa: PLR0913
-    reading: TableReading, *, order: str, date: str, amount: str, customer: str, of_order: Sequence[str]
+    reading: TableReading, *, order: str, date: str, amount: str, customers: Sequence[str], of_order: Sequence[str]
 ) -> Gaps:
     """Return what the empty cells of a table mean.
 
@@ -39,11 +39,13 @@ def find_gaps(  # noqa: PLR0913
     left_out, undated, total, sold, nobodys = 0, 0, Decimal(), 0, 0
     style = reading.style(amount) if amount else None
     whole = reading.sample.column_names
-    named = reading.sample.records((date, order, amount, customer))
-    for (day, number, paid, buyer), cells in zip(named, reading.sample.records(whole), strict=True):
+    named = reading.sample.records((date, order, amount))
+    buyers = reading.sample.records(customers or [""])
+    is_filled = any(name in filled for name in customers)
+    for (day, number, paid), buyer, cells in zip(named, buyers, reading.sample.records(whole), strict=True):
         if (day and not is_total(day)) or (not day and number in by_order):
             sold += 1
-            nobodys += not buyer and customer not in filled
+            nobodys += not any(buyer) and not is_filled
             continue
         if style is None or not any(character.isdigit() for character in paid) or any(map(is_total, cells)):
             left_out += 1

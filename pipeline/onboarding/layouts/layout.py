@@ -142,6 +142,8 @@ class TableReading:
     def format(self, name: str) -> DateFormat:
         """Return how the dates of a column are written; asks where the day and the month could each come first."""
         found = date_format(self.column(name).counts) or DateFormat()
+        if found.is_partly_iso:
+            self.assume(f"{self.table}: some dates of `{name}` are written as 2024-04-05 and others in another way: both are read.")
         if not found.is_ambiguous:
             return found
         text = f"{self.table}: every date of `{name}` reads with the day first as well as with the month first. Which is it?"

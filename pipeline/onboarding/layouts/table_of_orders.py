@@ -43,7 +43,7 @@ def read(reading: TableReading) -> TablePart:
         order=columns.get(Role.ORDER_ID),
         date=columns.get(Role.DATE),
         amount=columns.get(Role.AMOUNT) or columns.get(Role.PRICE),
-        customer=columns.get(Role.CUSTOMER) or columns.get(Role.EMAIL) or columns.name,
+        customers=_known_by(columns),
         of_order=[*(columns.get(role) for role in _OF_ORDER), columns.name, *states],
     )
     if gaps.filled:
@@ -99,8 +99,13 @@ def _state_columns(reading: TableReading, columns: OrderColumns) -> list[str]:
     return state_columns(reading, named, {*columns.by_role.values(), columns.name})
 
 
+def _known_by(columns: OrderColumns) -> list[str]:
+    """Return the columns that say who bought: a number and an address, and names where there is neither."""
+    return [name for name in (columns.get(Role.CUSTOMER), columns.get(Role.EMAIL)) if name] or [columns.name][: bool(columns.name)]
+
+
 def _ask_about_nobody(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> None:
-    column = columns.get(Role.CUSTOMER) or columns.get(Role.EMAIL) or columns.name
+    column = "` and no `".join(_known_by(columns))
     if column and gaps.nobodys > _MOST_NOBODYS * gaps.sold:
         text = (
             f"{reading.table}: {gaps.nobodys:,} of {gaps.sold:,} sales have no `{column}`. Does it stand in a heading above them? "

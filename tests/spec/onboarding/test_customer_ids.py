@@ -90,3 +90,12 @@ def test_guests_whose_address_a_list_knows_are_the_customers_there_and_their_no_
         "8": False,
         "9": True,
     }
+
+
+def test_who_has_an_address_and_no_number_is_somebody() -> None:
+    columns: dict[str, list[str | None]] = {
+        "order": ["1", "2", "3"], "date": ["2024-03-01"] * 3, "customer no": ["a7", None, None], "email": ["a@x.de", "b@x.de", "c@x.de"],
+        "amount": ["5.00", "2.00", "1.00"],
+    }  # fmt: skip
+    _, reading = part_of(columns)
+    assert reading.questions == []

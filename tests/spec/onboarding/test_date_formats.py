@@ -62,7 +62,7 @@ def test_days_that_equal_their_months_are_read_alike_in_both_orders() -> None:
 
 
 @pytest.mark.parametrize(
-    "cells", [[], ["soon"], ["2024-13-05"], ["31/01/2024", "01/31/2024"], ["2024-01-05", "05.01.2024"], ["12.50"], ["1001", "1002"]]
+    "cells", [[], ["soon"], ["2024-13-05"], ["31/01/2024", "01/31/2024"], ["05/01/2024", "05.01.2024"], ["12.50"], ["1001", "1002"]]
 )
 def test_what_is_no_date_has_no_format(cells: list[str]) -> None:
     assert date_format(cells) is None
@@ -80,3 +80,12 @@ def test_names_of_zones_that_programs_write_are_known() -> None:
     assert zone_of_name("Eastern Time (US & Canada)") == "America/New_York"
     assert zone_of_name("Europe/Paris") == "Europe/Paris"
     assert zone_of_name("Middle-earth") == ""
+
+
+def test_dates_and_texts_that_a_spreadsheet_mixes_are_one_format() -> None:
+    found = date_format(["2024-01-02", "03.01.2024", "2024-01-05 10:30:00"])
+    assert found is not None
+    with duckdb.connect() as connection:
+        rows = connection.sql(f"SELECT {found.date_sql('cell')} FROM (VALUES ('2024-01-02'), ('03.01.2024')) AS cells(cell)").fetchall()
+    assert [str(day) for (day,) in rows] == ["2024-01-02", "2024-01-03"]
+    assert date_format(["2024-01-02", "soon"]) is None

@@ -15,11 +15,11 @@ from pipeline.onboarding.roles import plain_name
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("called_off", "Void Cancelled İptal İPTAL storniert annullata annulé Anulado Failed Abgebrochen"),
+        ("called_off", "Void PaymentError Cancelled İptal İPTAL storniert annullata annulé Anulado Failed Abgebrochen"),
         ("unpaid", "pending on-hold offen unpaid Beklemede Ödenmedi impayé Ausstehend Openstaand"),
         ("given_back", "Refunded İade returned Erstattet Remboursé devuelto Gutschrift"),
         ("counts", "Complete Tamamlandı Kargoda bezahlt shipped Geliefert Versendet processing payé"),
-        ("", "Wholesale returning VIP Open Hamburg Avoidance"),
+        ("", "PaymentReview Wholesale returning VIP Open Hamburg Avoidance"),
     ],
 )
 def test_words_for_states_are_known_in_several_languages(kind: str, words: str) -> None:

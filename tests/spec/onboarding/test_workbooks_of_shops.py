@@ -71,3 +71,12 @@ def test_an_error_in_a_cell_is_named_by_sheet_and_cell(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="D2"):
         init(tmp_path / "shop", {"list.xlsx": an_xlsx({"Orders": Sheet(rows)})}, ANSWERS)
     assert not (tmp_path / "shop").exists()
+
+
+def test_a_sheet_without_a_table_of_either_kind_is_left_out_and_the_others_are_read(tmp_path: Path) -> None:
+    notes = [["Topic", "Text"], ["a", "b"], ["c", "d"]]
+    orders = [["Order", "Date", "Client no", "Amount"], ["1", "2024-03-01", "a7", 5.5], ["2", "02.03.2024", "b8", 4.5]]
+    book = an_xlsx({"Orders": Sheet(orders), "Notes": Sheet(notes)})
+    made = init(tmp_path / "shop", {"shop.xlsx": book}, ANSWERS)
+    assert made.net_amount == Decimal(10)
+    assert [str(line["event_day"]) for line in lines_of(made)] == ["2024-03-01", "2024-03-02"]
