@@ -54,7 +54,7 @@ def _currency(reading: TableReading, columns: OrderColumns) -> str:
 
 
 def _amounts(reading: TableReading, columns: OrderColumns, states: OrderStates) -> dict[str, str]:
-    amount, price, quantity, refund = (columns.get(role) for role in (Role.AMOUNT, Role.PRICE, Role.QUANTITY, Role.REFUND))
+    amount, price, quantity = (columns.get(role) for role in (Role.AMOUNT, Role.PRICE, Role.QUANTITY))
     product = f"CAST(round({reading.amount(quantity)} * {reading.amount(price)}, 4) AS DECIMAL(18, 4))" if price and quantity else ""
     full = reading.amount(amount or price)
     if not amount and product and not columns.is_price_of_row:
@@ -65,14 +65,25 @@ def _amounts(reading: TableReading, columns: OrderColumns, states: OrderStates) 
         found["discount_amount"] = f"COALESCE({product} - {full}, 0)"
     if states.negative:
         found["net_amount"] = f"CASE WHEN {states.negative} THEN -abs({found['net_amount']}) ELSE {found['net_amount']} END"
+    return found | _refunds(reading, columns, states, found["net_amount"])
+
+
+def _refunds(reading: TableReading, columns: OrderColumns, states: OrderStates, net: str) -> dict[str, str]:
+    """Return the SQL of what was given back of a row, or of its whole order where the amount stands on each of its rows."""
+    refund, order = columns.get(Role.REFUND), columns.get(Role.ORDER_ID)
+    amount = columns.get(Role.AMOUNT) or columns.get(Role.PRICE)
+    is_of_order = bool(refund) and is_of_whole_order(reading, order, refund) and not is_of_whole_order(reading, order, amount)
+    found = f"COALESCE(abs({reading.amount(refund)}), 0)" if refund else ""
     if refund:
         reading.assume(f"{reading.table}: what `{refund}` says was given back counts for the day of its order, as no column says when.")
-        found["refunded"] = f"COALESCE(abs({reading.amount(refund)}), 0)"
+    if is_of_order:
+        reading.assume(f"{reading.table}: `{refund}` is of a whole order, and is shared out over its lines to the cent.")
     if states.given_back:
         # A refund without its amount gave everything back.
-        whole = f"COALESCE(NULLIF({found['refunded']}, 0), {found['net_amount']})" if refund else found["net_amount"]
-        found["refunded"] = f"CASE WHEN {states.given_back} THEN {whole} ELSE {found.get('refunded', '0')} END"
-    return found
+        everything = f"sum({net}) OVER (PARTITION BY {reading.text(order)})" if is_of_order else net
+        whole = f"COALESCE(NULLIF({found}, 0), {everything})" if refund else everything
+        found = f"CASE WHEN {states.given_back} THEN {whole} ELSE {found or '0'} END"
+    return {"order_refunded" if is_of_order else "refunded": found} if found else {}
 
 
 def _discounts(reading: TableReading, columns: OrderColumns, full: str) -> dict[str, str]:

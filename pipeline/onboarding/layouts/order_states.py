@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pipeline.onboarding.table_sample import ColumnSample
 
 _MOST_STATES = 20
 _LONGEST_STATE = 40
+_OF_PIECES = re.compile(r"\b(quantity|qty|count|number|pieces|items?|units|menge|anzahl|stuck\w*|adet|quantite|cantidad|quantita|aantal)\b")
 _COUNTS, _LEFT_OUT, _GIVEN_BACK, _NEGATIVE = "counts", "left-out", "given-back", "negative"
 _CHOICES = (
     Choice(_COUNTS, "these rows are sales"),
@@ -89,7 +91,7 @@ def _flag_effects(column: ColumnSample) -> dict[str, str]:
     """Return what `yes`, `no` or a date mean in a column that is named after a state: `Cancelled`, `Paid`, `Cancelled at`."""
     plain, values = plain_name(column.name), column.counts
     effect = _EFFECTS.get(state_of(plain), "")
-    is_count = number_style(values) is not None and plain.endswith("s")  # of pieces returned, say
+    is_count = number_style(values) is not None and (plain.endswith("s") or _OF_PIECES.search(plain) is not None)
     if is_count or (effect in {_COUNTS, ""} and not is_paid_name(plain)):
         return {}
     if values and all(answer_of(value) for value in values):

@@ -87,3 +87,19 @@ def test_the_discount_of_a_whole_order_on_each_of_its_lines_is_shared_out_once(t
     made = init(tmp_path / "shop", {"list.csv": f"{head}{rows}{more}"}, ANSWERS)
     assert net_by_order(made) == {"1": Decimal("8.99"), "2": Decimal("5.33")}
     assert sum(line["discount_amount"] for line in lines_of(made)) == Decimal(1)
+
+
+def test_the_refund_of_a_whole_order_on_each_of_its_lines_is_taken_off_once(tmp_path: Path) -> None:
+    head = "No,Date,Client no,Item,Qty,Unit price,Amount refunded,State\n"
+    rows = "1,2024-03-01,a7,Mug,1,3.33,4.00,Partially refunded\n1,2024-03-01,a7,Pot,1,6.66,4.00,Partially refunded\n"
+    more = "2,2024-03-02,b8,Mug,1,3.33,0,Refunded\n2,2024-03-02,b8,Cup,2,1.00,0,Refunded\n3,2024-03-03,b8,Cup,2,1.00,0,Paid\n"
+    made = init(tmp_path / "shop", {"list.csv": f"{head}{rows}{more}"}, ANSWERS)
+    assert net_by_order(made) == {"1": Decimal("5.99"), "2": Decimal(0), "3": Decimal(2)}
+
+
+@pytest.mark.parametrize("name", ["Montant remboursé", "Total refunded", "Erstatteter Betrag"])
+def test_a_column_of_refunds_is_taken_off_whatever_else_its_name_says(name: str) -> None:
+    part, _ = part_of(columns_of(table(f"Amount,{name}", "9.00,1.00", "5.00,0.00")))
+    assert "orders_refunds" in part.lines
+    part, _ = part_of(columns_of(table("Amount,Quantity refunded", "9.00,1", "5.00,0")))
+    assert "orders_refunds" not in part.lines
