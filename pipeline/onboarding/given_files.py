@@ -6,48 +6,80 @@ The only module of onboarding that changes files.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.ingestion.sources.newest_files import natural_order
-from pipeline.ingestion.sources.table_files import SUFFIXES
 from pipeline.lake.disk import copy_file, disk_errors
+from pipeline.onboarding.file_looks import TEXTS, may_be_table
+from pipeline.onboarding.overlapping_files import DATE_BEFORE
+from pipeline.spelling import printable_line
 
 DATA = "data"
-TEXTS = (".txt", ".dat", ".tab")  # text tables by another name, which no night reads
 
 
-def require_files(given: Sequence[Path]) -> list[Path]:
-    """Return the files that are given, of folders those that are tables, by name, in whatever order they are given.
+@dataclass(frozen=True, slots=True)
+class GivenFiles:
+    """The files that are given, and names of those in given folders that are no tables."""
 
-    Raises ConfigError for what is neither, or where there is none.
+    files: tuple[Path, ...]
+    passed_over: tuple[str, ...]
+
+    @property
+    def assumption(self) -> str:
+        """What to say of those that are passed over; empty where there are none."""
+        named = [
+            *self.passed_over[:MOST_NAMED],
+            *([f"{len(self.passed_over) - MOST_NAMED:,} more"] if self.passed_over[MOST_NAMED:] else []),
+        ]
+        return f"Not read, as they are no tables: {', '.join(named)}." if named else ""
+
+
+MOST_NAMED = 10
+
+
+def require_files(given: Sequence[Path]) -> GivenFiles:
+    """Return the files that are given, those of folders one by one, by name, in whatever order they are given.
+
+    What lies in a folder and is no table is passed over. Raises ConfigError for what is neither file nor folder, or where no table is.
     """
     files: list[Path] = []
+    passed_over: list[str] = []
     for path in given:
         if path.is_dir():
-            files += [each for each in _files_in(path) if _is_table(each)] or _files_in(path)
+            inside = sorted(path.iterdir())
+            tables = [each for each in inside if each.is_file() and may_be_table(each)]
+            files += tables
+            passed_over += [f"{each.name}/" if each.is_dir() else each.name for each in inside if each not in tables]
         elif path.is_file():
             files.append(path)
         else:
             raise ConfigError(f"{path.name} is no file", where=str(path), todo="Name a file that is there.")
+    found = GivenFiles(
+        tuple(sorted(dict.fromkeys(files), key=lambda file: (natural_order(f"{file.stem}.csv"), str(file)))),
+        tuple(sorted(map(printable_line, passed_over))),
+    )
     if not files:
-        raise ConfigError("no file is given", where="--from", todo="Name at least one: --from orders_export.csv.")
-    return sorted(dict.fromkeys(files), key=lambda file: (natural_order(f"{file.stem}.csv"), str(file)))
+        what = f"no file is given that may be a table. {found.assumption}".rstrip() if passed_over else "no file is given"
+        raise ConfigError(what, where=f"--from {given[0]}" if given else "--from", todo="Name at least one: --from orders_export.csv.")
+    return found
 
 
-def other_files(given: Sequence[Path]) -> list[str]:
-    """Return the names of files in given folders that are no tables, and are not read."""
-    return [each.name for path in given if path.is_dir() for each in _files_in(path) if not _is_table(each)]
-
-
-def _files_in(folder: Path) -> list[Path]:
-    # Programs keep a lock beside an open file: `~$sales.xlsx` of Excel, `.~lock.sales.ods#` of LibreOffice.
-    return sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith((".", "~$")))
-
-
-def _is_table(path: Path) -> bool:
-    return path.name.lower().endswith((*SUFFIXES, *TEXTS))
+@contextmanager
+def naming_given_files(files: Sequence[Path], new: Path, folder: Path) -> Iterator[None]:
+    """Name in errors of the block the files that were given instead of their copies in `new`, and `folder`, which `new` would become."""
+    try:
+        yield
+    except PipelineError as error:
+        if error.where.startswith(str(new / DATA)):
+            name = Path(error.where).stem
+            names = (name, re.sub(DATE_BEFORE, "", name))
+            error.where = next((str(file) for file in files if file.stem in names), error.where)
+        error.where = error.where.replace(str(new), str(folder))
+        raise
 
 
 def copy_files(files: Sequence[Path], data: Path) -> dict[str, Path]:

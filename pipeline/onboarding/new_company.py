@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ import pyarrow.compute as pc
 from pipeline.calendar import BEGINNING, END, ONE_DAY, Window, business_day
 from pipeline.definitions.company import load_company
 from pipeline.definitions.company_sections import Source
-from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.errors import ConfigError, DataError
 from pipeline.ingestion.sources import Snapshot, SourceQuery, quote_name
 from pipeline.ingestion.sources.files import open_files
 from pipeline.lake.limits import MEMORY_LIMIT
@@ -35,11 +34,20 @@ from pipeline.onboarding.company_preview import (
 )
 from pipeline.onboarding.file_formats import FoundFormat
 from pipeline.onboarding.file_looks import look_at_file
-from pipeline.onboarding.given_files import DATA, copy_files, discard_copy, move_files, other_files, require_files, table_name, write_texts
+from pipeline.onboarding.given_files import (
+    DATA,
+    copy_files,
+    discard_copy,
+    move_files,
+    naming_given_files,
+    require_files,
+    table_name,
+    write_texts,
+)
 from pipeline.onboarding.layouts import UnknownTableError, layout_of, table_of_orders
 from pipeline.onboarding.layouts.layout import Layout
 from pipeline.onboarding.order_links import lines_layout, may_be_lines
-from pipeline.onboarding.overlapping_files import DATE_BEFORE, FileOrder, file_order
+from pipeline.onboarding.overlapping_files import FileOrder, file_order
 from pipeline.onboarding.questions import Ask, Settings, open_questions_error
 from pipeline.onboarding.recognised_table import RecognisedTable
 from pipeline.onboarding.recognition import company_name, group_by_columns, understand
@@ -84,33 +92,20 @@ def make_company(  # noqa: PLR0913
         raise ConfigError(f"{folder.name} is there already", where=str(folder), todo="Choose another name, or move it away.")
     if not folder.absolute().parent.is_dir():
         raise ConfigError("there is no such folder", where=str(folder.absolute().parent), todo="Make it first.")
-    files = require_files(given)
+    found_files = require_files(given)
+    files = found_files.files
     looked_at = _looked_at(files, settings, ask, command)
     with new_folder(folder.absolute()) as new:
-        with _naming_files(files, new, folder):
+        with naming_given_files(files, new, folder):
             tables = _recognised_tables(looked_at, new / DATA, settings, memory_limit)
             draft = _understood(tables, settings, company_name(folder.name), ask, command)
-            if others := other_files(given):
-                draft = replace(draft, assumptions=[*draft.assumptions, f"Not read, as they are no tables: {', '.join(others)}."])
+            if found_files.assumption:
+                draft = replace(draft, assumptions=(*draft.assumptions, found_files.assumption))
             write_texts(new, company_texts(draft))
             found = _tried(new, draft, now, memory_limit)
         write_texts(new, company_texts(found.draft))
         load_company(new)
     return replace(found, folder=folder)
-
-
-@contextmanager
-def _naming_files(files: Sequence[Path], new: Path, folder: Path) -> Iterator[None]:
-    """Name in errors of the block the files that were given instead of their copies, and `folder` instead of what would become it."""
-    try:
-        yield
-    except PipelineError as error:
-        if error.where.startswith(str(new / DATA)):
-            name = Path(error.where).stem
-            names = (name, re.sub(DATE_BEFORE, "", name))
-            error.where = next((str(file) for file in files if file.stem in names), error.where)
-        error.where = error.where.replace(str(new), str(folder))
-        raise
 
 
 def _looked_at(files: Sequence[Path], settings: Settings, ask: Ask | None, command: str) -> list[tuple[Path, FoundFormat]]:

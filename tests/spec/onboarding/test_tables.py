@@ -315,4 +315,6 @@ def test_what_else_lies_in_a_given_folder_is_not_read_and_named(tmp_path: Path) 
     (given / "~$orders.xlsx").write_bytes(b"lock")
     made = make_company(tmp_path / "shop", [given], Settings(dict(ANSWERS)), ask=None, command="segments init shop", now=NOW)
     assert made.net_amount == Decimal(3)
-    assert [sentence for sentence in made.draft.assumptions if "Not read" in sentence] == ["Not read, as they are no tables: NOTES.md."]
+    assert [sentence for sentence in made.draft.assumptions if "Not read" in sentence] == [
+        "Not read, as they are no tables: NOTES.md, ~$orders.xlsx."
+    ]
