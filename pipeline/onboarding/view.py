@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pyarrow.compute as pc
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
@@ -17,19 +18,20 @@ from pipeline.onboarding.company_draft import CompanyDraft
 from pipeline.onboarding.company_preview import QueryRows, sample_rows
 from pipeline.onboarding.new_company import NewCompany
 from pipeline.reporting.programs import program_path
-from pipeline.reporting.terminal import print_parts
+from pipeline.reporting.terminal import Terminal, print_parts
 from pipeline.spelling import printable_line
 
-ROWS_SHOWN = 5
+ROWS_SHOWN, WIDEST = 5, 24
+COLUMNS_FIRST = ("customer_id", "ordered_at", "quantity", "net_amount", "category")
 
 
 def print_company(made: NewCompany) -> None:
     """Print what was made."""
-    print_parts(render(made))
+    print_parts(render(made, Terminal().width))
 
 
-def render(made: NewCompany) -> Iterator[RenderableType]:
-    """Yield what to print."""
+def render(made: NewCompany, width: int) -> Iterator[RenderableType]:
+    """Yield what to print, so that its tables fit `width` characters."""
     draft = made.draft
     for table in draft.tables:
         yield Text.assemble((f"{table.title}: ", "bold"), f"{', '.join(table.file_names)} is now the table {table.name}")
@@ -38,7 +40,7 @@ def render(made: NewCompany) -> Iterator[RenderableType]:
         yield Text(f"- {sentence}")
     for name, read in made.read.items():
         yield Text(f"\n{name.replace('_', ' ').capitalize()}: {_count(read.rows.num_rows, 'row')}, the first of them", style="bold")
-        yield _rows_grid(read, draft)
+        yield from _rows_grid(read, draft, width)
     yield from map(Text, _counts(made))
     yield Text("\nNow run it:", style="bold")
     folder = shlex.quote(str(made.folder))
@@ -50,15 +52,34 @@ def render(made: NewCompany) -> Iterator[RenderableType]:
     )
 
 
-def _rows_grid(read: QueryRows, draft: CompanyDraft) -> Grid:
-    grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+def _rows_grid(read: QueryRows, draft: CompanyDraft, width: int) -> Iterator[RenderableType]:
+    """Yield the first rows with as many columns as have room, what to compare with a report first, and the names of the others."""
     rows = sample_rows(read, ROWS_SHOWN)
-    names = [name for name in read.given_columns if any(row[name] is not None for row in rows)]
-    for name in names:
-        grid.add_column(name, overflow="fold", justify="right" if any(isinstance(row[name], Decimal | int) for row in rows) else "left")
-    for row in rows:
-        grid.add_row(*(_cell(row[name], draft) for name in names))
-    return grid
+    given = [name for name in read.given_columns if any(row[name] is not None for row in rows)]
+    first = [name for name in COLUMNS_FIRST if name in given]
+    cells = {name: [_cell(row[name], draft) for row in rows] for name in given}
+    shown: list[str] = []
+    left = width - 1
+    for name in (*first, *(name for name in given if name not in first)):
+        left -= min(max(map(cell_len, (name, *cells[name]))), WIDEST) + len("  ")
+        if left >= 0 or name in first:
+            shown.append(name)
+    grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in shown:
+        # A number or a time that is cut in two is hard to read; names and ids go on below.
+        is_number, is_text = (any(isinstance(row[name], kind) for row in rows) for kind in (Decimal | int, str))
+        grid.add_column(
+            name,
+            overflow="fold",
+            justify="right" if is_number else "left",
+            no_wrap=not is_text,
+            max_width=WIDEST if is_text else None,
+        )
+    for row in zip(*(cells[name] for name in shown), strict=True):
+        grid.add_row(*row)
+    yield grid
+    if hidden := [name for name in given if name not in shown]:
+        yield Text(f"  not shown, for want of room: {', '.join(hidden)}")
 
 
 def _cell(value: object, draft: CompanyDraft) -> str:
