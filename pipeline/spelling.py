@@ -31,5 +31,11 @@ def printable_line(text: str) -> str:
     return printable_text(text).replace("\n", "?")
 
 
+def word_list(words: Iterable[str]) -> str:
+    """Return words as a sentence lists them: `a`, `a and b`, `a, b and c`."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def _stand_in(character: str) -> str:
     return " " if character == "\t" or unicodedata.category(character) == "Zs" else "?"

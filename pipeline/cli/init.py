@@ -25,6 +25,10 @@ def init(folder: FolderArgument, files: FromOption, answers: SetOption = None) -
     """Make a company folder from exports: Shopify, WooCommerce, Stripe, Square and others, or any table of orders or customers.
 
     What the files do not say is asked, on a terminal; elsewhere the settings to add are printed, with exit code 3.
+
+    Settings are `name`, `time_zone`, `currency`, `encoding`, `customer` (email or id), `sales` (whose count), and of a table such as
+    `orders` what a column is (`orders.amount=Total`), `orders.date_format`, `orders.unpaid` and others. All of them:
+    docs/get-started/from-an-export.md, "Settings".
     """
     from pipeline.onboarding.new_company import make_company
     from pipeline.onboarding.questions import Settings, parse_settings

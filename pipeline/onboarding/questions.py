@@ -8,7 +8,7 @@ from shlex import quote
 
 from pipeline.definitions.fields import printable_value
 from pipeline.errors import ConfigError
-from pipeline.spelling import did_you_mean
+from pipeline.spelling import did_you_mean, word_list
 
 COMPANY_KEYS = ("name", "time_zone", "currency")
 
@@ -56,7 +56,7 @@ class Settings:
         """Raise ConfigError for a key that answers no question of these files."""
         for key in sorted(set(self.values) - self.known):
             raise ConfigError(
-                f"`{printable_value(key)}` is no setting of these files{did_you_mean(key, self.known)}",
+                f"{printable_value(key)} is no setting of these files{did_you_mean(key, self.known)}",
                 where=f"--set {key}=...",
                 todo=f"Settings are: {', '.join(sorted(self.known))}.",
             )
@@ -94,8 +94,8 @@ def open_questions_error(questions: Sequence[Question], command: str) -> ConfigE
         if not question.choices:
             lines.append(f"    --set {question.key}=...  such as {question.example}")
     settings = " ".join(f"--set {quote(f'{question.key}={question.likeliest}')}" for question in questions)
-    examples = " and ".join(question.example for question in questions if question.is_open)
-    yours = f" (write yours for {examples})" if examples else ""
+    examples = [question.example for question in questions if question.is_open]
+    yours = f" (write yours for {word_list(examples)})" if examples else ""
     todo = f"Add your answers to the command. With the likeliest ones{yours}:\n  {command} {settings}"
     return ConfigError("\n".join(lines), where="segments init", todo=todo)
 

@@ -19,6 +19,7 @@ from pipeline.onboarding.recognised_table import RecognisedTable
 from pipeline.onboarding.roles import Role, column_roles
 from pipeline.onboarding.table_sample import MOST_ROWS, TableSample
 from pipeline.onboarding.time_and_money import find_currency, find_time_zone
+from pipeline.spelling import word_list
 
 FEWEST_SHARED = 0.5
 """The least share of who ordered that must be in a list of customers, for a column to tell them."""
@@ -90,7 +91,7 @@ def _without_lines_twice(drafts: Sequence[TableDraft], settings: Settings, quest
     everything = Choice("all", "all of them: each file has sales of its own")
     question = Question(
         "sales",
-        f"Which sales count? {' and '.join(sales)} may tell of the same ones.",
+        f"Which sales count? {word_list(sales)} may tell of the same ones.",
         (*single, everything) if payments else (everything, *single),
     )
     chosen = settings.get(question.key)

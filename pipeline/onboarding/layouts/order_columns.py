@@ -10,7 +10,7 @@ from pipeline.onboarding.customer_columns import CustomerColumns
 from pipeline.onboarding.layouts.layout import TableReading
 from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import ColumnRole, Role
-from pipeline.spelling import did_you_mean
+from pipeline.spelling import did_you_mean, word_list
 
 NONE = "none"
 AS_YOU_SAID = "as you said"
@@ -60,7 +60,7 @@ def take_asked(reading: TableReading, columns: OrderColumns, role: Role, fitting
         return
     chosen = fitting[0]
     if len(fitting) > 1:
-        named = " and ".join(f"`{each.column}`" for each in fitting)
+        named = word_list(f"`{each.column}`" for each in fitting)
         text = f"{reading.table}: which column {meaning}? {named} {'both' if len(fitting) == len(('one', 'other')) else 'all'} could."
         given = reading.choose(f"{reading.table}.{role.value}", text, [Choice(each.column, each.reason) for each in fitting])
         chosen = next((each for each in fitting if each.column == given), chosen)

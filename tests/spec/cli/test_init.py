@@ -30,19 +30,19 @@ def test_without_a_terminal_all_questions_are_one_error_with_a_command_that_answ
     ended = invoke(tmp_path / "shop", "--from", orders)
     assert isinstance(ended.exception, ConfigError)
     assert ended.exception.exit_code == 3
-    assert "write yours for Europe/Berlin and EUR" in str(ended.exception), "nothing in the file says so"
+    assert "write yours for USD and UTC" in str(ended.exception), "nothing in the file says so"
     command = shlex.split(str(ended.exception).splitlines()[-1])
     assert command[1:4] == ["init", str(tmp_path / "shop"), "--from"]
     again = CliRunner().invoke(app, command[1:])
     assert again.exit_code == 0, again.exception
-    assert "net 30.00 EUR" in again.output
+    assert "net 30.00 USD" in again.output
     assert "2024-04-05 to 2024-04-06" in again.output
 
 
 def test_at_a_terminal_each_question_is_asked_until_it_is_answered(tmp_path: Path, orders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(init, "is_terminal", lambda: True)
-    # The time zone misspelt and again, the currency, the amount by its number, the order of dates misspelt and then by its name.
-    ended = invoke(tmp_path / "shop", "--from", orders, answers="Europe/Pari\nEurope/Paris\nEUR\n2\nday first\nmonth-first\n")
+    # The currency, the time zone misspelt and again, the amount by its number, the order of dates misspelt and then by its name.
+    ended = invoke(tmp_path / "shop", "--from", orders, answers="EUR\nEurope/Pari\nEurope/Paris\n2\nday first\nmonth-first\n")
     assert ended.exit_code == 0, ended.exception
     assert "did you mean `Europe/Paris`?" in ended.output
     assert "Choose one of these." in ended.output
@@ -81,3 +81,14 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     ended = invoke(tmp_path / "shop", "--from", tmp_path / "no.csv")
     assert isinstance(ended.exception, ConfigError)
     assert "no.csv is no file" in str(ended.exception)
+
+
+def test_a_setting_that_is_none_of_these_files_is_named_between_one_pair_of_marks(tmp_path: Path, orders: Path) -> None:
+    ended = invoke(tmp_path / "shop", "--from", orders, "--set", "zone=1")
+    assert str(ended.exception).startswith("`zone` is no setting of these files"), ended.exception
+
+
+def test_help_says_which_settings_there_are_and_where_the_others_are() -> None:
+    text = " ".join(CliRunner().invoke(app, ["init", "--help"]).output.split())
+    for word in ("`time_zone`", "`currency`", "`encoding`", "`customer`", "`sales`", "`orders.date_format`", "from-an-export.md"):
+        assert word in text, word
