@@ -70,14 +70,25 @@ def chosen_columns(reading: TableReading, columns: CustomerColumns, chosen: str)
 
 
 def _is_of_addresses(reading: TableReading, column: str) -> bool:
-    values = reading.column(column).counts
-    return bool(values) and all("@" in value for value in values)
+    """Return whether most cells that name somebody are addresses: beside them a phone number or a name may stand for who has none."""
+    named = {value: count for value, count in reading.column(column).counts.items() if not is_nobody(value)}
+    return sum(count for value, count in named.items() if "@" in value) > sum(named.values()) / 2
 
 
 def id_text(reading: TableReading, column: str) -> str:
     """Return the SQL of an id, empty for values that stand for nobody, all written in the same way; empty without a column."""
     if not column:
         return ""
+    text = _text_of_somebody(reading, column)
+    values = reading.column(column).counts
+    if reading.id_width > 0 and any(value.isdecimal() and len(value) < reading.id_width for value in values):
+        reading.assume(f"{reading.table}: `{column}` has {reading.id_width} digits; cells that lost their leading zeros get them back.")
+        padded = f"lpad({text}, {reading.id_width}, '0')"
+        return f"CASE WHEN regexp_full_match({text}, '\\d{{1,{reading.id_width}}}') THEN {padded} ELSE {text} END"
+    return f"ltrim({text}, '0')" if reading.id_width == SHORTENED else text
+
+
+def _text_of_somebody(reading: TableReading, column: str) -> str:
     text = reading.text(column)
     values = reading.column(column).counts
     nobody = sorted(value for value in values if is_nobody(value))
@@ -90,15 +101,11 @@ def id_text(reading: TableReading, column: str) -> str:
             if len(nobody) == 1
             else f"CASE WHEN {text} NOT IN ({', '.join(map(quoted_text, nobody))}) THEN {text} END"
         )
-    if reading.id_width > 0 and any(value.isdecimal() and len(value) < reading.id_width for value in values):
-        reading.assume(f"{reading.table}: `{column}` has {reading.id_width} digits; cells that lost their leading zeros get them back.")
-        padded = f"lpad({text}, {reading.id_width}, '0')"
-        return f"CASE WHEN regexp_full_match({text}, '\\d{{1,{reading.id_width}}}') THEN {padded} ELSE {text} END"
-    return f"ltrim({text}, '0')" if reading.id_width == SHORTENED else text
+    return text
 
 
 def _email(reading: TableReading, column: str) -> str:
-    return f"lower({reading.text(column)})" if column else ""
+    return f"lower({_text_of_somebody(reading, column)})" if column else ""
 
 
 def _gaps(reading: TableReading, first: str, second: str) -> int:
@@ -114,4 +121,6 @@ def _chosen(reading: TableReading, taken: set[str], order: str) -> str:
         raise ConfigError(what, where=", ".join(path.name for path in reading.sample.files), todo=todo)
     text = f"{reading.table}: no column says who bought. Which one tells customers apart?"
     given = reading.choose(f"{reading.table}.customer", text, choices)
-    return id_text(reading, given) if given else "NULL"
+    if not given:
+        return "NULL"
+    return _email(reading, given) if _is_of_addresses(reading, given) else id_text(reading, given)

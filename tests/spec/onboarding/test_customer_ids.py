@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.onboarding import ANSWERS, init, lines_of, part_of
+from support.onboarding import ANSWERS, init, lines_of, part_of, people_of
 
 from pipeline.errors import ConfigError
 from pipeline.onboarding.customer_columns import padded_width
@@ -99,3 +99,15 @@ def test_who_has_an_address_and_no_number_is_somebody() -> None:
     }  # fmt: skip
     _, reading = part_of(columns)
     assert reading.questions == []
+
+
+@pytest.mark.parametrize("others", ["", "4,2024-05-04,guest,C4,7.00\n5,2024-05-05,,C5,7.00\n"])
+@pytest.mark.parametrize("name", ["Contact", "Customer Email", "Buyer"])
+def test_addresses_are_people_whatever_their_case_also_where_a_person_names_the_column(tmp_path: Path, name: str, others: str) -> None:
+    text = (
+        f"order id,date,{name},customer id,net\n1,2024-05-01,Ana@x.de,C1,10.00\n2,2024-05-02,ana@X.de,C2,20.00\n3,2024-05-13,bo@x.de,C3,5\n"
+    )
+    settings = {"time_zone": "Europe/Berlin", "currency": "EUR", "orders.customer": name}
+    people = people_of(init(tmp_path / "shop", {"orders.csv": text + others}, settings))
+    assert {"ana@x.de", "bo@x.de"} <= set(people)
+    assert not {"Ana@x.de", "ana@X.de", "guest"} & set(people)
