@@ -48,7 +48,7 @@ def read(reading: TableReading) -> TablePart:
     else:
         reading.assume("The export does not date refunds: they count for the day of their payment.")
     if any(re.search("[1-9]", value) for value in reading.column("Disputed Amount").counts):
-        reading.assume("Disputed payments count in full: the export does not say for good who kept the money.")
+        _take_lost_disputes_off(reading, rows, suffix)
     if 1 < len(reading.column("Description").counts) <= _MOST_DESCRIPTIONS:
         rows["product_id"] = reading.text("Description")
     attributes = [AttributeColumn(AttributeDraft("country", "geographic", "Country of the card."), reading.text(*_COUNTRIES))]
@@ -58,6 +58,29 @@ def read(reading: TableReading) -> TablePart:
         )
     has_country = any(map(reading.has_values, _COUNTRIES))
     return order_part(reading, FlatOrders(rows, _condition(reading), attributes=attributes if has_country else attributes[1:]))
+
+
+def _take_lost_disputes_off(reading: TableReading, rows: dict[str, str], suffix: str) -> None:
+    """Let what a lost dispute took away be given back, on the day of the dispute; an open or won one takes nothing."""
+    if not reading.has_values("Dispute Status"):
+        reading.assume("Disputed payments count in full: the export does not say for good who kept the money.")
+        return
+    is_lost = f"lower({reading.text('Dispute Status')}) = 'lost'"
+    lost = reading.amount("Disputed Amount")
+    if suffix:
+        # The disputed amount is in the currency of the payment.
+        share = f"{lost} * {reading.amount(f'{suffix}Amount')} / NULLIF({reading.amount('Amount')}, 0)"
+        lost = f"CAST(round({share}, {len(str(reading.minor_units)) - 1}) AS DECIMAL(18, 4))"
+    rows["refunded"] = f"{rows['refunded']} + CASE WHEN {is_lost} THEN COALESCE({lost}, 0) ELSE 0 END"
+    count = sum(count for status, count in reading.column("Dispute Status").counts.items() if status.lower() == "lost")
+    if reading.has_values("Dispute Date (UTC)"):
+        day = reading.format("Dispute Date (UTC)").sql(reading.quoted("Dispute Date (UTC)"), "UTC")
+        refunded_at = f"{rows['refunded_at']}" if "refunded_at" in rows else "NULL"
+        rows["refunded_at"] = f"COALESCE({refunded_at}, CASE WHEN {is_lost} THEN {day} END)"
+    found = f"{count:,} {'is' if count == 1 else 'are'}" if count else "none is"
+    reading.assume(
+        f"Disputed payments count in full unless the dispute is lost ({found}): then `Disputed Amount` is given back, on its day."
+    )
 
 
 _MOST_DESCRIPTIONS = 100
