@@ -31,7 +31,9 @@ def read_table(
     path = folder / "data" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    source = Source(kind="files", folder=folder / "data", column_types={"orders": types or {}}, formats={"orders": TableFormat(**declared)})
+    source = Source(
+        kind="files", folder=folder / "data", column_types={"orders": types} if types else {}, formats={"orders": TableFormat(**declared)}
+    )
     asked = SourceQuery("order_lines", folder / "order_lines.sql", "duckdb", query, Window(BEGINNING, END))
     with open_files(source, folder / "staging", memory_limit="200MB") as snapshot:
         snapshot.schema(asked)

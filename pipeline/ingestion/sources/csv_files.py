@@ -26,6 +26,7 @@ from pipeline.ingestion.sources.csv_text import (
     open_text,
     read_layout,
 )
+from pipeline.ingestion.sources.private_duckdb import pattern_of
 from pipeline.ingestion.sources.table_files import SourceTable
 from pipeline.ingestion.sources.text_rows import FILE_COLUMN, RECORD_COLUMN
 
@@ -116,7 +117,7 @@ class CsvRows:
     def _read_csv(self, connection: DuckDBPyConnection, layout: CsvLayout, paths: Sequence[Path]) -> DuckDBPyRelation:
         # Broken lines are collected rather than raised one by one, so that a single run names them all.
         return connection.read_csv(
-            [str(self._read[path]) for path in paths],  # type: ignore[arg-type]
+            [pattern_of(self._read[path]) for path in paths],  # type: ignore[arg-type]
             columns=dict.fromkeys(layout.names, "VARCHAR"),
             header=True,
             skiprows=layout.header_line - 1,

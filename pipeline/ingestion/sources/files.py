@@ -23,7 +23,7 @@ from pipeline.ingestion.sources.declared_tables import require_known_tables
 from pipeline.ingestion.sources.duckdb_errors import absent_table, is_about_rows, query_error
 from pipeline.ingestion.sources.failed_casts import cast_columns, instant_columns
 from pipeline.ingestion.sources.newest_files import require_key, rows_of_newest_files
-from pipeline.ingestion.sources.private_duckdb import BATCH_ROWS, open_confined_duckdb, select_schema
+from pipeline.ingestion.sources.private_duckdb import BATCH_ROWS, open_confined_duckdb, pattern_of, select_schema
 from pipeline.ingestion.sources.table_files import SourceTable, find_tables, link_targets, missing_table_error
 from pipeline.ingestion.sources.text_rows import FILE_COLUMN, TextRows
 from pipeline.ingestion.sources.text_tables import TextTable
@@ -92,7 +92,7 @@ class FilesSnapshot:
             raise DataError(what, where=where, todo="Have the file written again, or copy it again if it had not arrived yet.") from None
 
     def _open_parquet(self, files: SourceTable, key: Sequence[str]) -> None:
-        paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files.paths)
+        paths = ", ".join("'" + pattern_of(path).replace("'", "''") + "'" for path in files.paths)
         hive = f"hive_partitioning = {str(files.is_partitioned).lower()}, hive_types_autocast = false"
         options = f"filename = '{FILE_COLUMN}', union_by_name = true, {hive}"
         rows = self._connection.sql(f"SELECT * FROM read_parquet([{paths}], {options})")  # noqa: S608 - our own paths, quoted

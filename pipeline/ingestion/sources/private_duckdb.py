@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -36,8 +37,15 @@ def open_confined_duckdb(
     connection = duckdb.connect(config=settings)
     if attached:
         _attach_read_only(connection, attached)
-    confine_connection(connection, folders, files=files)
+    # Whether it may read a file, it decides by the pattern that it is asked for.
+    roots = [each for folder in folders for each in dict.fromkeys((folder, Path(pattern_of(folder))))]
+    confine_connection(connection, roots, files=files)
     return connection
+
+
+def pattern_of(path: Path) -> str:
+    """Return what DuckDB reads as this path alone: to it, `export [1].csv` is a pattern that `export 1.csv` fits."""
+    return re.sub(r"([\[*?])", r"[\1]", str(path))
 
 
 def select_schema(connection: duckdb.DuckDBPyConnection, query: SourceQuery) -> pa.Schema:

@@ -15,6 +15,7 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import DataError
+from pipeline.ingestion.sources.private_duckdb import pattern_of
 from pipeline.ingestion.sources.table_files import SourceTable
 from pipeline.ingestion.sources.text_rows import FILE_COLUMN, RECORD_COLUMN
 
@@ -92,7 +93,7 @@ class StagedRows:
                 writer.write_batch(batch)
 
     def _read_parts(self, connection: DuckDBPyConnection, parts: Sequence[Path]) -> DuckDBPyRelation:
-        paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in parts)
+        paths = ", ".join("'" + pattern_of(path).replace("'", "''") + "'" for path in parts)
         hive = f"hive_partitioning = {str(self.files.is_partitioned).lower()}, hive_types_autocast = false"
         options = f"filename = '{FILE_COLUMN}', union_by_name = true, {hive}"
         return connection.sql(f"SELECT * FROM read_parquet([{paths}], {options})")  # noqa: S608 - our own paths, quoted
