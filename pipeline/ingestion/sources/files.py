@@ -92,10 +92,7 @@ class FilesSnapshot:
             raise DataError(what, where=where, todo="Have the file written again, or copy it again if it had not arrived yet.") from None
 
     def _open_parquet(self, files: SourceTable, key: Sequence[str]) -> None:
-        paths = ", ".join("'" + pattern_of(path).replace("'", "''") + "'" for path in files.paths)
-        hive = f"hive_partitioning = {str(files.is_partitioned).lower()}, hive_types_autocast = false"
-        options = f"filename = '{FILE_COLUMN}', union_by_name = true, {hive}"
-        rows = self._connection.sql(f"SELECT * FROM read_parquet([{paths}], {options})")  # noqa: S608 - our own paths, quoted
+        rows = self._read_parquet(files, files.paths)
         # pandas writes nanoseconds, which no column of ours holds and which cannot be compared with an instant.
         columns = [
             f"CAST({name} AS {_MICROSECONDS[kind]}) AS {name}" if kind in _MICROSECONDS else name
@@ -103,10 +100,18 @@ class FilesSnapshot:
             if name != quote_name(FILE_COLUMN)
         ]
         if key:
-            require_key(files, rows.columns, key)
+            # Of each file: one without the key would have none in any row, and so replace nothing.
+            for path in files.paths:
+                require_key(files, self._read_parquet(files, [path]).columns, key)
             rows.create_view(f"segments raw {files.name}")
             rows = rows_of_newest_files(self._connection, rows, files, {str(path): path for path in files.paths}, key)
         rows.project(", ".join(columns)).create_view(files.name)
+
+    def _read_parquet(self, files: SourceTable, paths: Sequence[Path]) -> duckdb.DuckDBPyRelation:
+        names = ", ".join("'" + pattern_of(path).replace("'", "''") + "'" for path in paths)
+        hive = f"hive_partitioning = {str(files.is_partitioned).lower()}, hive_types_autocast = false"
+        options = f"filename = '{FILE_COLUMN}', union_by_name = true, {hive}"
+        return self._connection.sql(f"SELECT * FROM read_parquet([{names}], {options})")  # noqa: S608 - our own paths, quoted
 
     def _read_instants(self, query: SourceQuery) -> None:
         """Read the text that a query casts to an instant as DuckDB can; the views are made anew where that concerns them."""

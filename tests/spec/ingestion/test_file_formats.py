@@ -260,6 +260,15 @@ def test_a_file_without_the_key_is_refused_as_it_would_replace_nothing(shop: Com
     assert error.what == "source.formats.orders.key names `order_no`, which a file does not have"
 
 
+def test_a_parquet_file_without_the_key_is_refused_too(shop: Company, lake: Lake) -> None:
+    folder = shop.folder / "data" / "orders"
+    folder.mkdir(parents=True)
+    for name, column in (("1", "number"), ("2", "order_no")):
+        pq.write_table(pa.table({column: ["A1"], "paid": [Decimal(name)], "category": ["x"]}), folder / f"{name}.parquet")
+    error = refusal(declared(shop, {}, key=("order_no",)), lake, ConfigError)
+    assert error.what == "source.formats.orders.key names `order_no`, which a file does not have"
+
+
 def test_a_key_of_several_columns_tells_lines_apart(shop: Company, lake: Lake) -> None:
     write(shop, f"{HEADER}\nA1,10.00,x\nA1,20.00,y\n", "orders/1.csv")
     write(shop, f"{HEADER}\nA1,12.00,x\n", "orders/2.csv")
