@@ -150,7 +150,8 @@ def _header(found: _Sheet, row: tuple[int, Sequence[Cell]] | None) -> list[str]:
 def _merged_columns(found: _Sheet) -> Iterator[tuple[int, int, int]]:
     """Yield the first row, the column and the last row of each cell that is merged over rows; columns as rows have them."""
     for (top, left), (bottom, _) in found.sheet.merged_cell_ranges or ():
-        if bottom > top and left >= found.first_column:
+        # Cells may be merged where nothing stands, beside the table as well.
+        if bottom > top and found.first_column <= left < found.first_column + found.sheet.width:
             yield top, left - found.first_column, bottom
 
 

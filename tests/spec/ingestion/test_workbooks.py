@@ -197,6 +197,14 @@ def test_a_merged_cell_stands_for_each_of_its_rows_where_that_is_declared(tmp_pa
     assert "fill_merged names `ordr`, which orders.xlsx does not have (did you mean `order`?)" in wrong.what
 
 
+@pytest.mark.parametrize("area", ["D2:D3", "D1:D2", "D2:F3", "A5:A9"])
+def test_cells_may_be_merged_where_nothing_stands(tmp_path: Path, area: str) -> None:
+    assert read(tmp_path, an_xlsx({"Orders": Sheet([["order", "paid"], ["A1", 1], ["A2", 2]], merged=[area])})) == [
+        ("A1", "1"),
+        ("A2", "2"),
+    ]
+
+
 def test_a_title_and_a_total_may_be_merged(tmp_path: Path) -> None:
     rows = [["Orders", None], [None, None], ["order", "paid"], ["A1", 1], ["Total", None]]
     content = an_xlsx({"Orders": Sheet(rows, merged=["A1:B2", "A5:B5"])})
