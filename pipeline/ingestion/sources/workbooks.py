@@ -30,7 +30,7 @@ from pipeline.spelling import did_you_mean
 
 _DAY_ZERO, _DAY_ZERO_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)  # noqa: DTZ001 - a workbook knows no time zones
 _LAST_SERIAL = 2_958_465  # 9999-12-31
-_LARGEST_EXACT = 2.0**53
+_LARGEST_EXACT = 10.0**15 - 1  # of what is typed, a spreadsheet keeps 15 digits and writes zeros for the rest
 
 
 def workbook_rows(files: SourceTable, declared: TableFormat, types: Mapping[str, str], staging: Path) -> StagedRows:
