@@ -102,6 +102,11 @@ class CsvRows:
                     break
         return lines
 
+    def lines_in_cells_above(self, path: Path) -> int:
+        """Return how many more lines than records stand above the header: DuckDB counts the latter."""
+        layout = self._layouts[path]
+        return layout.header_line - 1 - layout.records_above
+
     def remedy(self, cell: str, column: str, kind: str) -> str:  # noqa: ARG002 - a query says how text is read
         """Return nothing: the query is to be edited."""
         return ""
@@ -120,7 +125,7 @@ class CsvRows:
             [pattern_of(self._read[path]) for path in paths],  # type: ignore[arg-type]
             columns=dict.fromkeys(layout.names, "VARCHAR"),
             header=True,
-            skiprows=layout.header_line - 1,
+            skiprows=layout.records_above,
             auto_detect=False,
             delimiter=layout.separator,
             quotechar=layout.quote,
@@ -144,9 +149,10 @@ def rejected_lines(connection: DuckDBPyConnection, tables: Sequence[CsvRows]) ->
     if not found:
         return None
     faults, origins = [], {}
-    for read, kind, columns, count, lines in found:
+    for read, kind, columns, count, found_lines in found:
         table = next(each for each in tables if read in each.origins)
         origins[read] = (table.origins[read], table.files.name)
+        lines = [line + table.lines_in_cells_above(origins[read][0]) for line in found_lines]
         named = ", ".join(column for column in columns if column)
         about = f" at {named}" if named else ""
         faults.append(f"{origins[read][0].name}: {_FAULT_WORDS.get(kind, kind.lower())}{about} in {line_words(count, lines)}")

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -31,12 +31,16 @@ REJECTS_KEPT = 1000
 
 @dataclass(frozen=True, slots=True)
 class CsvLayout:
-    """The columns of a CSV file and the marks around its cells; `header_line` is where the columns are named."""
+    """The columns of a CSV file and the marks around its cells; `header_line` is where the columns are named.
+
+    Above it are `records_above`: fewer than lines where a quoted cell has several.
+    """
 
     names: tuple[str, ...]
     separator: str
     quote: str
     header_line: int
+    records_above: int = 0
 
     def records(self, text: TextIO) -> Iterator[tuple[int, list[str]]]:
         """Yield the records of the file from its header on, each with the line it begins in."""
@@ -69,7 +73,23 @@ def read_layout(path: Path, table: str, declared: TableFormat) -> CsvLayout:
         found = f"no {_mark_words(separator)}, but {bare.count(frequent)} {_mark_words(frequent)}"
         todo = f"Declare the `separator` that it has under [source.formats.{table}] of company.toml, or have the file written anew."
         raise DataError(f"{path.name}: line {declared.header_row} has {found}", where=str(path), todo=todo)
-    return CsvLayout(tuple(_all_named(names)), separator, declared.quote, declared.header_row)
+    return replace(layout, names=tuple(_all_named(names)), records_above=_records_above(path, layout, declared.encoding))
+
+
+def _records_above(path: Path, layout: CsvLayout, encoding: str) -> int:
+    """Return how many records stand above the header; raises DataError where a quoted cell above it has not ended by then."""
+    if layout.header_line == 1:
+        return 0
+    last = layout.header_line - 1
+    ends: list[int] = []
+    with open_text(path, encoding) as text, suppress(csv.Error):
+        # With the header, which a cell that has not ended takes in.
+        records = csv.reader(islice(text, layout.header_line), delimiter=layout.separator, quotechar=layout.quote)
+        ends += (records.line_num for _ in records)
+    if last in ends:
+        return ends.index(last) + 1
+    what = f"{path.name}: a quote above line {layout.header_line}, the header by `header_row`, does not end there"
+    raise DataError(what, where=str(path), todo="Take the quote, or the lines above the header, out of the file.")
 
 
 def open_text(path: Path | str, encoding: str = UTF_8) -> TextIO:

@@ -162,6 +162,25 @@ def test_declared_marks_and_headers_are_read(shop: Company, lake: Lake, text: st
     assert categories(declared(shop, **marks), lake) == {"a,b|c,d"}
 
 
+@pytest.mark.parametrize(
+    ("title", "rows_above"),
+    [('"Orders\nof March"', 2), ('Orders,"of\n\nMarch"\n\n', 5), ('12" and 14" pipes', 1), ('"Orders" "of March"', 1)],
+)
+def test_a_title_of_several_lines_takes_no_row_with_it(shop: Company, lake: Lake, title: str, rows_above: int) -> None:
+    write(shop, f"{title}\n{HEADER}\nA1,1.00,x\nA2,2.00,x\n")
+    titled = declared(shop, header_row=rows_above + 1)
+    assert amounts(titled, lake) == {"A1": [Decimal(1)], "A2": [Decimal(2)]}
+    write(shop, f"{title}\n{HEADER}\nA1,1.00,x\nA2,2.00\n")
+    with pytest.raises(DataError) as refused:
+        run_extract(titled, lake, DAY, reread=True)
+    assert refused.value.what == f"orders.csv: too few columns at category in line {rows_above + 3}"
+
+
+def test_a_quote_above_the_header_that_never_ends_is_refused(shop: Company, lake: Lake) -> None:
+    write(shop, f'"Orders\n{HEADER}\nA1,1.00,x\n')
+    assert "a quote above line 2" in refusal(declared(shop, header_row=2), lake).what
+
+
 def test_a_line_below_a_title_is_named_as_editors_count_it(shop: Company, lake: Lake) -> None:
     write(shop, f"Export\n\n{HEADER}\nA1,1.50,x\nA2,one,x\n")
     assert refusal(declared(shop, header_row=3), lake).what == "orders.csv: paid is no DECIMAL(18,4) in line 5"
