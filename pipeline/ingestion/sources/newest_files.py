@@ -24,7 +24,13 @@ from pipeline.spelling import did_you_mean
 _RANK = "segments_rank"
 # A time of day may follow without a space: 20240131093000.
 _DATE = re.compile(r"(?<!\d)(\d{4})(?:-(\d{2})-(\d{2})|_(\d{2})_(\d{2})|(\d{2})(\d{2})(?:\d{4}|\d{6})?)(?!\d)")
-_OTHER_DATE = re.compile(r"(?<!\d)\d{1,2}([-._ ])\d{1,2}\1(\d{4}|\d{2})(?!\d)")
+# Their numbers are in another order than their days: 01-02-2024, 31012024, and 12-2023 after 01-2024.
+_OTHER_DATE = re.compile(r"(?<!\d)(?:\d{1,2}([-._ ])\d{1,2}\1(?:\d{4}|\d{2})|\d{4}(?:19|20)\d{2}|\d{1,2}[-._ ](?:19|20)\d{2})(?!\d)")
+_MONTH = re.compile(
+    r"(?<![^\W\d_])(?:jan(?:uary?)?|feb(?:ruary?)?|mar(?:ch)?|märz|apr(?:il)?|ma[yi]|june?|juni|july?|juli|aug(?:ust)?|sept?(?:ember)?"
+    r"|o[ck]t(?:ober)?|nov(?:ember)?|de[cz](?:ember)?)(?![^\W\d_])",
+    re.IGNORECASE,
+)
 
 
 def rows_of_newest_files(
@@ -62,12 +68,16 @@ def oldest_first(files: SourceTable) -> list[Path]:
     names = {path: path.relative_to(files.folder).as_posix() for path in files.paths}
     dates = {path: latest_date(name) for path, name in names.items()}
     where, todo = str(files.paths[0].parent), "Write dates as in orders_2024-01-31.csv, in the names of all files of the table or of none."
-    if odd := next((path for path, name in names.items() if not dates[path] and _OTHER_DATE.search(name)), None):
-        what = f"which file of `{files.name}` is the newest cannot be told: the date in the name of {odd.name} may be read in two ways"
-        raise ConfigError(what, where=where, todo=todo)
-    undated = [path.name for path, day in dates.items() if day is None]
+    undated = [path for path, day in dates.items() if day is None]
+    for path in undated:
+        about = (
+            "may be read in two ways" if _OTHER_DATE.search(names[path]) else "has its month in words" if _MONTH.search(names[path]) else ""
+        )
+        if about:
+            what = f"which file of `{files.name}` is the newest cannot be told: the date in the name of {path.name} {about}"
+            raise ConfigError(what, where=where, todo=todo)
     if undated and len(undated) < len(names):
-        what = f"which file of `{files.name}` is the newest cannot be told: {undated[0]} has no date in its name, others have"
+        what = f"which file of `{files.name}` is the newest cannot be told: {undated[0].name} has no date in its name, others have"
         raise ConfigError(what, where=where, todo=todo)
     return sorted(names, key=lambda path: (dates[path] or date.min, natural_order(names[path])))
 

@@ -311,6 +311,8 @@ def test_exports_in_parquet_and_of_other_encodings_overlap_as_well(shop: Company
         ["orders_2024-01-01_2024-01-31.csv", "orders_2023-12-15_2024-02-15.csv"],
         ["day=2024-01-31/part-9.csv", "day=2024-02-01/part-0.csv"],
         ["2024_01_31.csv", "2024_02_01.csv"],
+        ["market 2024-1.csv", "market 2024-02.csv", "mayors 2024-3.csv"],
+        ["part 3 of 2023.csv", "part 10 of 2024.csv"],
         ["Sold2023-12.csv", "Sold2024-2.csv", "Sold2024-10.csv"],
     ],
 )
@@ -325,6 +327,11 @@ def test_the_newest_file_is_known_by_its_name(names: list[str]) -> None:
     [
         (["a_01-02-2024.csv", "a_02-01-2024.csv"], "the date in the name of a_01-02-2024.csv may be read in two ways"),
         (["1.3.2024.csv", "28.2.2024.csv"], "the date in the name of 1.3.2024.csv may be read in two ways"),
+        (["a_31012024.csv", "a_01022024.csv"], "the date in the name of a_31012024.csv may be read in two ways"),
+        (["a_12-2023.csv", "a_01-2024.csv"], "the date in the name of a_12-2023.csv may be read in two ways"),
+        (["a_2024_March.csv", "a_2024_April.csv"], "the date in the name of a_2024_March.csv has its month in words"),
+        (["5MAR24.csv", "1APR24.csv"], "the date in the name of 5MAR24.csv has its month in words"),
+        (["Januar/a.csv", "Dezember/a.csv"], "has its month in words"),
         (["a.csv", "a_2024-01-31.csv"], "a.csv has no date in its name, others have"),
     ],
 )
