@@ -49,6 +49,7 @@ def _read_json(path: Path, *, table: str, declared: TableFormat, numbers: frozen
     while batch := list(islice(objects, BATCH_ROWS)):
         names |= dict.fromkeys(name for _, found in batch for name in found)
         _require_sound_names(path, names)
+        _require_whole_letters(path, table, batch)
         yield text_batch(
             [place for place, _ in batch],
             {name: [_cell_text(found.get(name), declared.decimal if name in numbers else ".") for _, found in batch] for name in names},

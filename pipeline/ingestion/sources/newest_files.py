@@ -21,7 +21,7 @@ from pipeline.ingestion.sources.table_files import SourceTable, table_name
 from pipeline.ingestion.sources.text_rows import FILE_COLUMN
 from pipeline.spelling import did_you_mean
 
-_RANK = "segments_rank"
+_PATH, _RANK = "segments_path", "segments_rank"  # beside columns of the company, which may well be called `file`
 # A time of day may follow without a space: 20240131093000.
 _DATE = re.compile(r"(?<!\d)(\d{4})(?:-(\d{2})-(\d{2})|_(\d{2})_(\d{2})|(\d{2})(\d{2})(?:\d{4}|\d{6})?)(?!\d)")
 # Their numbers are in another order than their days: 01-02-2024, 31012024, and 12-2023 after 01-2024.
@@ -42,14 +42,14 @@ def rows_of_newest_files(
     Raises ConfigError where nobody can say which file is the newest.
     """
     place = {path: rank for rank, path in enumerate(oldest_first(files))}
-    ranks = pa.table({"file": list(origins), _RANK: pa.array([place[path] for path in origins.values()], pa.int32())})
+    ranks = pa.table({_PATH: list(origins), _RANK: pa.array([place[path] for path in origins.values()], pa.int32())})
     named = f"segments ranks {files.name}"
     connection.register(named, ranks)
     columns, raw = ", ".join(map(quote_name, rows.columns)), quote_name(f"segments raw {files.name}")
     keys = ", ".join(map(quote_name, key))
     lacks_key = " OR ".join(f"{quote_name(name)} IS NULL" for name in key)
     return connection.sql(
-        f"SELECT {columns} FROM {raw} JOIN {quote_name(named)} ON file = {FILE_COLUMN} "  # noqa: S608 - names of columns, quoted
+        f"SELECT {columns} FROM {raw} JOIN {quote_name(named)} ON {_PATH} = {FILE_COLUMN} "  # noqa: S608 - names of columns, quoted
         f"QUALIFY {_RANK} = max({_RANK}) OVER (PARTITION BY {keys}) OR {lacks_key}"
     )
 

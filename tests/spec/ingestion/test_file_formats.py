@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.extractions import a_shop_folder, run_extract, write_query
 from support.nights import tree_bytes
+from support.source_folders import read_table
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import Source
@@ -286,6 +287,11 @@ def test_a_parquet_file_without_the_key_is_refused_too(shop: Company, lake: Lake
         pq.write_table(pa.table({column: ["A1"], "paid": [Decimal(name)], "category": ["x"]}), folder / f"{name}.parquet")
     error = refusal(declared(shop, {}, key=("order_no",)), lake, ConfigError)
     assert error.what == "source.formats.orders.key names `order_no`, which a file does not have"
+
+
+def test_a_column_may_be_called_file(tmp_path: Path) -> None:
+    content = b"id,file,rank,path\n1,a,1,x\n"
+    assert read_table(tmp_path, content, name="orders.csv", key=("id", "file")) == [("1", "a", "1", "x")]
 
 
 def test_a_key_of_several_columns_tells_lines_apart(shop: Company, lake: Lake) -> None:
