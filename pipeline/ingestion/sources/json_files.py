@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
@@ -25,6 +26,7 @@ from pipeline.ingestion.sources.staged_rows import BATCH_ROWS, StagedRows, text_
 from pipeline.ingestion.sources.table_files import SourceTable
 
 Place = int
+_HALF_LETTER = re.compile("[\\ud800-\\udfff]")
 NOUNS = {"JSON lines": "line", "JSON": "object"}
 
 
@@ -49,11 +51,14 @@ def _read_json(path: Path, *, table: str, declared: TableFormat, numbers: frozen
     while batch := list(islice(objects, BATCH_ROWS)):
         names |= dict.fromkeys(name for _, found in batch for name in found)
         _require_sound_names(path, names)
-        _require_whole_letters(path, table, batch)
-        yield text_batch(
-            [place for place, _ in batch],
-            {name: [_cell_text(found.get(name), declared.decimal if name in numbers else ".") for _, found in batch] for name in names},
-        )
+        texts_of = {
+            name: [_cell_text(found.get(name), declared.decimal if name in numbers else ".") for _, found in batch] for name in names
+        }
+        try:
+            rows = text_batch([place for place, _ in batch], texts_of)
+        except UnicodeEncodeError:
+            raise _half_letters(path, batch, NOUNS["JSON" if is_list else "JSON lines"]) from None
+        yield rows
     if not names:
         todo = "Have the file written again; a file of no rows is an empty CSV file with a header, or no file."
         raise DataError(f"{path.name} has no object, so that its columns are not known", where=str(path), todo=todo)
@@ -107,6 +112,13 @@ def _parsed(text: str) -> object:
         return json.loads(text, parse_float=_Number, parse_constant=str)
     except (ValueError, RecursionError):
         return None
+
+
+def _half_letters(path: Path, objects: Iterable[tuple[Place, dict[str, Any]]], noun: str) -> DataError:
+    """Return the error for objects with a text that is none: JSON can write half of a letter, which no encoding can."""
+    bad = [place for place, found in objects if _HALF_LETTER.search(json.dumps(found, ensure_ascii=False))]
+    what = f"{path.name}: half of a letter, such as \\ud83d without its other half, in {line_words(len(bad), bad[:LINES_SHOWN], noun)}"
+    return DataError(what, where=str(path), todo="Have the file written again: a program has cut a text within a letter.")
 
 
 def _require_sound_names(path: Path, names: Iterable[str]) -> None:

@@ -104,6 +104,12 @@ def test_lines_of_an_order_are_taken_apart_by_the_query(tmp_path: Path) -> None:
         (gzip.compress(b'{"a": 1}\n' * 9999, mtime=0)[:60], "orders.jsonl.gz", "orders.jsonl.gz is cut off"),
         ('{"a": 1}', "orders.jsonl.zst", "is not compressed by zstd, though its name says so"),
         ('{"a": ' + "[" * 100_000, "orders.jsonl", "no JSON object in line 1"),
+        (
+            '{"a": 1}\n{"a": "\\ud83d\\ude00"}\n{"a": "x\\ud83d"}\n',
+            "orders.jsonl",
+            "half of a letter, such as \\ud83d without its other half, in line 3",
+        ),
+        ('[{"a": 1}, {"a": {"\\udc00": 1}}]', "orders.json", "half of a letter, such as \\ud83d without its other half, in object 2"),
     ],
 )
 def test_what_is_no_object_is_named(tmp_path: Path, content: str | bytes, name: str, words: str) -> None:
