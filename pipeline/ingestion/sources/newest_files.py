@@ -7,6 +7,7 @@ with numbers in names counted as numbers. Never by the time of the last change: 
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
@@ -24,11 +25,18 @@ from pipeline.spelling import did_you_mean
 _PATH, _RANK = "segments_path", "segments_rank"  # beside columns of the company, which may well be called `file`
 # A time of day may follow without a space: 20240131093000.
 _DATE = re.compile(r"(?<!\d)(\d{4})(?:-(\d{2})-(\d{2})|_(\d{2})_(\d{2})|(\d{2})(\d{2})(?:\d{4}|\d{6})?)(?!\d)")
-# Their numbers are in another order than their days: 01-02-2024, 31012024, and 12-2023 after 01-2024.
-_OTHER_DATE = re.compile(r"(?<!\d)(?:\d{1,2}([-._ ])\d{1,2}\1(?:\d{4}|\d{2})|\d{4}(?:19|20)\d{2}|\d{1,2}[-._ ](?:19|20)\d{2})(?!\d)")
-_MONTH = re.compile(
-    r"(?<![^\W\d_])(?:jan(?:uary?)?|feb(?:ruary?)?|mar(?:ch)?|märz|apr(?:il)?|ma[yi]|june?|juni|july?|juli|aug(?:ust)?|sept?(?:ember)?"
-    r"|o[ck]t(?:ober)?|nov(?:ember)?|de[cz](?:ember)?)(?![^\W\d_])",
+_MONTHS = {"jan": 1, "feb": 2, "mar": 3, "mär": 3, "apr": 4, "may": 5, "mai": 5, "jun": 6, "jul": 7, "aug": 8, "sep": 9}
+_MONTHS |= {"oct": 10, "okt": 10, "nov": 11, "dec": 12, "dez": 12}
+_MONTH = (
+    r"(?<![^\W\d_])(jan(?:uary?)?|feb(?:ruary?)?|mar(?:ch)?|märz|apr(?:il)?|ma[yi]|jun[ei]?|jul[yi]?|aug(?:ust)?|sept?(?:ember)?"
+    r"|o[ck]t(?:ober)?|nov(?:ember)?|de[cz](?:ember)?)(?![^\W\d_])"
+)
+_MONTH_AND_YEAR = re.compile(rf"(?:(?<!\d)(\d{{1,2}})\.?[-_ ]*)?{_MONTH}[-._ ]*(\d{{4}})(?!\d)", re.IGNORECASE)
+_YEAR_AND_MONTH = re.compile(rf"(?<!\d)(\d{{4}})[-._ ]*{_MONTH}(?:[-._ ]*(\d{{1,2}})(?!\d))?", re.IGNORECASE)
+# Their numbers are in another order than their days: 01-02-2024, 31012024, 12-2023 after 01-2024, and 5MAR24.
+_OTHER_DATE = re.compile(
+    r"(?<!\d)(?:\d{1,2}([-._ ])\d{1,2}\1(?:\d{4}|\d{2})|\d{4}(?:19|20)\d{2}|\d{1,2}[-._ ](?:19|20)\d{2})(?!\d)"
+    rf"|(?<!\d)\d{{1,2}}\.?[-_ ]*{_MONTH}|{_MONTH}[-._ ]*\d",
     re.IGNORECASE,
 )
 
@@ -69,13 +77,9 @@ def oldest_first(files: SourceTable) -> list[Path]:
     dates = {path: latest_date(name) for path, name in names.items()}
     where, todo = str(files.paths[0].parent), "Write dates as in orders_2024-01-31.csv, in the names of all files of the table or of none."
     undated = [path for path, day in dates.items() if day is None]
-    for path in undated:
-        about = (
-            "may be read in two ways" if _OTHER_DATE.search(names[path]) else "has its month in words" if _MONTH.search(names[path]) else ""
-        )
-        if about:
-            what = f"which file of `{files.name}` is the newest cannot be told: the date in the name of {path.name} {about}"
-            raise ConfigError(what, where=where, todo=todo)
+    if odd := next((path for path in undated if _OTHER_DATE.search(names[path])), None):
+        what = f"which file of `{files.name}` is the newest cannot be told: the date in the name of {odd.name} may be read in two ways"
+        raise ConfigError(what, where=where, todo=todo)
     if undated and len(undated) < len(names):
         what = f"which file of `{files.name}` is the newest cannot be told: {undated[0].name} has no date in its name, others have"
         raise ConfigError(what, where=where, todo=todo)
@@ -84,15 +88,27 @@ def oldest_first(files: SourceTable) -> list[Path]:
 
 def latest_date(name: str) -> date | None:
     """Return the latest date in the name of a file; None where it has none that reads in one way."""
+    written = [tuple(part for part in match.groups() if part) for match in _DATE.finditer(name)]
+    written += [(year, _month(word), day) for day, word, year in _MONTH_AND_YEAR.findall(name)]
+    written += [(year, _month(word), day) for year, word, day in _YEAR_AND_MONTH.findall(name)]
     found = []
-    for match in _DATE.finditer(name):
+    for year, month, day in written:
         with suppress(ValueError):  # eight digits that are no date
-            found.append(date(*(int(part) for part in match.groups() if part)))
+            _, last = monthrange(int(year), int(month))
+            # A month without a day is over on its last.
+            found.append(date(int(year), int(month), int(day or last)))
     return max(found, default=None)
 
 
+def _month(word: str) -> str:
+    return str(_MONTHS[word[:3].lower()])
+
+
 def natural_order(name: str) -> list[tuple[str, int]]:
-    """Return the parts of a file's name so that `export (10)` comes after `export (2)`, and `export` before both."""
+    """Return the parts of a file's name so that `export (10)` comes after `export (2)`, and `export` before both.
+
+    A month in words counts as its number: `march` comes after `february`.
+    """
     # The ending is no part of it: `export.csv` would come after `export (2).csv`.
-    stem = Path(name).with_name(table_name(Path(name))).as_posix()
+    stem = re.sub(_MONTH, lambda word: _month(word[0]), Path(name).with_name(table_name(Path(name))).as_posix(), flags=re.IGNORECASE)
     return [(text, int(number or -1)) for text, number in re.findall(r"(\D*)(\d*)", stem)]
