@@ -127,6 +127,9 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
     window = FeatureWindow(day, known_on or day, company.window_days)
     with cache_session(lake, engine, company.zone) as session:
         rollups, frozen = known_rollups(lake, window), known_rollups(lake, window.frozen)
+        if not reads_orders(lake, window.known_on):
+            # Those that a later night has read: this one computes the same as before there were any.
+            rollups = frozen = RollupSet(())
         rhythm, baselines = POPULATION_RHYTHM, POPULATION_BASELINES
         manifest = {"statement": statement_digest(statement(rhythm.name)), "inputs": lake.digest([], frozen.contents)}
         lake.write(rhythm, rhythm_rows(session, window.frozen, frozen), day=day, known_on=window.known_on, manifest=manifest)

@@ -161,6 +161,7 @@ def shop(tmp_path: Path) -> Path:
 
 def test_order_lines_that_come_later_are_read_from_their_beginning_and_missed_when_they_go(shop: Path, lake: Lake) -> None:
     run_night(shop, lake, FIRST)
+    alone = lake.read(CUSTOMER_FEATURES, day=FIRST)
     lines = "".join(f"o{n},p{n:03},2024-{('01-03', '02-19')[n % 2]} 12:00:00+01,5.00\n" for n in range(1, 40))
     write(shop, {"sources/order_lines.sql": ORDER_LINES, "data/orders.csv": f"order_no,person,sold,paid\n{lines}"})
     run_night(shop, lake, LAST)
@@ -171,6 +172,7 @@ def test_order_lines_that_come_later_are_read_from_their_beginning_and_missed_wh
     before = lake.read(CUSTOMER_SEGMENTS, day=FIRST).to_pylist()
     run_night(shop, lake, FIRST)
     assert lake.read(CUSTOMER_SEGMENTS, day=FIRST).to_pylist() == before
+    assert lake.read(CUSTOMER_FEATURES, day=FIRST).equals(alone)
     (shop / "sources" / "order_lines.sql").unlink()
     with pytest.raises(ConfigError, match=r"sources/order_lines.sql is missing, and the lake has order lines of earlier nights"):
         run_night(shop, lake, date(2024, 2, 21))
