@@ -65,12 +65,23 @@ class Rereading:
                 values[path[0]].pop(path[1], None)
             elif stand_in is not None and table.get(key) != stand_in:
                 table[key] = stand_in
+            elif stand_in is not None and (others := self._contradicting(table, stand_in)):
+                table.update(others)
             elif key in table:
                 del table[key]
             else:
                 continue
             return path
         return ()
+
+    def _contradicting(self, table: Mapping[str, Any], stand_in: object) -> dict[str, object]:
+        """Return stand-ins for settings that may contradict one which is right by itself, such as a first day after the last one.
+
+        Cut out, that one would be called missing, though the file has it. Texts contradict nothing.
+        """
+        if isinstance(stand_in, str):
+            return {}
+        return {key: each for key, each in self.stand_ins.items() if type(each) is type(stand_in) and table.get(key, each) != each}
 
 
 def _candidate_paths(values: dict[str, Any], error: PipelineError) -> Iterator[Path]:

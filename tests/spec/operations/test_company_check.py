@@ -13,6 +13,7 @@ from support.nights import write_shop
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from pipeline.definitions.shipped import SHIPPED
 from pipeline.definitions.toml_lines import setting_line
 from pipeline.operations.check import CompanyCheck, check_company
 from pipeline.operations.check.view import check_lines
@@ -148,6 +149,27 @@ def test_where_the_settings_cannot_be_read_other_files_are_still_read_each_by_it
     named = {each.file.removeprefix(f"{folder}/") for each in check_company(folder).problems}
     by_themselves = {"segments/broken.toml", "lists/two_columns.csv", "sinks/crm.toml", "expectations/customer_features.json"}
     assert named == {"company.toml", "expectations/order_lines.json", "campaigns/spring.toml", *by_themselves}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "setting"),
+    [
+        ("campaigns/spring.toml", "end_day = 2024-03-31", "end_day = 2024-02-01", "end_day"),
+        ("segments/groups.toml", "cluster_count_min = 3", "cluster_count_min = 9", "cluster_count_max"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_not_called_missing(tmp_path: Path, name: str, old: str, new: str, setting: str) -> None:
+    shop = write_shop(tmp_path / "shop", ORDERS, customers=["1"])
+    sound = {
+        "campaigns/spring.toml": 'audience = "rfm.champions"\nstart_day = 2024-03-01\nend_day = 2024-03-31\n',
+        "segments/groups.toml": (SHIPPED / "segments" / "behaviour_clusters.toml").read_text("utf-8"),
+    }
+    assert old in sound[name]
+    file = shop / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(sound[name].replace(old, new), "utf-8")
+    [problem] = check_company(shop, with_source=False).problems
+    assert problem.what.startswith(f"`{setting}` must be ")
 
 
 def test_a_folder_without_company_toml_is_one_problem(tmp_path: Path) -> None:
