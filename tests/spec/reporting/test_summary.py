@@ -120,6 +120,21 @@ def test_what_changed_since_the_last_night_is_told_by_cause(tmp_path: Path) -> N
     assert "--day 2024-03-29" not in text
 
 
+def test_whom_a_changed_setting_moved_is_not_said_to_have_been_moved_by_others(tmp_path: Path) -> None:
+    orders = [f"o{n},1,c{n},2024-02-{n % 28 + 1:02} 10:00:00,1,{n}.50,a" for n in range(1, 60)]
+    shop = write_shop(tmp_path, orders, customers=[f"c{n}" for n in range(60)])
+    lake = Lake(shop / "lake")
+    run_night(shop, lake, date(2024, 3, 30))
+    settings = (shop / "company.toml").read_text("utf-8")
+    (shop / "company.toml").write_text(f"window_days = 40\n{settings}", "utf-8")
+    run_night(shop, lake, NIGHT, until="segment")
+    text = " ".join(short_summary(shop).split())
+    assert re.search(r"[0-9]+ did nothing: rules, models or earlier data changed[.,]", text)
+    assert ", as rules, models or earlier data changed" in text
+    assert "others bought" not in text
+    assert "because of others" not in text
+
+
 @pytest.mark.parametrize("width", [80, 120, 200])
 def test_it_names_customers_segments_money_and_rejected_rows(shop: Path, width: int) -> None:
     text = summary(shop, width=width)
