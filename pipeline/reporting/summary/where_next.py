@@ -92,7 +92,7 @@ def next_text(places: NightPlaces, *, scheme_count: int, is_alone: bool) -> Text
     """Return the commands that show what the summary leaves out; the run of the night before, where the night `is_alone`."""
     text = Text.assemble(
         (f"{MORE}\n", "bold"),
-        f"  {places.command('summary --all')}   # all {scheme_count} schemes\n",
+        f"  {places.command('summary --all')} --day {places.day}   # all {scheme_count} schemes\n",
         f"  {places.command('catalog')}   # what each segment means\n",
         f"  {places.command('run')} --day {places.day - ONE_DAY}   # to compare with\n" if is_alone else "",
         f"  {places.segments_file}, and segment_profiles, customer_features likewise\n",

@@ -118,6 +118,9 @@ def test_what_changed_since_the_last_night_is_told_by_cause(tmp_path: Path) -> N
     assert "1 order for 8 EUR, after 0 orders for 0 EUR the day before." in text
     assert "1 are new" in text
     assert "--day 2024-03-29" not in text
+    # The command that shows the rest shows the same night, also once there are later ones.
+    [rest] = [line for line in short_summary(shop, day=date(2024, 3, 30)).splitlines() if "summary --all" in line]
+    assert " --day 2024-03-30 " in rest
 
 
 def test_whom_a_changed_setting_moved_is_not_said_to_have_been_moved_by_others(tmp_path: Path) -> None:
