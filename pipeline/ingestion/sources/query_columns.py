@@ -18,6 +18,19 @@ def column_expressions(text: str, dialect: str) -> dict[str, exp.Expr] | None:
     return None
 
 
+def column_line(text: str, dialect: str, column: str) -> int:
+    """Return the line, from 1, on which a query names `column` as it gives it in the end; 0 where that cannot be told.
+
+    Comments, and queries within the query, may name the same column further up.
+    """
+    expression = (column_expressions(text, dialect) or {}).get(column)
+    if expression is None:
+        return 0
+    given = expression.parent if isinstance(expression.parent, exp.Alias) else expression
+    lines: list[int] = [each.meta["line"] for each in given.find_all(exp.Identifier) if each.name == column and "line" in each.meta]
+    return max(lines, default=0)
+
+
 def expression_text(text: str, dialect: str, column: str) -> str:
     """Return what a query gives for `column`, in brackets where it is not one piece; the column itself where that cannot be told."""
     expression = (column_expressions(text, dialect) or {}).get(column)

@@ -16,6 +16,7 @@ from pipeline.errors import PipelineError, SchemaDrift
 from pipeline.ingestion.reading import Extraction, open_source, table_for_query
 from pipeline.ingestion.sources import SourceQuery, authored_query, sql_words
 from pipeline.ingestion.sources.columns import check_columns, column_faults
+from pipeline.ingestion.sources.query_columns import column_line
 from pipeline.ingestion.sources.table_files import find_tables
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
@@ -55,8 +56,8 @@ def _check_columns(company: Company, query: SourceQuery, given: pa.Schema, found
     faults = column_faults(table, given, query, company.zone) if len(set(given.names)) == len(given) else []
     for fault in faults:
         if fault.column:
-            place = f"{query.file}:{line_of_word(query.text, fault.column) or 1}"
-            found.add(SchemaDrift(fault.what, where=place, todo=f"{fault.remedy[0].upper()}{fault.remedy[1:]}."))
+            line = column_line(query.text, query.dialect, fault.column) or line_of_word(query.text, fault.column) or 1
+            found.add(SchemaDrift(fault.what, where=f"{query.file}:{line}", todo=f"{fault.remedy[0].upper()}{fault.remedy[1:]}."))
     # What is lacking is told with what the query gives and what is declared.
     if not all(fault.column for fault in faults) or not faults:
         lacking = replace(table, columns=tuple(c for c in table.columns if c.name not in {fault.column for fault in faults}))

@@ -117,6 +117,25 @@ def test_a_database_in_a_file_is_asked_for_its_columns_and_not_read(tmp_path: Pa
     ]
 
 
+def test_a_column_is_wrong_on_the_line_that_gives_it_in_the_end(tmp_path: Path) -> None:
+    shop = write_shop(tmp_path / "shop", ORDERS, customers=["1"])
+    query = (
+        (shop / "sources" / "order_lines.sql").read_text("utf-8").strip().replace("CAST(paid AS DECIMAL(18, 4))", "CAST(paid AS DOUBLE)")
+    )
+    given = ["order_id", "line_number", "customer_id", "ordered_at", "quantity", "net_amount"]
+    text = "\n".join(
+        ["-- net_amount: what was paid", "WITH lines AS (", query, ")", "SELECT", *(f"  {each}," for each in given), "FROM lines"]
+    )
+    (shop / "sources" / "order_lines.sql").write_text(text, "utf-8")
+    [problem] = check_company(shop).problems
+    line = text.splitlines()[problem.line - 1]
+    assert line == "  net_amount,"
+    # What to write stands for what is written on that line.
+    mended = text.replace(f"\n{line}\n", f"\n  {problem.remedy.split('`')[1]},\n")
+    (shop / "sources" / "order_lines.sql").write_text(mended, "utf-8")
+    assert check_company(shop).problems == ()
+
+
 def test_a_file_that_cannot_be_read_is_the_data_s_fault(tmp_path: Path) -> None:
     shop = write_shop(tmp_path / "shop", ORDERS, customers=["1"])
     (shop / "data" / "orders.csv").unlink()
