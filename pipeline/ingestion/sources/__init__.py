@@ -111,6 +111,13 @@ def sql_words(text: str, dialect: str) -> set[str]:
     return {token.text.lower() for token in _sql_tokens(text, dialect) if token.token_type is not TokenType.STRING}
 
 
+def word_line(query: SourceQuery, word: str) -> int:
+    """Return the line, from 1, on which the author's text first has a name outside of comments and strings; 0 where it has none."""
+    tokens = _sql_tokens(query.authored or query.text, query.dialect)
+    named = (token.line for token in tokens if token.text.lower() == word.lower() and token.token_type is not TokenType.STRING)
+    return next(named, 0)
+
+
 def quote_name(name: str) -> str:
     """Return `name` as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'

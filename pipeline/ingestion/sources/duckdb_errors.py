@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift, TransientError
-from pipeline.ingestion.sources import SourceQuery
+from pipeline.ingestion.sources import SourceQuery, word_line
 from pipeline.spelling import did_you_mean, printable_text
 
 _QUERY_KINDS = ("Parser", "Binder", "Catalog", "Syntax", "Permission", "Not implemented")
@@ -18,6 +18,8 @@ _ABSENT_TABLE = re.compile(r"Table with name (.+?) does not exist")
 _ABSENT_COLUMN = re.compile(r'Referenced column "(.+?)" not found|does not have a column named "(.+?)"')
 # What the binder says of a column whose type is another one than the query takes for granted.
 _OTHER_TYPE = re.compile(r"No function matches the given name and argument types|Cannot compare values of type|Cannot mix values of type")
+# A function or a type, of which DuckDB marks no line.
+_ABSENT_WORD = re.compile(r"with name (\w+) does not exist")
 _MARKED_LINE = re.compile(r"^LINE ([0-9]+): ", re.MULTILINE)
 
 
@@ -46,18 +48,23 @@ def query_error(message: str, query: SourceQuery, columns: Iterable[str]) -> Pip
         column, known = absent[1] or absent[2], sorted(columns)
         what = f"{name} names the column `{column}`, which the source does not have{did_you_mean(column, known)}"
         todo = f"Edit the query, or have the column back. The tables it names have: {', '.join(known)}."
-        line = next((number for number, text in enumerate(query.text.splitlines(), 1) if column in text), None)
-        return SchemaDrift(printable_text(what), where=f"{where}:{line}" if line else where, todo=printable_text(todo))
+        return SchemaDrift(printable_text(what), where=f"{where}{_line_words(query, column)}", todo=printable_text(todo))
     # Behind that DuckDB shows the line of the query, with a mark below it that makes sense in its own console alone.
     first = printable_text(words.split("LINE ")[0].strip())
     marked = _MARKED_LINE.search(words)
-    where = f"{where}:{marked[1]}" if marked else where
+    word = _ABSENT_WORD.search(words)
+    where += f":{marked[1]}" if marked else _line_words(query, word[1]) if word else ""
     if _OTHER_TYPE.search(words):
         # The rest is DuckDB's list of everything that it could have been.
         what = f"{name} takes a column for another type than it has: {first.splitlines()[0]}"
         todo = "Cast the column in the query, or have the source give the type that it gave before."
         return SchemaDrift(what, where=where, todo=todo)
     return ConfigError(f"{name} cannot be run: {first}", where=where, todo="Edit the query.")
+
+
+def _line_words(query: SourceQuery, word: str) -> str:
+    line = word_line(query, word)
+    return f":{line}" if line else ""
 
 
 def _kind_and_words(message: str) -> tuple[str, str]:

@@ -136,6 +136,18 @@ def test_a_column_is_wrong_on_the_line_that_gives_it_in_the_end(tmp_path: Path) 
     assert check_company(shop).problems == ()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("AS TIMESTAMP)", "AS TIMESTMP)"), ("CAST(pieces AS DECIMAL(18, 4))", "rnd(pieces)"), ("  category", "  categry")]
+)
+def test_a_word_that_the_source_does_not_know_has_its_line_comments_aside(tmp_path: Path, old: str, new: str) -> None:
+    shop = write_shop(tmp_path / "shop", ORDERS, customers=["1"])
+    file = shop / "sources" / "order_lines.sql"
+    text = f"-- no TIMESTMP, rnd or categry\n{file.read_text('utf-8').strip()}\n".replace(old, new)
+    file.write_text(text, "utf-8")
+    [problem] = check_company(shop).problems
+    assert new in text.splitlines()[problem.line - 1]
+
+
 def test_a_file_that_cannot_be_read_is_the_data_s_fault(tmp_path: Path) -> None:
     shop = write_shop(tmp_path / "shop", ORDERS, customers=["1"])
     (shop / "data" / "orders.csv").unlink()
