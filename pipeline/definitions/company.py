@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, cast, get_args
 from zoneinfo import ZoneInfo
 
@@ -191,10 +192,13 @@ def require_company_file(folder: Path) -> Path:
     file = folder / COMPANY_FILE
     if not file.exists() and not file.is_symlink():
         other = did_you_mean(COMPANY_FILE, (path.name for path in definition_files(folder, "")) if folder.is_dir() else ())
+        # A file is most likely the export that somebody wants a company of.
+        new, source = ("my_shop", quote(str(folder))) if folder.is_file() else ("FOLDER", "YOUR_EXPORT")
         raise ConfigError(
             f"no company.toml here{other}",
             where=str(folder),
-            todo="Point --company (or SEGMENTS_COMPANY) at a company folder, such as examples/adventureworks.",
+            todo="Point --company (or SEGMENTS_COMPANY) at the folder of a company, or have one written: "
+            f"segments init {new} --from {source}",
         )
     return file
 

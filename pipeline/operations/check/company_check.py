@@ -50,7 +50,8 @@ def check_company(folder: Path, *, connections: Callable[[str], str] = connectio
     found = ProblemList(folder)
     settings = check_settings(folder, found)
     if settings is None:
-        check_lone_files(folder, found)
+        if folder.is_dir():
+            check_lone_files(folder, found)
         return CompanyCheck(str(folder), tuple(found.problems))
     schemes = check_schemes(settings.company, settings.unsound, found)
     checked = [COMPANY_FILE]

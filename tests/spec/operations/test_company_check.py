@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -206,6 +207,17 @@ def test_settings_that_contradict_each_other_are_not_called_missing(tmp_path: Pa
 def test_a_folder_without_company_toml_is_one_problem(tmp_path: Path) -> None:
     [problem] = check_company(tmp_path).problems
     assert (problem.file, problem.line, problem.exit_code) == (str(tmp_path), 0, 3)
+
+
+def test_a_file_in_the_place_of_a_folder_is_one_problem_and_init_makes_a_company_of_it(tmp_path: Path) -> None:
+    export = tmp_path / "the orders.csv"
+    export.write_text("Order ID,Date,Customer,Total\n1,2024-01-05,c1,10.50\n", "utf-8")
+    [problem] = check_company(export).problems
+    assert (problem.file, problem.what) == (str(export), "no company.toml here")
+    command = shlex.split(problem.remedy.partition(" written: segments ")[2].replace("my_shop", str(tmp_path / "my_shop")))
+    result = CliRunner().invoke(app, [*command, "--set", "currency=EUR", "--set", "time_zone=UTC"])
+    assert result.exit_code == 0, result.output
+    assert check_company(tmp_path / "my_shop").problems == ()
 
 
 TOML = '''name = "x"
