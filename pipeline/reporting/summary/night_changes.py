@@ -9,7 +9,7 @@ from datetime import date
 from pipeline.calendar import ONE_DAY
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_FLOWS
-from pipeline.reporting.pages.morning.movement import Cause, Flow, cause_of, counts_by_cause, flows_of
+from pipeline.reporting.pages.morning.movement import Cause, Flow, counts_by_cause, flows_of, is_redefinition
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row, compared_night
 
 LAST_NIGHT = 1
@@ -20,7 +20,6 @@ _CAUSES = {
     Cause.SLID: "moved down, as they stayed away or gave back",
     Cause.OTHERS: "did nothing: others bought more or less",
 }
-_RANKING_REASONS = ("population_shift", "threshold_refreeze")
 _REDEFINED, _WHY_REDEFINED = "did nothing: rules, models or earlier data changed", "as rules, models or earlier data changed"
 _WHY = {Cause.CAME: "new", Cause.ROSE: "by what they did", Cause.SLID: "as they stayed away", Cause.OTHERS: "because of others"}
 
@@ -43,13 +42,9 @@ def night_changes(lake: Lake, tables: NightTables) -> NightChanges:
     day = tables.day
     rows = lake.read(SEGMENT_FLOWS, day=day).to_pylist() if lake.has(SEGMENT_FLOWS, day=day) else []
     moves = [row for row in rows if row["nights"] == LAST_NIGHT]
-    flows = flows_of((row for row in moves if not _is_redefining(row)), tables.main_scheme)
-    redefined = flows_of((row for row in moves if _is_redefining(row)), tables.main_scheme)
+    flows = flows_of((row for row in moves if not is_redefinition(row["reason"])), tables.main_scheme)
+    redefined = flows_of((row for row in moves if is_redefinition(row["reason"])), tables.main_scheme)
     return NightChanges(compared_night(lake, day, LAST_NIGHT), flows, redefined, {row["order_day"]: row for row in tables.sales})
-
-
-def _is_redefining(row: Row) -> bool:
-    return cause_of(row["reason"]) is Cause.OTHERS and row["reason"] not in _RANKING_REASONS
 
 
 def change_lines(changes: NightChanges, tables: NightTables) -> Iterator[str]:

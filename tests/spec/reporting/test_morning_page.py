@@ -106,6 +106,15 @@ OTHERS_REASONS = ("population_shift", "threshold_refreeze", "rule_change", "mode
 
 
 @pytest.mark.parametrize("reason", OTHERS_REASONS)
+def test_only_whom_the_ranking_moved_is_said_to_have_been_moved_by_what_others_bought(reason: str) -> None:
+    is_ranking = reason in OTHERS_REASONS[:2]
+    text = " ".join(said(a_night(flows=[a_flow("lost", "champions", "own_purchase", 20), a_flow("champions", "lost", reason, 40)])))
+    assert ("40 of 60 moves happened to customers who did nothing: others bought" in text) is is_ranking
+    assert ("Customers who changed segment in the last seven nights: 60." in text) is not is_ranking
+    assert "In the last seven nights: 0 new customers; 20 moved up by buying" in text
+
+
+@pytest.mark.parametrize("reason", OTHERS_REASONS)
 def test_no_card_for_whom_others_moved(reason: str) -> None:
     tables = a_night(flows=[a_flow("champions", "lost", reason, 500)], cards={("rfm", "lost"): {"priority": 1, **CARD}})
     assert not actions_of(tables).cards

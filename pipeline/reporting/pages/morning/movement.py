@@ -30,6 +30,8 @@ CAUSES = {
     "left": Cause.SLID,
 }
 """Reasons that are the customers' own. By all others, such as `population_shift` or `rule_change`, nobody did anything."""
+RANKING_REASONS = ("population_shift", "threshold_refreeze")
+"""Those of them by which others bought more or less. By the rest a rule, a model, the source or data of earlier days changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,11 @@ class SizeChange:
 def cause_of(reason: str) -> Cause:
     """Return the cause that a reason of a move stands for."""
     return CAUSES.get(reason, Cause.OTHERS)
+
+
+def is_redefinition(reason: str) -> bool:
+    """Return whether nobody's purchases stand behind a reason, but a rule, a model, the source, or data of earlier days that changed."""
+    return cause_of(reason) is Cause.OTHERS and reason not in RANKING_REASONS
 
 
 def flows_of(rows: Iterable[Row], scheme: str) -> list[Flow]:
