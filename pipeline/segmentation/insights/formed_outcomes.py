@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.schemes import Scheme
+from pipeline.definitions.history import company_on
+from pipeline.definitions.schemes import Scheme, load_schemes, scheme_digest
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import date_literal
 from pipeline.lake.lake import Lake, reading
@@ -76,16 +77,31 @@ class RefinedNight:
         segments = ((scheme.name, segment) for scheme in by_rules for segment in scheme.segments)
         return frozenset((name, segment.id) for name, segment in segments if segment.trees and segment.id != INSUFFICIENT_EVIDENCE)
 
+    def schemes_alike(self, then: Company) -> frozenset[str]:
+        """Return the schemes that decide by the same definitions as those of `then`: what came of its segments is said of ours, too.
+
+        Limits that a night works out and models are no definitions. None are where those of `then` cannot be read any more.
+        """
+        try:
+            before, now = ({each.name: each for each in load_schemes(company).schemes} for company in (then, self.company))
+        except ConfigError:
+            return frozenset()
+        both = before.keys() & now.keys()
+        if then == self.company:
+            return frozenset(both)
+        return frozenset(name for name in both if scheme_digest(before[name], before) == scheme_digest(now[name], now))
+
 
 @dataclass(frozen=True, slots=True)
 class FormedOutcomes:
-    """What came of the segments of an older night.
+    """What came of the segments of an older night, which it had by the definitions of `company`.
 
     `members` are the customers of each scheme with their segments' numbers, `values` the features that its rules set limits on, by scheme
     and name; NaN where one is not known. Features that the older night did not store are not among them.
     """
 
     of_night: date
+    company: Company
     segments: list[SegmentOutcome] = field(default_factory=list)
     members: dict[str, tuple[FormedCustomers, Labels]] = field(default_factory=dict)
     values: dict[str, dict[str, Numbers]] = field(default_factory=dict)
@@ -116,6 +132,8 @@ def read_formed(night: RefinedNight, until: date) -> FormedOutcomes | None:
         return None
     known = night_as_known(night.lake, formed, night.day)
     try:
+        # A restatement goes by the definitions of the night that made it.
+        company = company_on(night.lake, night.company, known.known_on)
         limited = sorted({each.feature for each in night.thresholds} & _stored_features(night, known))
         with _registered_outcomes(night, known, limited):
             customers = night.engine.run(exp.select("*").from_(NUMBERED.name), {}).read_all().sort_by("place")
@@ -130,7 +148,7 @@ def read_formed(night: RefinedNight, until: date) -> FormedOutcomes | None:
     }
     values = {name: features[name].cast(pa.float64()).fill_null(np.nan).to_numpy() for name in limited}
     everybody = FormedCustomers(formed, *columns.values())
-    outcomes = FormedOutcomes(formed)
+    outcomes = FormedOutcomes(formed, company)
     for scheme, places, groups, names in memberships:
         members = everybody.only(places)
         outcomes.segments.extend(segment_outcomes(scheme, members, groups, names))
@@ -163,7 +181,10 @@ class PeriodBefore:
 
     @cached_property
     def _segments(self) -> Mapping[tuple[str, str], SegmentOutcome]:
-        return {(each.scheme, each.segment): each for each in self._formed.segments} if self._formed else {}
+        if self._formed is None:
+            return {}
+        alike = self.night.schemes_alike(self._formed.company)
+        return {(each.scheme, each.segment): each for each in self._formed.segments if each.scheme in alike}
 
 
 @contextmanager

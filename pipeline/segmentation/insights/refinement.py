@@ -195,7 +195,8 @@ def _scored_segments(night: RefinedNight) -> Iterator[ScoredSegments]:
 
 def _of_outcomes(night: RefinedNight, formed: FormedOutcomes, insights: pa.Table) -> list[Proposal]:
     """Return what 90 days tell of the rules of the night: segments that behaved alike, and limits that are better elsewhere."""
-    ruled = [each for each in formed.segments if (each.scheme, each.segment) in night.ruled_segments]
+    alike = night.schemes_alike(formed.company)
+    ruled = [each for each in formed.segments if each.scheme in alike and (each.scheme, each.segment) in night.ruled_segments]
     limits = [each for each in night.thresholds if each.feature in formed.values.get(each.scheme, ())]
     is_back = {scheme: customers.is_back for scheme, (customers, _) in formed.members.items()}
     before = PeriodBefore(night, formed.of_night)

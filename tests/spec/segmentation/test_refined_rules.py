@@ -13,7 +13,9 @@ import pytest
 from support.insight_shops import EARLIER, EARLY, LATE, run_insight_nights, write_alike_shop
 
 from pipeline.definitions.company import load_company
+from pipeline.definitions.history import company_on, keep_company_on
 from pipeline.features import MergeHistory
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SCHEME_EFFECTIVENESS, SEGMENT_PROPOSALS
@@ -68,6 +70,40 @@ def test_segments_that_are_no_more_are_not_named(shop: Path, lake: Lake, tmp_pat
     scheme.write_text(scheme.read_text().replace('id = "b"', 'id = "second"'))
     refine(changed, own)
     assert proposals(own, "merge", "thirds") == []
+
+
+def edited(shop: Path, folder: Path, old: str, new: str) -> Path:
+    """Return a copy of the shop whose scheme of thirds has `new` in place of `old`."""
+    changed = shutil.copytree(shop, folder / "shop")
+    scheme = changed / "segments" / "thirds.toml"
+    scheme.write_text(scheme.read_text().replace(old, new))
+    return changed
+
+
+def test_segments_that_had_another_rule_on_the_older_night_are_not_said_to_be_alike(shop: Path, lake: Lake, tmp_path: Path) -> None:
+    own = copied(lake, tmp_path)
+    refine(edited(shop, tmp_path, "third = 'b'", "third = 'c'"), own)
+    assert proposals(own, "merge", "thirds") == []
+    assert proposals(own, "move_threshold", "fresh") == proposals(lake, "move_threshold", "fresh"), "other schemes are as they were"
+
+
+def test_another_title_is_no_other_rule(shop: Path, lake: Lake, tmp_path: Path) -> None:
+    own = copied(lake, tmp_path)
+    refine(edited(shop, tmp_path, 'title = "B"', 'title = "The second"'), own)
+    assert proposals(own, "merge", "thirds") == proposals(lake, "merge", "thirds") != []
+
+
+def test_a_pair_that_had_another_rule_in_the_period_before_was_seen_once(shop: Path, lake: Lake, tmp_path: Path) -> None:
+    own, before = copied(lake, tmp_path), load_company(edited(shop, tmp_path, "third = 'b'", "third = 'c'"))
+    [first] = own.list_addresses(addresses.DEFINITIONS, suffix=".json")
+    own.write_text(addresses.definition(EARLY), own.read_text(first))
+    other = Lake(tmp_path / "other")
+    keep_company_on(other, before, EARLIER, EARLIER)
+    own.write_text(first, other.read_text(first))
+    assert company_on(own, load_company(shop), EARLIER) != company_on(own, load_company(shop), EARLY)
+    refine(shop, own)
+    assert [row["is_sure"] for row in proposals(own, "merge", "thirds")] == [False]
+    assert [row["is_sure"] for row in proposals(own, "move_threshold", "fresh")] == [True, True]
 
 
 def test_a_feature_that_the_older_night_did_not_store_takes_nothing_else_along(shop: Path, lake: Lake, tmp_path: Path) -> None:
