@@ -113,9 +113,9 @@ class Lake(EventDayStore):
         columns = self.read_columns(table, [name], day=day, known_on=known_on)
         return columns[name] if name in columns.column_names else None
 
-    def stored_names(self, table: Table, *, day: date) -> tuple[str, ...]:
+    def stored_names(self, table: Table, *, day: date, known_on: date | None = None) -> tuple[str, ...]:
         """Return the names of the columns in the file of a NIGHT partition; raises DataError as `read` does, of its footer alone."""
-        path = self.path(table, day=day)
+        path = self.path(table, day=day, known_on=known_on)
         with reading(table.name, path, columns=()):
             return stored_names(path)
 

@@ -21,8 +21,7 @@ from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import date_literal
-from pipeline.lake.lake import Lake, reading
-from pipeline.lake.parquet import stored_names
+from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 from pipeline.models.signals import SurvivorsOf, registered_days
@@ -134,7 +133,9 @@ def read_formed(night: RefinedNight, until: date) -> FormedOutcomes | None:
     try:
         # A restatement goes by the definitions of the night that made it.
         company = company_on(night.lake, night.company, known.known_on)
-        limited = sorted({each.feature for each in night.thresholds} & _stored_features(night, known))
+        # One that ours have since is not known of it.
+        stored = night.lake.stored_names(CUSTOMER_FEATURES, day=known.day, known_on=known.known_on)
+        limited = sorted({each.feature for each in night.thresholds}.intersection(stored))
         with _registered_outcomes(night, known, limited):
             customers = night.engine.run(exp.select("*").from_(NUMBERED.name), {}).read_all().sort_by("place")
             features = night.engine.run(_numbered_features(limited), {}).read_all().sort_by("place")
@@ -199,13 +200,6 @@ def _registered_outcomes(night: RefinedNight, known: NightAsKnown, features: Seq
     with registered_days(lake, engine, versions, night.survivors_of(formed, formed)):
         engine.materialize(NUMBERED, bound_days(statement("formed_customers"), {"day": formed, "last": last}))
         yield
-
-
-def _stored_features(night: RefinedNight, known: NightAsKnown) -> set[str]:
-    """Return the features that the older night stored: one that ours have since is not known of it."""
-    path = night.lake.path(CUSTOMER_FEATURES, day=known.day, known_on=known.known_on)
-    with reading(CUSTOMER_FEATURES.name, path):
-        return set(stored_names(path))
 
 
 def _numbered_features(names: Sequence[str]) -> exp.Query:
