@@ -82,6 +82,8 @@ class MeasuringSession:
             self.stage(CUSTOMER_SURVIVORS, self.survivors.rows)
             is_merged = exp.column("customer_id").neq(exp.column("survivor_id"))
             ids.append(exp.select("customer_id").from_(CUSTOMER_SURVIVORS.name).where(is_merged))
+        else:
+            self.engine.register(CUSTOMER_SURVIVORS, [])
         self.engine.define(KNOWN_IDS, union_all(ids))
 
     def register_events(self, first_day: date) -> None:

@@ -25,8 +25,22 @@ from pipeline.lake.tables import (
 MERGES_SQL = """
 SELECT old AS customer_id, new AS merged_into, CAST(done AS TIMESTAMP) AT TIME ZONE 'Europe/Berlin' AS merged_at FROM merges
 """
-LISTED_SQL = f"SELECT 'listed' AS campaign_id, DATE '{START}' AS start_day, DATE '{END}' AS end_day, 'rfm' AS scheme, TRUE AS is_random"
-MEMBERS_SQL = "SELECT 'listed' AS campaign_id, customer AS customer_id, arm FROM members"
+LISTED_SQL = f"""
+SELECT campaign AS campaign_id, DATE '{START}' AS start_day, DATE '{END}' AS end_day, 'rfm' AS scheme, TRUE AS is_random FROM members
+GROUP BY campaign
+"""
+MEMBERS_SQL = "SELECT campaign AS campaign_id, customer AS customer_id, arm FROM members"
+TOUCHPOINTS_SQL = """
+SELECT customer AS customer_id, 'listed' AS campaign_id, 'sent' AS kind, CAST(sent AS TIMESTAMP) AT TIME ZONE 'Europe/Berlin' AS happened_at
+FROM touchpoints
+"""
+SETTINGS = """
+[crm]
+[events.touchpoints]
+key = ["customer_id", "happened_at"]
+instant = "happened_at"
+columns = {kind = "text", campaign_id = "text"}
+"""
 AUDIENCE = 'title = "Twice"\npurpose = "P."\nowner = "O"\nrule = "lifetime_order_count >= 2"\n'
 TWICE = [name for place, name in enumerate(CUSTOMERS) if place % 3 == 0]
 ONCE = [name for name in CUSTOMERS if name not in set(TWICE)]
@@ -46,11 +60,13 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, An
     folder = tmp_path_factory.mktemp("merges")
     campaign = CAMPAIGN.replace('"lifetime_order_count >= 1"', '"twice"')
     campaign = campaign.replace("[arms.control]", "[arms.mail]\n[arms.call]\n[arms.held]\nis_control = true")
-    shop, lake = write_campaign_shop(folder / "shop", campaign, settings="[crm]\n"), Lake(folder / "lake")
+    shop, lake = write_campaign_shop(folder / "shop", campaign, settings=SETTINGS), Lake(folder / "lake")
     for name, text in {
         "sources/customer_merges.sql": MERGES_SQL,
         "audiences/twice.toml": AUDIENCE,
         "data/merges.csv": "old,new,done\n",
+        "sources/touchpoints.sql": TOUCHPOINTS_SQL,
+        "data/touchpoints.csv": "customer,sent\n",
     }.items():
         (shop / name).parent.mkdir(exist_ok=True)
         (shop / name).write_text(text)
@@ -72,8 +88,12 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, An
     mailed = [old for old, _ in pairs.values()] + ONCE[10:50]
     (shop / "sources" / "campaigns.sql").write_text(LISTED_SQL)
     (shop / "sources" / "campaign_members.sql").write_text(MEMBERS_SQL)
-    members = [f"{name},mail" for name in mailed] + [f"{name},control" for name in ONCE[50:95]]
-    (shop / "data" / "members.csv").write_text("\n".join(["customer,arm", *members]) + "\n")
+    news = [new for _, new in pairs.values()]
+    members = [f"listed,{name},mail" for name in mailed] + [f"listed,{name},control" for name in ONCE[50:95]]
+    members += [f"beside,{name},mail" for name in [*news, *ONCE[220:240]]]
+    (shop / "data" / "members.csv").write_text("\n".join(["campaign,customer,arm", *members]) + "\n")
+    sent = [f"{name},{START + timedelta(days=1)} 10:00" for name in [*mailed, *news]]
+    (shop / "data" / "touchpoints.csv").write_text("\n".join(["customer,sent", *sent]) + "\n")
     add_orders(shop, [f"q{place},1,{name},{START + timedelta(days=3)} 10:00,1,9,tea" for place, name in enumerate(BUYERS)])
     seen: dict[str, Any] = {"pairs": pairs, "mailed": mailed}
     for name, day in (("running", START), ("over", DUE)):
@@ -133,6 +153,15 @@ def test_what_a_member_listed_by_a_merged_id_had_spent_before_is_that_of_the_sur
     survivors = dict(seen["pairs"].values())
     spends = [SPENDS[name] + SPENDS.get(survivors.get(name, ""), 0) for name in seen["mailed"]]
     assert before["arm_value"] == pytest.approx(sum(spends) / len(spends))
+
+
+def test_a_customer_reached_or_listed_under_two_ids_is_one(merged: tuple[Lake, dict[str, Any]]) -> None:
+    lake, seen = merged
+    reached = {row["campaign_id"]: row["reached_count"] for row in lake.read(CAMPAIGN_SUMMARIES, day=DUE).to_pylist()}
+    assert reached["listed"] == len(seen["mailed"])
+    checks = lake.read(CAMPAIGN_CHECKS, day=DUE).to_pylist()
+    overlaps = {row["campaign_id"]: row["measured"] for row in checks if row["check"] == "overlap"}
+    assert overlaps == pytest.approx({"listed": 6 / (46 + 45), "beside": 6 / 26}), "each pair has one in either"
 
 
 def published(lake: Lake, table: Table) -> list[dict[str, Any]]:
