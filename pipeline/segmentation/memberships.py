@@ -23,6 +23,7 @@ from pipeline.definitions.schemes import (
     referenced_clusters,
     schemes_with_assignments,
 )
+from pipeline.errors import ConfigError
 from pipeline.features.customer_slices import limits_of_slice, slices_of_customers
 from pipeline.ingestion.versions import stored_facts
 from pipeline.lake import addresses
@@ -83,6 +84,13 @@ def _write_memberships(  # noqa: PLR0913 - what every step is given, and the sch
     # What each scheme decides by, its rules or its model, so that a later night can tell which of them changed.
     declared = {scheme.name: declared_behind(scheme, {each.name: each for each in schemes}) for scheme in schemes}
     digests = {name: decision_digest(statement, declared.get(name, {})) for name, statement in statements.items()}
+    if not statements:
+        raise ConfigError(
+            f"{company.name} can put nobody into a segment: every scheme looks at orders, or at an attribute that there is not",
+            where=str(company.folder),
+            todo="Add sources/order_lines.sql, an attribute of customers such as `country` under [attributes.country] of company.toml, or "
+            "a scheme of your own in segments/.",
+        )
     query = _memberships_statement(statements.values())
     manifest = {
         "statement": statement_digest(query),

@@ -176,3 +176,23 @@ def test_order_lines_that_come_later_are_read_from_their_beginning_and_missed_wh
     (shop / "sources" / "order_lines.sql").unlink()
     with pytest.raises(ConfigError, match=r"sources/order_lines.sql is missing, and the lake has order lines of earlier nights"):
         run_night(shop, lake, date(2024, 2, 21))
+
+
+def test_names_and_addresses_alone_are_told_what_is_missing(tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    for name, text in {
+        "company.toml": 'name = "Names"\ntime_zone = "Europe/Berlin"\ncurrency = "EUR"\nfirst_day = 2024-01-01\n',
+        "sources/customers.sql": "SELECT email AS customer_id FROM people",
+        "data/people.csv": "email\na@x.test\nb@x.test\n",
+    }.items():
+        (shop / name).parent.mkdir(parents=True, exist_ok=True)
+        (shop / name).write_text(text)
+    with pytest.raises(ConfigError, match="Names can put nobody into a segment") as refused:
+        run_night(shop, Lake(tmp_path / "lake"), LAST)
+    assert "[attributes.country]" in refused.value.todo
+    # To the letter.
+    with (shop / "company.toml").open("a") as file:
+        file.write('[attributes.country]\nlevel = "geographic"\n')
+    (shop / "sources" / "customers.sql").write_text("SELECT email AS customer_id, 'DE' AS country FROM people")
+    run_night(shop, Lake(tmp_path / "lake"), LAST)
+    assert Lake(tmp_path / "lake").read(CUSTOMER_SEGMENTS, day=LAST)["scheme"].unique().to_pylist() == ["country"]
