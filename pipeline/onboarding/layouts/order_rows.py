@@ -9,7 +9,7 @@ from pipeline.onboarding.currencies import currency_of_sign, signs_of
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
 from pipeline.onboarding.layouts.order_columns import OrderColumns
 from pipeline.onboarding.layouts.order_states import OrderStates
-from pipeline.onboarding.layouts.order_totals import is_of_whole_order, is_order_discount_taken_off, numbers_of
+from pipeline.onboarding.layouts.order_totals import implied_discount, is_of_whole_order, is_order_discount_taken_off, numbers_of
 from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import Role, plain_name
 from pipeline.onboarding.table_sample import TableSample
@@ -90,7 +90,8 @@ def _discounts(reading: TableReading, columns: OrderColumns, full: str) -> dict[
     """Return the SQL of what was taken off a row, or off its whole order, and of what was left where the amount is before it."""
     discount = columns.get(Role.DISCOUNT)
     if not discount or not any(numbers_of(reading, discount)):
-        return {"discount_amount": f"COALESCE(abs({reading.amount(discount)}), 0)"} if discount else {}
+        usual = {"discount_amount": f"COALESCE(abs({reading.amount(discount)}), 0)"} if discount else {}
+        return _implied_discount(reading, columns, full) or usual
     taken_off = f"COALESCE(abs({reading.amount(discount)}), 0)"
     amount = columns.get(Role.AMOUNT) or columns.get(Role.PRICE)
     order = columns.get(Role.ORDER_ID)
@@ -103,6 +104,22 @@ def _discounts(reading: TableReading, columns: OrderColumns, full: str) -> dict[
     if _is_discount_taken_off(reading, columns):
         return {"discount_amount": taken_off}
     return {"discount_amount": taken_off, "net_amount": f"{full} - {taken_off}"}
+
+
+def _implied_discount(reading: TableReading, columns: OrderColumns, full: str) -> dict[str, str]:
+    """Return the SQL of what was taken off a whole order where its total alone shows it; nothing where none does."""
+    total, added = implied_discount(reading, columns)
+    if not total:
+        return {}
+    plus = "".join(f" plus `{name}`" for name in added)
+    reading.assume(
+        f"{reading.table}: most orders' `{total}` is the sum of their lines{plus}, and no one's is more; what others lack was taken off "
+        "the whole order, as by a coupon, and is shared out over its lines."
+    )
+    terms = "".join(f" + COALESCE({reading.amount(name)}, 0)" for name in added)
+    lines = f"sum({full}) OVER (PARTITION BY {reading.text(columns.get(Role.ORDER_ID))})"
+    off = f"CAST(greatest(COALESCE({lines}{terms} - {reading.amount(total)}, 0), 0) AS DECIMAL(18, 4))"
+    return {"order_discount": off, "discount_amount": "CAST(0 AS DECIMAL(18, 4))"}
 
 
 def _is_discount_taken_off(reading: TableReading, columns: OrderColumns) -> bool:

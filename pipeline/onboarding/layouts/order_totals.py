@@ -53,6 +53,25 @@ def is_order_discount_taken_off(reading: TableReading, columns: OrderColumns) ->
     return None
 
 
+def implied_discount(reading: TableReading, columns: OrderColumns) -> tuple[str, tuple[str, ...]]:
+    """Return the column of orders' totals, and of shipping and the like in them, below which some orders are and none is above.
+
+    What such an order lacks was taken off it, as by a coupon of which no column says the amount. Empty where no total fits most orders.
+    """
+    order = columns.get(Role.ORDER_ID)
+    sums, firsts = order_sums(reading, order, _line_amounts(reading, columns))
+    whole = {name: numbers_of(reading, name) for name in terms_of(reading, columns) if is_of_whole_order(reading, order, name)}
+    added = [name for name in whole if is_no_amount(plain_name(name))][:MOST_TERMS]
+    found: list[tuple[int, int, str, tuple[str, ...]]] = []
+    for total in (name for name in whole if name not in added):
+        for chosen in ((), *subsets_of(added)):
+            rest = [sums[number] + sum(whole[name][place] for name in chosen) - whole[total][place] for number, place in firsts.items()]
+            fitting = sum(abs(each) < CENT for each in rest)
+            if min(rest) > -CENT and len(rest) > fitting > len(rest) / 2:
+                found.append((fitting, -len(chosen), total, chosen))
+    return max(found)[2:] if found else ("", ())
+
+
 def order_sums(reading: TableReading, order: str, amounts: Sequence[Decimal]) -> tuple[dict[str, Decimal], dict[str, int]]:
     """Return the sum of the rows of each order, and the place of its first row."""
     sums: dict[str, Decimal] = defaultdict(Decimal)

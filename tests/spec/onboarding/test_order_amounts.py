@@ -103,3 +103,12 @@ def test_a_column_of_refunds_is_taken_off_whatever_else_its_name_says(name: str)
     assert "orders_refunds" in part.lines
     part, _ = part_of(columns_of(table("Amount,Quantity refunded", "9.00,1", "5.00,0")))
     assert "orders_refunds" not in part.lines
+
+
+def test_what_the_total_of_some_orders_lacks_was_taken_off_by_a_coupon(tmp_path: Path) -> None:
+    head = "No,Date,Client no,Item,Qty,Unit price,Coupon code,Shipping,Total\n"
+    rows = "1,2024-03-01,a7,Mug,1,3.33,SOAP1,2.00,10.99\n1,2024-03-01,a7,Pot,1,6.66,SOAP1,2.00,10.99\n"
+    more = "2,2024-03-02,b8,Mug,1,3.33,,0,5.33\n2,2024-03-02,b8,Cup,2,1.00,,0,5.33\n3,2024-03-03,b8,Cup,2,1.00,,1.00,3.00\n"
+    made = init(tmp_path / "shop", {"list.csv": f"{head}{rows}{more}"}, ANSWERS)
+    assert net_by_order(made) == {"1": Decimal("8.99"), "2": Decimal("5.33"), "3": Decimal(2)}
+    assert any("as by a coupon" in sentence for sentence in made.draft.assumptions)
