@@ -9,6 +9,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.calendar import days_between
+from pipeline.features import reads_orders
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement, statement_digest
@@ -43,6 +44,8 @@ def write_or_remove(lake: Lake, table: Table, rows: pa.Table, day: date) -> None
 
 def _sales_days(lake: Lake, engine: Engine, day: date, survivors_of: SurvivorsOf) -> pa.Table:
     """Return the rows of SALES_DAYS. A day without sales has zeros from the first order of all on, and before it no row."""
+    if not reads_orders(lake, day):  # a later night may have read some
+        return SALES_DAYS.schema.empty_table()
     first = day - timedelta(days=SHOWN_DAYS - 1)
     before = first - WEEKS_BEFORE
     # An order is stored under its own day or, once refunded, a later one: no row of these days lies before them.

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from support.nights import run_night
+from support.nights import run_night, tree_bytes
 from typer.testing import CliRunner
 
 from pipeline.cli import app
@@ -161,7 +161,6 @@ def shop(tmp_path: Path) -> Path:
 
 def test_order_lines_that_come_later_are_read_from_their_beginning_and_missed_when_they_go(shop: Path, lake: Lake) -> None:
     run_night(shop, lake, FIRST)
-    alone = lake.read(CUSTOMER_FEATURES, day=FIRST)
     lines = "".join(f"o{n},p{n:03},2024-{('01-03', '02-19')[n % 2]} 12:00:00+01,5.00\n" for n in range(1, 40))
     write(shop, {"sources/order_lines.sql": ORDER_LINES, "data/orders.csv": f"order_no,person,sold,paid\n{lines}"})
     run_night(shop, lake, LAST)
@@ -169,10 +168,9 @@ def test_order_lines_that_come_later_are_read_from_their_beginning_and_missed_wh
     assert sum(features["lifetime_order_count"].to_pylist()) == 39
     assert "rfm" in set(lake.read(CUSTOMER_SEGMENTS, day=LAST)["scheme"].to_pylist())
     # The night that read none still knows of none.
-    before = lake.read(CUSTOMER_SEGMENTS, day=FIRST).to_pylist()
+    before = tree_bytes(lake, "tables")
     run_night(shop, lake, FIRST)
-    assert lake.read(CUSTOMER_SEGMENTS, day=FIRST).to_pylist() == before
-    assert lake.read(CUSTOMER_FEATURES, day=FIRST).equals(alone)
+    assert tree_bytes(lake, "tables") == before
     (shop / "sources" / "order_lines.sql").unlink()
     with pytest.raises(ConfigError, match=r"sources/order_lines.sql is missing, and the lake has order lines of earlier nights"):
         run_night(shop, lake, date(2024, 2, 21))
