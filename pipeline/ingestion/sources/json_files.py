@@ -32,7 +32,8 @@ NOUNS = {"JSON lines": "line", "JSON": "object"}
 
 def json_rows(files: SourceTable, declared: TableFormat, types: Mapping[str, str], staging: Path) -> StagedRows:
     """Return the rows of one table's JSON files."""
-    numbers = frozenset(name for name, kind in types.items() if cell_type(files.name, kind, declared).is_number)
+    # One file may write them in capitals, another not.
+    numbers = frozenset(name.lower() for name, kind in types.items() if cell_type(files.name, kind, declared).is_number)
     read = partial(_read_json, table=files.name, declared=declared, numbers=numbers, is_list=files.kind == "JSON")
     return StagedRows(files, declared, staging, NOUNS[files.kind], read)
 
@@ -52,7 +53,8 @@ def _read_json(path: Path, *, table: str, declared: TableFormat, numbers: frozen
         names |= dict.fromkeys(name for _, found in batch for name in found)
         _require_sound_names(path, names)
         texts_of = {
-            name: [_cell_text(found.get(name), declared.decimal if name in numbers else ".") for _, found in batch] for name in names
+            name: [_cell_text(found.get(name), declared.decimal if name.lower() in numbers else ".") for _, found in batch]
+            for name in names
         }
         try:
             rows = text_batch([place for place, _ in batch], texts_of)

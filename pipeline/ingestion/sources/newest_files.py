@@ -65,7 +65,7 @@ def rows_of_newest_files(
 def require_key(files: SourceTable, columns: Sequence[str], key: Sequence[str]) -> None:
     """Raise ConfigError where the key names what is none of the columns that some of the files have."""
     for name in key:
-        if name not in columns or name == FILE_COLUMN:
+        if name.lower() not in {column.lower() for column in columns} - {FILE_COLUMN}:
             has = ", ".join(column for column in columns if column != FILE_COLUMN)
             what = f"source.formats.{files.name}.key names `{name}`, which a file does not have{did_you_mean(name, columns)}"
             raise ConfigError(what, where="company.toml", todo=f"Name some of its columns: {has}.")

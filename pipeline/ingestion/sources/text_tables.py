@@ -51,8 +51,10 @@ class TextTable:
         for group in groups:
             require_key(self.rows.files, group.columns, self.rows.declared.key)
         raw = reduce(lambda above, below: above.union_by_name(below), groups)
-        declared = {name: self._type(kind) for name, kind in self.types.items()}
-        for name in declared.keys() - set(raw.columns):
+        # As DuckDB has it, a name is the same in capitals or not: files may differ in that.
+        declared = {name.lower(): self._type(kind) for name, kind in self.types.items()}
+        known = {name.lower() for name in raw.columns}
+        for name in (name for name in self.types if name.lower() not in known):
             has = ", ".join(column for column in raw.columns if column != FILE_COLUMN)
             raise ConfigError(
                 f"source.column_types.{self.name} names `{name}`, which no file has{did_you_mean(name, raw.columns)}",
@@ -61,7 +63,7 @@ class TextTable:
             )
         raw.create_view(self.raw_view)
         typed = [
-            declared[name].cell(name) if name in declared else f"{self._text_cell(name)} AS {quote_name(name)}"
+            declared[name.lower()].cell(name) if name.lower() in declared else f"{self._text_cell(name)} AS {quote_name(name)}"
             for name in raw.columns
             if name != FILE_COLUMN
         ]
@@ -72,10 +74,11 @@ class TextTable:
 
     def bad_cells(self, connection: DuckDBPyConnection) -> DataError | None:
         """Return the error for the first file and column with cells that do not read as declared; None where all do."""
+        types = {name.lower(): kind for name, kind in self.types.items()}
         # A file at a time, so that records are numbered within it.
         for path, numbered in self.rows.numbered(connection):
-            for column in [name for name in numbered.columns if name in self.types]:
-                kind = self._type(self.types[column])
+            for column in [name for name in numbered.columns if name.lower() in types]:
+                kind = self._type(types[column.lower()])
                 if found := self._bad_cells_of_column(path, numbered, column, kind.sql, kind.readable(column)):
                     words, cell = found
                     todo = "Correct the cells, or declare another type in [source.column_types] of company.toml."
@@ -91,7 +94,8 @@ class TextTable:
 
     def failed_casts(self, connection: DuckDBPyConnection, casts: Iterable[tuple[str, str]]) -> DataError | None:
         """Return the error for the first file and column with text cells that one of a query's `casts` cannot read; None without."""
-        wanted = [(column, kind) for column, kind in casts if column not in self.types]
+        declared = {name.lower() for name in self.types}
+        wanted = [(column, kind) for column, kind in casts if column.lower() not in declared]
         for path, numbered in self.rows.numbered(connection):
             known = {name.lower(): name for name in numbered.columns}
             for column, kind in ((known[c.lower()], k) for c, k in wanted if c.lower() in known):

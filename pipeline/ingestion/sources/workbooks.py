@@ -36,8 +36,9 @@ _LARGEST_EXACT = 10.0**15 - 1  # of what is typed, a spreadsheet keeps 15 digits
 def workbook_rows(files: SourceTable, declared: TableFormat, types: Mapping[str, str], staging: Path) -> StagedRows:
     """Return the rows of one table's workbooks."""
     kinds = {name: cell_type(files.name, kind, declared) for name, kind in types.items()}
-    days = frozenset(name for name, kind in kinds.items() if kind.sql in ("DATE", "TIMESTAMP"))
-    numbers = frozenset(name for name, kind in kinds.items() if kind.is_number)
+    # One file may write them in capitals, another not.
+    days = frozenset(name.lower() for name, kind in kinds.items() if kind.sql in ("DATE", "TIMESTAMP"))
+    numbers = frozenset(name.lower() for name, kind in kinds.items() if kind.is_number)
     read = partial(_read_workbook, table=files.name, declared=declared, days=days, numbers=numbers)
     return StagedRows(files, declared, staging, "row", read)
 
@@ -171,7 +172,9 @@ def _batches(
             [row + 1 for row, _ in batch],
             {
                 name: [
-                    _column_text(cells[place], found, (row, place), day_zero if name in days else None, is_number=name in numbers)
+                    _column_text(
+                        cells[place], found, (row, place), day_zero if name.lower() in days else None, is_number=name.lower() in numbers
+                    )
                     for row, cells in batch
                 ]
                 for place, name in columns

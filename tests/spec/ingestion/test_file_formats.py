@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.extractions import a_shop_folder, run_extract, write_query
 from support.nights import tree_bytes
-from support.source_folders import read_table
+from support.source_folders import read_table, refused_table
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import Source
@@ -292,6 +293,30 @@ def test_a_parquet_file_without_the_key_is_refused_too(shop: Company, lake: Lake
 def test_a_column_may_be_called_file(tmp_path: Path) -> None:
     content = b"id,file,rank,path\n1,a,1,x\n"
     assert read_table(tmp_path, content, name="orders.csv", key=("id", "file")) == [("1", "a", "1", "x")]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "contents"),
+    [
+        ("csv", ('ID,weight\nA1,"1,234"\n', 'id,Weight\nA1,"2,5"\nA2,"1,234"\n')),
+        ("jsonl", ('{"ID": "A1", "weight": 1.234}\n', '{"id": "A1", "Weight": 2.5}\n{"id": "A2", "Weight": 1.234}\n')),
+    ],
+)
+def test_a_declared_column_may_be_in_capitals_in_one_file_and_not_in_another(tmp_path: Path, suffix: str, contents: Sequence[str]) -> None:
+    folder = tmp_path / "data" / "orders"
+    folder.mkdir(parents=True)
+    (folder / f"1.{suffix}").write_text(contents[0], "utf-8")
+    given: dict[str, Any] = {"types": {"Weight": "DECIMAL(18,4)"}, "key": ("id",), "decimal": ",", "thousands": "."}
+    query = "SELECT id, weight FROM orders ORDER BY id"
+    assert read_table(tmp_path, contents[1].encode(), query, name=f"orders/2.{suffix}", **given) == [
+        ("A1", Decimal("2.5")),
+        ("A2", Decimal("1.234")),
+    ]
+    content = contents[1].replace("weight", "WEIGHT").replace("2.5", '"many"').replace("2,5", "many")
+    assert (
+        "eight is no DECIMAL(18,4) in line"
+        in refused_table(tmp_path, content.encode(), name=f"orders/3.{suffix}", query=query, **given).what
+    )
 
 
 def test_a_key_of_several_columns_tells_lines_apart(shop: Company, lake: Lake) -> None:

@@ -6,6 +6,7 @@ import base64
 import zlib
 from collections.abc import Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,17 @@ def test_a_file_that_is_no_workbook_says_so(tmp_path: Path, content: bytes, word
 
 def test_a_sheet_without_rows_has_its_columns(tmp_path: Path) -> None:
     assert read(tmp_path, orders(), "SELECT count(*), max(paid) FROM orders") == [(0, None)]
+
+
+def test_a_declared_number_may_be_in_capitals_in_one_workbook_and_not_in_another(tmp_path: Path) -> None:
+    other = tmp_path / "data" / "orders" / "1.xlsx"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(an_xlsx({"Orders": Sheet([["Weight"], [1]])}))
+    given = {"types": {"Weight": "DECIMAL(18,4)"}, "decimal": ",", "thousands": "."}
+    found = read(
+        tmp_path, an_xlsx({"Orders": Sheet([["weight"], [1.234]])}), "SELECT weight FROM orders ORDER BY 1", name="orders/2.xlsx", **given
+    )
+    assert found == [(Decimal(1),), (Decimal("1.234"),)]
 
 
 def test_workbooks_of_a_folder_are_one_table(tmp_path: Path) -> None:
