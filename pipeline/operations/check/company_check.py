@@ -10,7 +10,9 @@ from pipeline.definitions.company import COMPANY_FILE
 from pipeline.definitions.company_checks import require_prediction_features, require_report_scheme
 from pipeline.definitions.connections import connection_uri
 from pipeline.lake.spared_imports import spare_pandas
+from pipeline.lake.tables import ORDERS_SOURCE
 from pipeline.operations.check.activation import check_campaigns, check_sinks
+from pipeline.operations.check.lacking_columns import not_computed_words
 from pipeline.operations.check.lone_files import check_lone_files
 from pipeline.operations.check.problems import Problem, ProblemList
 from pipeline.operations.check.queries import check_against_source, check_queries, unread_tables
@@ -26,7 +28,7 @@ class CompanyCheck:
     """What a check found.
 
     `checked` says what was looked at, a part each. `left_out` are files that cannot be judged before others are mended, `unused` those
-    that nothing reads, which is no fault.
+    that nothing reads, and `not_computed` the company's own schemes and audiences that need what its source does not give: no faults.
     """
 
     folder: str
@@ -34,6 +36,7 @@ class CompanyCheck:
     checked: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    not_computed: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -57,8 +60,9 @@ def check_company(folder: Path, *, connections: Callable[[str], str] = connectio
     checked = [COMPANY_FILE]
     queries = check_queries(schemes.company, found)
     is_asked = with_source and SOURCE not in settings.unsound
-    if is_asked:
-        check_against_source(schemes.company, queries, connections, found)
+    given = check_against_source(schemes.company, queries, connections, found) if is_asked else {}
+    # Of a query that cannot be run nobody knows the columns; a company that has none for orders has no such columns.
+    is_judged = ORDERS_SOURCE in given or (is_asked and not schemes.company.source_file(ORDERS_SOURCE).is_file())
     checked.append(f"{_counted(len(queries), 'query', 'queries')}{' against the source' if is_asked else ', not against the source'}")
     checked += _check_definitions(settings, schemes, found)
     unused = [*unused_lists(schemes.company, schemes.lists_named), *unread_tables(schemes.company, queries)]
@@ -68,6 +72,7 @@ def check_company(folder: Path, *, connections: Callable[[str], str] = connectio
         tuple(checked),
         tuple(dict.fromkeys(found.left_out)),
         tuple(found.path_words(path) for path in unused),
+        tuple(not_computed_words(schemes, given.get(ORDERS_SOURCE, ()))) if is_judged else (),
     )
 
 

@@ -39,15 +39,24 @@ def check_queries(company: Company, found: ProblemList) -> list[SourceQuery]:
     return queries
 
 
-def check_against_source(company: Company, queries: list[SourceQuery], connections: Connections, found: ProblemList) -> None:
-    """Add where the source is out of reach, and where a query asks for what it does not have, or gives other columns than are declared."""
+def check_against_source(
+    company: Company, queries: list[SourceQuery], connections: Connections, found: ProblemList
+) -> dict[str, list[str]]:
+    """Add where the source is out of reach, and where a query asks for what it does not have, or gives other columns than are declared.
+
+    Return the columns of each query that can be run.
+    """
+    given: dict[str, list[str]] = {}
     with found.collecting(), ExitStack() as resources:
         scratch = resources.enter_context(temporary_folder())
         extraction = Extraction(company, Lake(scratch), _any_day(company), None, connections, MEMORY_LIMIT)
         snapshot = resources.enter_context(open_source(extraction, scratch, with_rows=False))
         for query in queries:
             with found.collecting():
-                _check_columns(company, query, snapshot.schema(query), found)
+                schema = snapshot.schema(query)
+                given[query.name] = schema.names
+                _check_columns(company, query, schema, found)
+    return given
 
 
 def _check_columns(company: Company, query: SourceQuery, given: pa.Schema, found: ProblemList) -> None:

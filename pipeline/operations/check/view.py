@@ -16,6 +16,8 @@ def check_lines(check: CompanyCheck) -> Iterator[str]:
         yield f"Not judged before that is mended: {', '.join(check.left_out)}."
     if check.unused:
         yield f"Nothing reads: {', '.join(check.unused)}."
+    if check.not_computed:
+        yield f"No night can compute, from what the source gives: {', '.join(check.not_computed)}."
     count = len(check.problems)
     if count:
         yield f"{count:,} {'problem' if count == 1 else 'problems'} in {check.folder}."

@@ -19,6 +19,17 @@ from pipeline.definitions.toml_lines import setting_line
 from pipeline.operations.check import CompanyCheck, check_company
 from pipeline.operations.check.view import check_lines
 
+WINE = """
+title = "Wine club"
+kind = "rules"
+level = "behavioural"
+question = "Who is invited?"
+evidence = ["favourite_category"]
+segment = [
+  {id = "invited", title = "Invited", description = "Buys wine.", rule = "favourite_category = 'wine'"},
+  {id = "others", title = "Others", description = "Everybody else.", otherwise = true},
+]
+"""
 ORDERS = ["A1,1,1,2024-03-01 10:00:00,1,10.00,x"]
 
 
@@ -135,6 +146,22 @@ def test_a_column_is_wrong_on_the_line_that_gives_it_in_the_end(tmp_path: Path) 
     mended = text.replace(f"\n{line}\n", f"\n  {problem.remedy.split('`')[1]},\n")
     (shop / "sources" / "order_lines.sql").write_text(mended, "utf-8")
     assert check_company(shop).problems == ()
+
+
+def test_a_scheme_of_the_company_that_needs_what_the_source_does_not_give_is_named(tmp_path: Path) -> None:
+    shop = write_shop(tmp_path / "shop", ORDERS, customers=["1"])
+    (shop / "segments").mkdir()
+    (shop / "segments" / "wine.toml").write_text(WINE, "utf-8")
+    assert check_company(shop).not_computed == ()
+    file = shop / "sources" / "order_lines.sql"
+    file.write_text(file.read_text("utf-8").replace(",\n  category", ""), "utf-8")
+    found = check_company(shop)
+    assert (found.problems, found.not_computed) == ((), ("wine (needs category)",))
+    assert "No night can compute, from what the source gives: wine (needs category)." in list(check_lines(found))
+    file.write_text("SELECT nothing FROM nowhere", "utf-8")
+    assert check_company(shop).not_computed == ()
+    file.unlink()
+    assert check_company(shop).not_computed == ("wine (needs order_lines)",)
 
 
 @pytest.mark.parametrize(
