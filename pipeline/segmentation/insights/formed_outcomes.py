@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
-from pipeline.definitions.schemes import Scheme, load_schemes, scheme_digest
+from pipeline.definitions.schemes import Scheme, load_cluster_schemes, load_schemes, scheme_digest
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake.engines import Engine
@@ -82,13 +82,17 @@ class RefinedNight:
         Limits that a night works out and models are no definitions. None are where those of `then` cannot be read any more.
         """
         try:
-            before, now = ({each.name: each for each in load_schemes(company).schemes} for company in (then, self.company))
+            before, now = (_decisions(company) for company in (then, self.company))
         except ConfigError:
             return frozenset()
-        both = before.keys() & now.keys()
-        if then == self.company:
-            return frozenset(both)
-        return frozenset(name for name in both if scheme_digest(before[name], before) == scheme_digest(now[name], now))
+        return frozenset(name for name in before.keys() & now.keys() if before[name] == now[name])
+
+
+def _decisions(company: Company) -> Mapping[str, object]:
+    """Return by scheme what its definition decides by: a statement, or what is clustered by which features."""
+    schemes = {each.name: each for each in load_schemes(company).schemes}
+    clusters = {each.name: (each.features, each.within_sql) for each in load_cluster_schemes(company)}
+    return {**clusters, **{name: scheme_digest(each, schemes) for name, each in schemes.items()}}
 
 
 @dataclass(frozen=True, slots=True)

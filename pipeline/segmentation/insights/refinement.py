@@ -6,7 +6,7 @@ It changes slowly and costs more than a night's figures. Whoever reads it on ano
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -149,7 +149,9 @@ def _write_tables(night: RefinedNight) -> None:
             SEGMENT_EFFECTIVENESS: segment_rows(formed.segments, formed.of_night),
             SCHEME_EFFECTIVENESS: scheme_rows(schemes, formed.of_night),
         }
-        proposals += [*_of_outcomes(night, formed, insights), *nothing_new_proposals(schemes)]
+        alike = night.schemes_alike(formed.company)
+        proposals += nothing_new_proposals(each for each in schemes if each.scheme in alike)
+        proposals += _of_outcomes(night, formed, alike, insights)
     tables[SEGMENT_PROPOSALS] = proposal_rows(proposals)
     for table in REFINEMENT_TABLES:
         rows = tables.get(table, table.schema.empty_table())
@@ -193,9 +195,11 @@ def _scored_segments(night: RefinedNight) -> Iterator[ScoredSegments]:
             yield ScoredSegments(scheme, ruled, groups, columns["spend_amount"][places], scores)
 
 
-def _of_outcomes(night: RefinedNight, formed: FormedOutcomes, insights: pa.Table) -> list[Proposal]:
-    """Return what 90 days tell of the rules of the night: segments that behaved alike, and limits that are better elsewhere."""
-    alike = night.schemes_alike(formed.company)
+def _of_outcomes(night: RefinedNight, formed: FormedOutcomes, alike: Container[str], insights: pa.Table) -> list[Proposal]:
+    """Return what 90 days tell of the rules of the night: segments that behaved alike, and limits that are better elsewhere.
+
+    Segments of the older night are ours in the schemes that decided `alike` then.
+    """
     ruled = [each for each in formed.segments if each.scheme in alike and (each.scheme, each.segment) in night.ruled_segments]
     limits = [each for each in night.thresholds if each.feature in formed.values.get(each.scheme, ())]
     is_back = {scheme: customers.is_back for scheme, (customers, _) in formed.members.items()}

@@ -87,6 +87,17 @@ def test_segments_that_had_another_rule_on_the_older_night_are_not_said_to_be_al
     assert proposals(own, "move_threshold", "fresh") == proposals(lake, "move_threshold", "fresh"), "other schemes are as they were"
 
 
+def test_a_scheme_that_was_another_one_on_the_older_night_is_not_said_to_tell_nothing_new(shop: Path, lake: Lake, tmp_path: Path) -> None:
+    own = copied(lake, tmp_path)
+    refine(edited(shop, tmp_path, "third = 'b'", "third = 'c'"), own)
+    before, after = (
+        {row["scheme"] for row in each.read(SEGMENT_PROPOSALS, day=LATE).to_pylist() if row["kind"] == "tells_nothing_new"}
+        for each in (lake, own)
+    )
+    assert {"thirds", "behaviour_clusters"} < before
+    assert after == before - {"thirds"}
+
+
 def test_another_title_is_no_other_rule(shop: Path, lake: Lake, tmp_path: Path) -> None:
     own = copied(lake, tmp_path)
     refine(edited(shop, tmp_path, 'title = "B"', 'title = "The second"'), own)
