@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from pipeline.errors import ConfigError
 from pipeline.onboarding.customer_columns import customer_columns
 from pipeline.onboarding.layouts import (
@@ -20,8 +23,9 @@ from pipeline.onboarding.layouts import (
     woocommerce,
 )
 from pipeline.onboarding.layouts.layout import Layout
+from pipeline.onboarding.number_styles import number_style
 from pipeline.onboarding.questions import Settings
-from pipeline.onboarding.roles import Role, column_roles, contradictions
+from pipeline.onboarding.roles import ColumnRole, Role, column_roles, contradictions
 from pipeline.onboarding.table_sample import TableSample
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -44,7 +48,18 @@ LAYOUTS: tuple[Layout, ...] = (
 )
 
 
+_ROWS_OF_BUYERS = 1.5
 _AMOUNTS = {Role.AMOUNT, Role.PRICE}
+
+
+def _are_rows_of_buyers(sample: TableSample, roles: Sequence[ColumnRole]) -> bool:
+    """Return whether people come in several rows each, with fractions of something: sales, in whatever language they are named."""
+    known = customer_columns(sample, roles)
+    column = sample.column(known.email or known.number or known.name)
+    has_fractions = any(
+        number_style(each.counts) and any(re.search(r"[.,]\d\d\b", value) for value in each.counts) for each in sample.columns()
+    )
+    return has_fractions and column.given_count > _ROWS_OF_BUYERS * max(len(column.counts), 1)
 
 
 class UnknownTableError(ConfigError):
@@ -64,7 +79,8 @@ def layout_of(sample: TableSample, settings: Settings) -> Layout:
     # What is said of one file must not change what another one is.
     named = {key.partition(".")[2] for key, name in settings.values.items() if key.startswith("orders.") and sample.spelling(name)}
     is_of_people = not named and table_of_customers.is_list_of_people(sample, roles)
-    if (Role.DATE in found or "date" in named) and (found & _AMOUNTS or "amount" in named) and not is_of_people:
+    has_amount = bool(found & _AMOUNTS) or "amount" in named or _are_rows_of_buyers(sample, roles)
+    if (Role.DATE in found or "date" in named) and has_amount and not is_of_people:
         return table_of_orders.layout(sample, roles)
     odd = [] if is_of_people else contradictions(sample)
     by_name = found | {role for role, _ in odd}

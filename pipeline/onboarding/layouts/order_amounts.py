@@ -34,6 +34,9 @@ def take_amount(reading: TableReading, columns: OrderColumns, fitting: Sequence[
     Without one it is quantity times price, or the price alone.
     """
     price, quantity = columns.get(Role.PRICE), columns.get(Role.QUANTITY)
+    if not fitting and not price:
+        unnamed = [name for name in terms_of(reading, columns) if not is_no_amount(plain_name(name)) and _has_fractions(reading, name)]
+        fitting = [ColumnRole(name, Role.AMOUNT, 3, "its values are numbers") for name in unnamed]
     fitting = _distinct(reading, fitting)
     if price and quantity and any(_take_product(reading, columns, each.column) for each in fitting):
         return
@@ -50,6 +53,10 @@ def take_amount(reading: TableReading, columns: OrderColumns, fitting: Sequence[
     take_asked(reading, columns, Role.AMOUNT, fitting, "says what was paid for the row")
     if columns.get(Role.AMOUNT) == product:
         del columns.by_role[Role.AMOUNT]
+
+
+def _has_fractions(reading: TableReading, name: str) -> bool:
+    return any(number % 1 for number in numbers_of(reading, name))
 
 
 def _distinct(reading: TableReading, fitting: Iterable[ColumnRole]) -> list[ColumnRole]:

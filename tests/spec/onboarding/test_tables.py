@@ -318,3 +318,23 @@ def test_what_else_lies_in_a_given_folder_is_not_read_and_named(tmp_path: Path) 
     assert [sentence for sentence in made.draft.assumptions if "Not read" in sentence] == [
         "Not read, as they are no tables: NOTES.md, ~$orders.xlsx."
     ]
+
+
+def test_sales_in_a_language_that_is_not_known_are_no_list_of_customers() -> None:
+    columns: dict[str, list[str | None]] = {
+        "xaa": ["1", "2", "3", "4"], "xbb": ["2024-03-01"] * 4, "xcc": ["a@x.de", "a@x.de", "b@x.de", "a@x.de"],
+        "xdd": ["5.00", "2.50", "1.25", "7.00"], "xee": ["1.00", "0.50", "0.25", "1.75"],
+    }  # fmt: skip
+    _, reading = part_of(columns)
+    assert [(question.key, [choice.value for choice in question.choices]) for question in reading.questions] == [
+        ("orders.amount", ["xdd", "xee"]),
+    ]
+
+
+def test_finnish_sales_are_read(tmp_path: Path) -> None:
+    head = "Tilausnumero;Tilauspäivä;Asiakasnumero;Sähköposti;Tuote;Määrä;Yksikköhinta;Rivisumma;Tila;Markkinointilupa\n"
+    rows = "1;2.1.2024;1028;a@x.fi;Peitto;3;189,00;567,00;Toimitettu;Ei\n2;13.1.2024;1029;b@x.fi;Peitto;1;189,00;189,00;Peruttu;Kyllä\n"
+    made = init(tmp_path / "shop", {"tilaukset.csv": head + rows}, ANSWERS)
+    assert made.net_amount == Decimal(567)
+    consents = {row["customer_id"]: row["is_consenting"] for row in made.read["consents"].rows.to_pylist()}
+    assert consents == {"1028": False, "1029": True}
