@@ -9,16 +9,14 @@ Analytics has a row for each order and names its customer; its net revenue is wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pipeline.onboarding.attributes import AttributeColumn
 from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
 from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
 from pipeline.onboarding.layouts.trial_orders import is_trial
+from pipeline.onboarding.layouts.woocommerce_refunds import with_order_refunds
+from pipeline.onboarding.layouts.woocommerce_states import is_uncounted
 
 ORDERS, ITEMS, ADVANCED, ANALYTICS = "woocommerce_orders", "woocommerce_items", "woocommerce_advanced", "woocommerce_analytics"
-UNPAID = ("pending", "on-hold")
-CALLED_OFF = ("cancelled", "failed", "refunded", "trash", "checkout-draft", "draft")
 # The note that WooPayments makes with each order, where an export has it.
 TRIALS = {"meta:_wcpay_mode": "^test", "_wcpay_mode": "^test"}
 _PLACES = {
@@ -96,7 +94,7 @@ def read_items(reading: TableReading) -> TablePart:
         rows["refunded"] = f"COALESCE(abs({reading.amount('item_refunded')}), 0)"
     reading.assume("The category of a line is the name of its product, unless the export has a better one.")
     condition = f"{reading.amount(quantity)} IS NOT NULL"
-    return order_part(reading, FlatOrders(rows, condition, attributes=_places(reading)))
+    return order_part(reading, with_order_refunds(reading, FlatOrders(rows, condition, attributes=_places(reading))))
 
 
 _QUANTITIES = ("item_quantity", "Quantity (- Refund)", "Quantity")
@@ -130,16 +128,7 @@ _REVENUE = ("N. Revenue", "Net Sales", "Net Revenue")
 
 
 def _is_cancelled(reading: TableReading, column: str) -> str:
-    unpaid = reading.option(f"{reading.table}.unpaid", "left-out", ["counted"])
-    gone: Sequence[str] = CALLED_OFF if unpaid == "counted" else (*CALLED_OFF, *UNPAID)
-    statuses = {value.lower().removeprefix("wc-").replace(" ", "-"): value for value in reading.column(column).counts}
-    if unpaid == "left-out" and any(status in statuses for status in UNPAID):
-        reading.assume(
-            f"Orders that are pending or on hold are not paid yet and do not count; --set {reading.table}.unpaid=counted counts them."
-        )
-    reading.assume("Cancelled, failed and wholly refunded orders are kept, but count nowhere.")
-    listed = ", ".join(f"'{status}'" for status in gone)
-    uncounted = f"COALESCE(replace(replace(lower({reading.text(column)}), 'wc-', ''), ' ', '-') IN ({listed}), FALSE)"
+    uncounted = is_uncounted(reading, column)
     trial = is_trial(reading, TRIALS, "row")
     return f"{uncounted} OR {trial}" if trial else uncounted
 
