@@ -2,6 +2,7 @@
 
 By Square's help, "Export sales data" (squareup.com/help): `Item Sales CSV` has a row for each item of a payment or refund, `Transactions
 CSV` one for each payment or refund. `Net Sales` is after discounts, without tax and tips; it is negative for a refund, on the refund's day.
+A refund of an amount instead of items stands in `Partial Refunds` alone, below zero: `Total Collected` is the sum of both, tax and tips.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
 from pipeline.onboarding.time_zones import zone_of_name
 
 ITEMS, TRANSACTIONS = "square_items", "square_transactions"
+_BY_AMOUNT = "Partial Refunds"
 
 
 def read_items(reading: TableReading) -> TablePart:
@@ -29,9 +31,15 @@ def read_items(reading: TableReading) -> TablePart:
 
 def read_transactions(reading: TableReading) -> TablePart:
     """Return what an export of transactions gives a company."""
-    one = f"CASE WHEN {reading.amount('Net Sales')} < 0 THEN -1 ELSE 1 END"
-    rows = {**_common_rows(reading), "quantity": f"CAST({one} AS DECIMAL(18, 4))"}
-    return order_part(reading, FlatOrders(rows, _condition(reading)))
+    net, given_back = reading.amount("Net Sales"), f"COALESCE(abs({reading.amount(_BY_AMOUNT)}), 0)"
+    pieces = f"CASE WHEN {net} < 0 THEN -1 ELSE 1 END"
+    rows = {**_common_rows(reading)}
+    if reading.has_values(_BY_AMOUNT):
+        reading.assume(f"`{_BY_AMOUNT}`, given back by amount and not by item, are taken off too, with their tax if they have any.")
+        rows["net_amount"] = f"{net} - {given_back}"
+        # Money alone was given back: no piece.
+        pieces = f"CASE WHEN {net} < 0 THEN -1 WHEN {net} = 0 AND {given_back} > 0 THEN 0 ELSE 1 END"
+    return order_part(reading, FlatOrders({**rows, "quantity": f"CAST({pieces} AS DECIMAL(18, 4))"}, _condition(reading)))
 
 
 def _common_rows(reading: TableReading) -> Mapping[str, str]:

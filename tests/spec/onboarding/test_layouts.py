@@ -78,6 +78,21 @@ def test_square_names_its_time_zone_and_dates_its_refunds(tmp_path: Path) -> Non
     assert [(each.reason, each.amount) for each in made.left_out] == [("of nobody known", Decimal("4.50"))]
 
 
+def test_what_square_gave_back_by_amount_is_taken_off_on_its_own_day(tmp_path: Path) -> None:
+    text = (EXPORTS / "square_transactions.csv").read_text("utf-8")
+    sale = next(line for line in text.splitlines() if ",T4," in line)
+    refund = sale.replace(
+        "$12.25,$0.00,$0.00,$12.25,$0.00,$0.98,$0.00,$0.00,$13.23", "$0.00,$0.00,$0.00,$0.00,$0.00,$0.00,$0.00,-$3.33,-$3.33"
+    )
+    refund = refund.replace("2024-03-11", "2024-03-12").replace(",P4,Payment", ",P5,Refund")
+    made = init(tmp_path / "shop", {"transactions.csv": f"{text.rstrip()}\n{refund}\n"}, {"currency": "USD"})
+    assert made.net_amount == Decimal("1013.42")  # 1016.75 less 3.33
+    [line] = [line for line in lines_of(made) if line["net_amount"] == Decimal("-3.33")]
+    assert (str(line["event_day"]), line["quantity"], line["order_id"]) == ("2024-03-12", Decimal(0), "T4")
+    assert made.broken == []
+    assert any("`Partial Refunds`" in sentence for sentence in made.draft.assumptions)
+
+
 def test_a_dollar_sign_is_a_question_and_a_euro_sign_is_none(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--set currency=USD"):
         made_of(tmp_path, ["square_items.csv"], {})
