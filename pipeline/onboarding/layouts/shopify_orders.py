@@ -7,6 +7,7 @@ order stand on its first row alone; `Subtotal` is after discounts and before shi
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from decimal import Decimal
 
 from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
@@ -22,6 +23,7 @@ PLACE = (
     AttributeDraft("region", "geographic", "Province or state that the newest order went to."),
     AttributeDraft("country", "geographic", "Country that the newest order went to."),
 )
+TIPS = ("tip", "tips", "gratuity", "trinkgeld", "pourboire", "propina", "mancia", "fooi", "gorjeta")
 _MOST_CATEGORIES = 100
 
 
@@ -59,6 +61,7 @@ def read(reading: TableReading) -> TablePart:
             line_order=_line_order(reading),
             category=_category(reading),
             is_before_discount=_is_subtotal_before_discount(reading),
+            tips=", ".join(f"'{name}'" for name in TIPS) if _are_tips_apart(reading) else "",
             trial=is_trial(reading, TRIALS, "order"),
             uncounted=", ".join(f"'{status}'" for status in statuses),
         ),
@@ -89,29 +92,48 @@ def _category(reading: TableReading) -> str:
 
 
 def _order_amounts(reading: TableReading) -> list[dict[str, Decimal]]:
-    """Return the amounts of each order that has a subtotal: its own, and `lines`, what its lines cost before its own discount."""
+    """Return the amounts of each order that has a subtotal: its own, and what its lines, and its `tips`, cost before its own discount."""
     names = ("Subtotal", "Discount Amount", "Shipping", "Taxes", "Total", "Lineitem quantity", "Lineitem price", "Lineitem discount")
     styles = {name: reading.style(name) for name in names if reading.has(name)}
     orders: dict[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for order, *cells in reading.sample.records(("Name", *names)):
+    for order, item, *cells in reading.sample.records(("Name", "Lineitem name", *names)):
         given = {name: styles[name].number(cell) for name, cell in zip(names, cells, strict=True) if cell and name in styles}
         amounts = orders[order]
-        amounts["lines"] += given.get("Lineitem quantity", Decimal()) * given.get("Lineitem price", Decimal()) - given.get(
-            "Lineitem discount", Decimal()
-        )
+        amounts["tips" if item.lower() in TIPS else "lines"] += given.get("Lineitem quantity", Decimal()) * given.get(
+            "Lineitem price", Decimal()
+        ) - given.get("Lineitem discount", Decimal())
         for name in names[:5]:
             if name in given:
                 amounts[name] = given[name]
     return [amounts for amounts in orders.values() if "Subtotal" in amounts]
 
 
+def _are_tips_apart(reading: TableReading) -> bool:
+    """Return whether tips are lines that `Subtotal` does not have: some totals add up only with them on top, and none without."""
+    tipped = [each for each in _order_amounts(reading) if each["tips"] > 0 and "Total" in each]
+
+    def is_sum(each: Mapping[str, Decimal], more: Decimal) -> bool:
+        rest = each["Total"] - each["Shipping"] - more
+        goods = (each["Subtotal"], each["Subtotal"] - each["Discount Amount"])
+        return any(rest in (amount, amount + each["Taxes"]) for amount in goods)
+
+    is_so = any(is_sum(each, each["tips"]) for each in tipped) and not any(is_sum(each, Decimal()) for each in tipped)
+    if is_so:
+        names = reading.column("Lineitem name").counts
+        count = sum(number for name, number in names.items() if name.lower() in TIPS)
+        said = "1 line is a tip" if count == 1 else f"{count:,} lines are tips"
+        reading.assume(f"{said}, which `Subtotal` does not have, as `Total` shows: no goods, so left out.")
+    return is_so
+
+
 def _is_subtotal_before_discount(reading: TableReading) -> bool:
     """Return whether the orders with a discount add up only if `Subtotal` is taken as before it, against what is documented."""
     discounted = [each for each in _order_amounts(reading) if each["Discount Amount"] > 0 and "Total" in each]
-    sums = [(each["Subtotal"] - each["Discount Amount"], each) for each in discounted]
+    sums = [(each["Subtotal"] - each["Discount Amount"] + each["Shipping"], each) for each in discounted]
     is_so = bool(sums) and all(
-        each["Subtotal"] == each["lines"] and each["Total"] in (goods + each["Shipping"], goods + each["Shipping"] + each["Taxes"])
-        for goods, each in sums
+        (each["Subtotal"] == each["lines"] and each["Total"] - each["tips"] in (rest, rest + each["Taxes"]))
+        or (each["Subtotal"] == each["lines"] + each["tips"] and each["Total"] in (rest, rest + each["Taxes"]))
+        for rest, each in sums
     )
     if is_so:
         reading.assume("In this export `Subtotal` is before the discount of the order, as `Total` shows: the discount is taken off.")
@@ -120,7 +142,7 @@ def _is_subtotal_before_discount(reading: TableReading) -> bool:
 
 def _has_tax_within(reading: TableReading) -> bool:
     taxed = [each for each in _order_amounts(reading) if each["Taxes"] > 0 and "Total" in each]
-    return bool(taxed) and all(each["Total"] == each["Subtotal"] + each["Shipping"] for each in taxed)
+    return bool(taxed) and all(each["Total"] - each["Subtotal"] - each["Shipping"] in (0, each["tips"]) for each in taxed)
 
 
 LAYOUT = Layout(

@@ -134,6 +134,30 @@ def test_a_subtotal_from_before_the_discount_is_noticed_by_the_total(tmp_path: P
     assert any("before the discount" in sentence for sentence in made.draft.assumptions)
 
 
+def of_tipped_order(subtotal: str, total: str) -> str:
+    """Return the export with a Mug at 10.00 and a Tip of 3.00 in an order with shipping of 5.00 and taxes of 2.00."""
+    amounts = f"{subtotal},5.00,2.00,{total},0.00"
+    first = f"#1009,kim@example.com,paid,yes,USD,{amounts},2024-03-12 10:00:00 -0400,1,Mug - Blue,10.00,MUG,,,,0.00,web,"
+    tip = "#1009,kim@example.com,,,,,,,,,2024-03-12 10:00:00 -0400,1,Tip,3.00,,,,,,,"
+    return "\n".join([*EXPORT.splitlines(), first, tip, ""])
+
+
+@pytest.mark.parametrize("total", ["18.00", "20.00"])  # with the taxes within the prices, or on top
+def test_a_tip_beyond_the_subtotal_takes_no_part_of_it(tmp_path: Path, total: str) -> None:
+    made = init(tmp_path / "my_shop", {"orders_export.csv": of_tipped_order("10.00", total)}, ANSWERS)
+    lines = [(line["product_id"], line["category"], line["net_amount"]) for line in lines_of(made) if line["order_id"] == "#1009"]
+    assert lines == [("MUG", "Mug", Decimal(10))]
+    assert any(sentence.startswith("1 line is a tip, which `Subtotal` does not have") for sentence in made.draft.assumptions)
+
+
+@pytest.mark.parametrize("total", ["18.00", "20.00"])
+def test_a_tip_within_the_subtotal_is_a_line_as_any_other(tmp_path: Path, total: str) -> None:
+    made = init(tmp_path / "my_shop", {"orders_export.csv": of_tipped_order("13.00", total)}, ANSWERS)
+    lines = {line["product_id"]: line["net_amount"] for line in lines_of(made) if line["order_id"] == "#1009"}
+    assert lines == {"MUG": Decimal(10), "Tip": Decimal(3)}
+    assert not any("tip" in sentence.split() for sentence in made.draft.assumptions)
+
+
 HEAD = {"Name": "1", "Email": "a@b.c", "Financial Status": "paid", "Created at": "2024-01-05 10:00:00+01:00", "Refunded Amount": "0"}
 
 
