@@ -49,6 +49,9 @@ def read(reading: TableReading) -> TablePart:
         "A customer is an e-mail address, whatever its case; without one, a phone number. Orders with neither belong to nobody and are "
         "left out."
     )
+    if count := sum(number for name, number in reading.column("Lineitem name").counts.items() if "gift card" in name.lower()):
+        lines = "1 line is a gift card, which counts" if count == 1 else f"{count:,} lines are gift cards, which count"
+        reading.assume(f"{lines} as a sale; the net sales of Shopify's own reports leave gift cards out.")
     has_consents = reading.has_values("Accepts Marketing")
     email = f"lower(max({reading.text('Email')}))"
     customer = f"COALESCE({email}, max({reading.text('Phone')}))" if reading.has("Phone") else email

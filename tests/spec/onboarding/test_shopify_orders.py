@@ -158,6 +158,13 @@ def test_a_tip_within_the_subtotal_is_a_line_as_any_other(tmp_path: Path, total:
     assert not any("tip" in sentence.split() for sentence in made.draft.assumptions)
 
 
+def test_gift_cards_count_as_sales_and_that_is_said(tmp_path: Path, made: NewCompany) -> None:
+    sold = init(tmp_path / "my_shop", {"orders_export.csv": EXPORT.replace("Bowl", "Gift card - $10.00")}, ANSWERS)
+    assert sold.net_amount == made.net_amount
+    assert any(sentence.startswith("1 line is a gift card, which counts as a sale") for sentence in sold.draft.assumptions)
+    assert not any("gift card" in sentence for sentence in made.draft.assumptions)
+
+
 HEAD = {"Name": "1", "Email": "a@b.c", "Financial Status": "paid", "Created at": "2024-01-05 10:00:00+01:00", "Refunded Amount": "0"}
 
 
