@@ -100,9 +100,8 @@ class FilesSnapshot:
             if name != quote_name(FILE_COLUMN)
         ]
         if key:
-            # Of each file: one without the key would have none in any row, and so replace nothing.
             for path in files.paths:
-                require_key(files, self._read_parquet(files, [path]).columns, key)
+                require_key(files, path, self._read_parquet(files, [path]).columns, key)
             rows.create_view(f"segments raw {files.name}")
             rows = rows_of_newest_files(self._connection, rows, files, {str(path): path for path in files.paths}, key)
         rows.project(", ".join(columns)).create_view(files.name)

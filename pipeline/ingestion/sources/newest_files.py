@@ -19,7 +19,7 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 from pipeline.errors import ConfigError
 from pipeline.ingestion.sources import quote_name
 from pipeline.ingestion.sources.table_files import SourceTable, table_name
-from pipeline.ingestion.sources.text_rows import FILE_COLUMN
+from pipeline.ingestion.sources.text_rows import FILE_COLUMN, RECORD_COLUMN
 from pipeline.spelling import did_you_mean
 
 _PATH, _RANK = "segments_path", "segments_rank"  # beside columns of the company, which may well be called `file`
@@ -62,13 +62,15 @@ def rows_of_newest_files(
     )
 
 
-def require_key(files: SourceTable, columns: Sequence[str], key: Sequence[str]) -> None:
-    """Raise ConfigError where the key names what is none of the columns that some of the files have."""
+def require_key(files: SourceTable, path: Path, columns: Sequence[str], key: Sequence[str]) -> None:
+    """Raise ConfigError where the key names what is none of the `columns` of one file."""
+    # Such a file would have no key in any row, and so replace nothing.
     for name in key:
-        if name.lower() not in {column.lower() for column in columns} - {FILE_COLUMN}:
-            has = ", ".join(column for column in columns if column != FILE_COLUMN)
-            what = f"source.formats.{files.name}.key names `{name}`, which a file does not have{did_you_mean(name, columns)}"
-            raise ConfigError(what, where="company.toml", todo=f"Name some of its columns: {has}.")
+        known = [column for column in columns if column not in (FILE_COLUMN, RECORD_COLUMN)]
+        if name.lower() not in {column.lower() for column in known}:
+            what = f"source.formats.{files.name}.key names `{name}`, which {path.name} does not have{did_you_mean(name, known)}"
+            todo = f"Name some of its columns in company.toml: {', '.join(known)}. Or have the file written again with those of the others."
+            raise ConfigError(what, where=str(path), todo=todo)
 
 
 def oldest_first(files: SourceTable) -> list[Path]:

@@ -46,11 +46,10 @@ class TextTable:
 
     def create_views(self, connection: DuckDBPyConnection) -> None:
         """Create the raw view and, over it, the view that the company's queries read."""
-        groups = list(self.rows.groups(connection))
-        # A file without it would have no key in any row, and so replace nothing.
-        for group in groups:
-            require_key(self.rows.files, group.columns, self.rows.declared.key)
-        raw = reduce(lambda above, below: above.union_by_name(below), groups)
+        raw = reduce(lambda above, below: above.union_by_name(below), self.rows.groups(connection))
+        if key := self.rows.declared.key:
+            for path, of_file in self.rows.numbered(connection):
+                require_key(self.rows.files, path, of_file.columns, key)
         # As DuckDB has it, a name is the same in capitals or not: files may differ in that.
         declared = {name.lower(): self._type(kind) for name, kind in self.types.items()}
         known = {name.lower() for name in raw.columns}
@@ -68,8 +67,8 @@ class TextTable:
             if name != FILE_COLUMN
         ]
         rows = connection.view(quote_name(self.raw_view))
-        if self.rows.declared.key:
-            rows = rows_of_newest_files(connection, rows, self.rows.files, self.rows.origins, self.rows.declared.key)
+        if key:
+            rows = rows_of_newest_files(connection, rows, self.rows.files, self.rows.origins, key)
         rows.project(", ".join(typed)).create_view(self.name)
 
     def bad_cells(self, connection: DuckDBPyConnection) -> DataError | None:

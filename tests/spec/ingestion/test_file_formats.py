@@ -278,7 +278,7 @@ def test_a_file_without_the_key_is_refused_as_it_would_replace_nothing(shop: Com
     write(shop, "number,paid,category\nA1,10.00,x\n", "orders/1.csv")
     write(shop, f"{HEADER}\nA1,12.00,x\n", "orders/2.csv")
     error = refusal(declared(shop, key=("order_no",)), lake, ConfigError)
-    assert error.what == "source.formats.orders.key names `order_no`, which a file does not have"
+    assert error.what == "source.formats.orders.key names `order_no`, which 1.csv does not have"
 
 
 def test_a_parquet_file_without_the_key_is_refused_too(shop: Company, lake: Lake) -> None:
@@ -287,7 +287,7 @@ def test_a_parquet_file_without_the_key_is_refused_too(shop: Company, lake: Lake
     for name, column in (("1", "number"), ("2", "order_no")):
         pq.write_table(pa.table({column: ["A1"], "paid": [Decimal(name)], "category": ["x"]}), folder / f"{name}.parquet")
     error = refusal(declared(shop, {}, key=("order_no",)), lake, ConfigError)
-    assert error.what == "source.formats.orders.key names `order_no`, which a file does not have"
+    assert error.what == "source.formats.orders.key names `order_no`, which 1.parquet does not have"
 
 
 def test_a_column_may_be_called_file(tmp_path: Path) -> None:
@@ -413,7 +413,7 @@ def test_a_declaration_that_makes_no_sense_is_refused(marks: dict[str, object], 
         ({"orders": TableFormat(sheet="x")}, "source.formats.orders.sheet says nothing of CSV files"),
         (
             {"orders": TableFormat(key=("order",))},
-            "key names `order`, which a file does not have (did you mean `order_no`?)",
+            "key names `order`, which orders.csv does not have (did you mean `order_no`?)",
         ),
     ],
 )
