@@ -31,8 +31,7 @@ def _workbook_stream(content: bytes) -> bytes:
     if not content.startswith(_MAGIC):
         raise ValueError
     size = 1 << struct.unpack_from("<H", content, 30)[0]
-    heads = struct.unpack_from("<109I", content, 76)
-    table = b"".join(_sector(content, sector, size) for sector in heads if sector < _LAST_SECTOR)
+    table = b"".join(_sector(content, sector, size) for sector in _table_sectors(content, size) if sector < _LAST_SECTOR)
     following = struct.unpack(f"<{len(table) // 4}I", table)
     directory = _chain(content, struct.unpack_from("<I", content, 48)[0], following, size)
     for at in range(0, len(directory), _DIRECTORY_ENTRY):
@@ -41,6 +40,15 @@ def _workbook_stream(content: bytes) -> bytes:
         if name in _STREAMS and length >= _SMALLEST_STREAM:
             return _chain(content, first, following, size)[:length]
     raise ValueError
+
+
+def _table_sectors(content: bytes, size: int) -> Iterator[int]:
+    """Yield the sectors that hold the table of chains: the header lists the first 109, sectors of their own the others."""
+    yield from struct.unpack_from("<109I", content, 76)
+    further, count = struct.unpack_from("<II", content, 68)
+    for _ in range(min(count, len(content) // size)):
+        *listed, further = struct.unpack(f"<{size // 4}I", _sector(content, further, size))
+        yield from listed
 
 
 def _chain(content: bytes, sector: int, following: tuple[int, ...], size: int) -> bytes:
