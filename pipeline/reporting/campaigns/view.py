@@ -88,8 +88,9 @@ def _result_sentence(row: Row, currency: str) -> str:
     arm, noun = row["arm"], _NOUNS[row["metric"]]
     if row["state"] == CampaignState.TOO_FEW:
         if row["needed_count"] is None:
-            return f"{arm}: nothing can be told; the arm or its control has a single customer."
-        return f"{arm}: spend cannot be told; it needs {row['needed_count']} more buyers in the smaller arm."
+            return f"{arm}: nothing can be told; the arm or its control has fewer than two customers left."
+        buyers = "buyer" if row["needed_count"] == 1 else "buyers"
+        return f"{arm}: spend cannot be told; it needs {row['needed_count']} more {buyers} in the smaller arm."
     if row["difference"] is None:
         against = f" against {row['control_count']:,}" if row["control_count"] else ", and no control"
         return f"{arm}: {row['customer_count']:,} customers{against}."

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from scipy import stats
 
+from pipeline.lake.tables import CAMPAIGN_RESULTS, CAMPAIGN_SUMMARIES
 from pipeline.measurement.arm_sums import ArmSums, CampaignSums
 from pipeline.measurement.campaign import OWN, SOURCE, Campaign, MeasuredArm
 from pipeline.measurement.looks import LIMITS
 from pipeline.measurement.moments import Moments
 from pipeline.measurement.results import CampaignRows, Observations, arm_costs, reported_rows, unreported_rows
 from pipeline.measurement.sums import first_day_read
+from pipeline.reporting.campaigns.reports import CampaignReport
+from pipeline.reporting.campaigns.view import render
 
 START, END, LOOKBACK = date(2026, 3, 1), date(2026, 3, 28), 3
 ARMS = (
@@ -203,6 +206,26 @@ def test_an_arm_of_one_customer_is_too_few_to_tell_anything_and_says_so(state: s
     assert (withheld["arm"], withheld["metric"], withheld["state"]) == ("mail", "ordered", "too few")
     assert (withheld["customer_count"], withheld["control_count"], withheld.get("difference")) == (19, 1, None)
     assert rows.values == []
+
+
+@pytest.mark.parametrize(
+    ("needed", "said"),
+    [
+        (None, "nothing can be told; the arm or its control has fewer than two customers left."),
+        (1, "spend cannot be told; it needs 1 more buyer in the smaller arm."),
+        (2, "spend cannot be told; it needs 2 more buyers in the smaller arm."),
+    ],
+)
+def test_what_is_lacking_is_said_in_a_sentence_that_is_true(needed: int | None, said: str) -> None:
+    """Of an arm that nobody is left of, too: one of few customers may lose all of them by chance."""
+    parts = tuple(replace(arm, assigned_count=3, planned_share=0.5) for arm in ARMS[::2])
+    rows = told(replace(CAMPAIGN, arms=parts), replace(SEEN, sums=CampaignSums({("mail", ""): sums(3, 1)})))
+    assert rows.summary["state"] == "too few"
+    [withheld] = rows.results
+    stored = {**dict.fromkeys(CAMPAIGN_RESULTS.column_names), **withheld, "needed_count": needed}
+    report = CampaignReport(END, {**dict.fromkeys(CAMPAIGN_SUMMARIES.column_names), **rows.summary}, (stored,))
+    *_, sentence = render(report, currency="EUR")
+    assert str(sentence).strip() == f"mail: {said}"
 
 
 def test_what_fewer_than_ten_customers_had_spent_before_is_in_no_check() -> None:
