@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, TransientError
 from pipeline.ingestion.appending import add_known_rows
@@ -104,7 +105,7 @@ def _read_and_store(extraction: Extraction, engine: DuckDBEngine, *, is_loss_acc
             changed.append(_store_staged(extraction, engine, each))
             log.info("%s: %s partitions changed", each.table.name, f"{changed[-1]:,}")
     store_departed(lake, engine, day)
-    report_late_days(reading.late)
+    report_late_days(reading.late, command_options(company, lake))
     report_misdated_days(reading.misdated, opening=company.first_day)
     for table, rows in ((LATE_DAYS, late_days_table(reading.late)), (MISDATED_DAYS, misdated_days_table(reading.misdated))):
         if rows.num_rows:

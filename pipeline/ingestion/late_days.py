@@ -47,7 +47,7 @@ def find_late_days(lake: Lake, table: Table, spans: Sequence[DaySpan], found: Ma
     return [each for each in compared if each.known is None or each.source.digest != each.known.digest]
 
 
-def report_late_days(late: Sequence[LateDay]) -> None:
+def report_late_days(late: Sequence[LateDay], options: str) -> None:
     """Log how many rows of each table differ, on which days, and the command that reads them again; days that lie far apart one by one."""
     for table, days in groupby(late, key=lambda each: each.table):
         of_table = list(days)
@@ -55,7 +55,8 @@ def report_late_days(late: Sequence[LateDay]) -> None:
         for span in late_spans(each.day for each in of_table):
             within = [each for each in of_table if span.first <= each.day <= span.last]
             words, count = _difference_words(within), _count_words(len(within), "day")
-            log.warning("%s%s of %s before the lookback, %s to %s: %s", source, words, count, span.first, span.last, reread_command(span))
+            command = reread_command(span, options)
+            log.warning("%s%s of %s before the lookback, %s to %s: %s", source, words, count, span.first, span.last, command)
 
 
 def late_spans(days: Iterable[date]) -> list[DaySpan]:
@@ -63,9 +64,9 @@ def late_spans(days: Iterable[date]) -> list[DaySpan]:
     return list(runs_of_days(days, NEAR))
 
 
-def reread_command(span: DaySpan) -> str:
-    """Return the command that reads the days of `span` again."""
-    return f"segments backfill --reread --from {span.first} --to {span.last}"
+def reread_command(span: DaySpan, options: str) -> str:
+    """Return the command that reads the days of `span` again, with the `options` that say of which company and lake."""
+    return f"segments backfill --reread --from {span.first} --to {span.last}{options}"
 
 
 def late_days_table(late: Sequence[LateDay]) -> pa.Table:

@@ -31,6 +31,7 @@ def _settings_lines(draft: CompanyDraft) -> Iterator[str]:
     yield f"first_day = {draft.first_day}  # {'of the oldest row; what is older is rejected' if draft.last_day else 'the first night'}"
     if draft.last_day:
         yield f"last_day = {draft.last_day}  # the newest day of the files: `segments run` takes it; move it with each new export"
+        yield "lookback_days = 366  # each night reads these days again: a new export may hold refunds of older orders"
     yield from ("", "[source]", 'kind = "files"', 'path = "data"  # each folder in it is a table')
     for table in draft.tables:
         yield from _format_lines(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
+from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import Company
 from pipeline.ingestion.late_days import late_spans, reread_command
 from pipeline.ingestion.misdated_days import MisdatedDay, misdated_words
@@ -18,7 +19,7 @@ def source_notices(company: Company, lake: Lake, day: date) -> list[str]:
     """Return a sentence for each thing that a person should know of the source of the night of `day`."""
     return [
         *misdated_sentences(company, lake, day),
-        *_late_sentences(lake, day),
+        *_late_sentences(company, lake, day),
         *warnings_of_most_rows(lake, day, stored_results(lake, day).rule_results),
         *_left_out_sentences(lake, day),
     ]
@@ -38,12 +39,13 @@ def late_days_of(lake: Lake, day: date) -> list[date]:
     return sorted(set(lake.read(LATE_DAYS, day=day)["event_day"].to_pylist())) if lake.has(LATE_DAYS, day=day) else []
 
 
-def _late_sentences(lake: Lake, day: date) -> Iterator[str]:
+def _late_sentences(company: Company, lake: Lake, day: date) -> Iterator[str]:
     days = late_days_of(lake, day)
     for span in late_spans(days):
         within = sum(span.first <= each <= span.last for each in days)
         count = "1 day" if within == 1 else f"{within:,} days"
-        yield f"{count} changed in the source after having been read: {reread_command(span)}"
+        command = reread_command(span, command_options(company, lake))
+        yield f"{count} changed in the source after having been read: {command}"
 
 
 def _left_out_sentences(lake: Lake, day: date) -> Iterator[str]:

@@ -82,7 +82,7 @@ def test_a_command_in_what_went_wrong_stays_whole(tmp_path: Path) -> None:
         shop = write_shop(tmp_path, lines, customers=["c1", "c2"])
         run_night(shop, Lake(shop / "lake"), day)
     [line] = [line for line in short_summary(shop, width=80).splitlines() if "changed in the source" in line]
-    assert line.rstrip().endswith("segments backfill --reread --from 2024-03-03 --to 2024-03-03")
+    assert line.rstrip().endswith(f"segments backfill --reread --from 2024-03-03 --to 2024-03-03 --company {shop} --lake {shop / 'lake'}")
 
 
 def test_the_short_one_fits_a_screen_and_names_the_rest(shop: Path) -> None:
