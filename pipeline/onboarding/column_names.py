@@ -25,7 +25,12 @@ def role_rank(role: str, plain: str) -> int | None:
 
 def is_no_amount(plain: str) -> bool:
     """Return whether a name says that its numbers are no amounts paid for goods, such as taxes."""
-    return is_tax(plain) or _has_word(plain, _content()["not_amounts"]["words"])
+    return is_tax(plain) or is_shipping(plain) or _has_word(plain, _content()["not_amounts"]["words"])
+
+
+def is_shipping(plain: str) -> bool:
+    """Return whether a name says that its numbers were paid for shipping."""
+    return _has_word(plain, _content()["shipping"]["words"])
 
 
 def is_tax(plain: str) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pipeline.definitions.settings import CURRENCIES
+from pipeline.onboarding.column_names import is_shipping
 from pipeline.onboarding.currencies import currency_of_sign, signs_of
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
 from pipeline.onboarding.layouts.order_columns import OrderColumns
 from pipeline.onboarding.layouts.order_states import OrderStates
-from pipeline.onboarding.layouts.order_totals import implied_discount, is_of_whole_order, is_order_discount_taken_off, numbers_of
+from pipeline.onboarding.layouts.order_totals import implied_discount, is_of_whole_order, is_order_discount_taken_off, numbers_of, terms_of
 from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import Role, plain_name
 from pipeline.onboarding.table_sample import TableSample
@@ -63,9 +64,29 @@ def _amounts(reading: TableReading, columns: OrderColumns, states: OrderStates) 
     found = {"net_amount": full} | _discounts(reading, columns, full)
     if columns.percentage:
         found["discount_amount"] = f"COALESCE({product} - {full}, 0)"
+    found["net_amount"] += _shipping_taken_off(reading, columns)
     if states.negative:
         found["net_amount"] = f"CASE WHEN {states.negative} THEN -abs({found['net_amount']}) ELSE {found['net_amount']} END"
     return found | _refunds(reading, columns, states, found["net_amount"])
+
+
+def _shipping_taken_off(reading: TableReading, columns: OrderColumns) -> str:
+    """Return the SQL that takes shipping off an amount that holds it; asks where no sum shows whether it does."""
+    amount, order = columns.get(Role.AMOUNT), columns.get(Role.ORDER_ID)
+    # Sums and products have shown what the amount holds.
+    if not amount or "in every row" in columns.reasons[Role.AMOUNT]:
+        return ""
+    level = is_of_whole_order(reading, order, amount)
+    names = [name for name in terms_of(reading, columns) if is_shipping(plain_name(name)) and name != amount]
+    names = [name for name in names if is_of_whole_order(reading, order, name) == level]
+    if not names:
+        return ""
+    said = " and ".join(f"`{name}`" for name in names)
+    choices = (Choice("included", "then it is taken off, as it is not paid for goods"), Choice("not-included", "then nothing is taken off"))
+    if reading.choose(f"{reading.table}.shipping", f"{reading.table}: does `{amount}` hold {said}?", choices) == "not-included":
+        return ""
+    reading.assume(f"{reading.table}: {said} is in `{amount}`, and taken off.")
+    return "".join(f" - COALESCE({reading.amount(name)}, 0)" for name in names)
 
 
 def _refunds(reading: TableReading, columns: OrderColumns, states: OrderStates, net: str) -> dict[str, str]:

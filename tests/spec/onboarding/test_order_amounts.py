@@ -112,3 +112,12 @@ def test_what_the_total_of_some_orders_lacks_was_taken_off_by_a_coupon(tmp_path:
     made = init(tmp_path / "shop", {"list.csv": f"{head}{rows}{more}"}, ANSWERS)
     assert net_by_order(made) == {"1": Decimal("8.99"), "2": Decimal("5.33"), "3": Decimal(2)}
     assert any("as by a coupon" in sentence for sentence in made.draft.assumptions)
+
+
+def test_whether_an_amount_holds_the_shipping_beside_it_is_asked_where_no_sum_shows_it(tmp_path: Path) -> None:
+    text = table("Montant,Frais de port", "9.00,2.00", "5.00,0.00", "7.00,1.00")
+    _, reading = part_of(columns_of(text))
+    assert [question.key for question in reading.questions] == ["orders.shipping"]
+    within = init(tmp_path / "within", {"list.csv": text}, {**ANSWERS, "orders.shipping": "included"})
+    beside = init(tmp_path / "beside", {"list.csv": text}, {**ANSWERS, "orders.shipping": "not-included"})
+    assert (within.net_amount, beside.net_amount) == (Decimal(18), Decimal(21))
