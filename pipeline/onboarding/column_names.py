@@ -9,6 +9,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+_IN_PART = re.compile(r"\b(part|parz|parc|teil|kism|gedeelt|delvis|osittain|osa|czesc|castec)")
+# `Total (inc tax)` is no tax.
+_WITH_TAX = re.compile(
+    r"\b(inc|incl|including|inclusive|ex|excl|excluding|before|after|with|without|inkl|exkl|ohne|mit|hors|sin|con|senza)( of)? [a-z]+"
+)
 RANKS = ("sure", "likely", "possible")
 
 
@@ -25,17 +30,17 @@ def role_rank(role: str, plain: str) -> int | None:
 
 def is_no_amount(plain: str) -> bool:
     """Return whether a name says that its numbers are no amounts paid for goods, such as taxes."""
-    return is_tax(plain) or is_shipping(plain) or _has_word(plain, _content()["not_amounts"]["words"])
+    return is_tax(plain) or is_shipping(plain) or _has_word(_WITH_TAX.sub("", plain), _content()["not_amounts"]["words"])
 
 
 def is_shipping(plain: str) -> bool:
     """Return whether a name says that its numbers were paid for shipping."""
-    return _has_word(plain, _content()["shipping"]["words"])
+    return _has_word(_WITH_TAX.sub("", plain), _content()["shipping"]["words"])
 
 
 def is_tax(plain: str) -> bool:
     """Return whether a name says that its numbers are taxes."""
-    return _has_word(plain, _content()["taxes"]["words"])
+    return _has_word(_WITH_TAX.sub("", plain), _content()["taxes"]["words"])
 
 
 def attribute_of(plain: str) -> tuple[str, str] | None:
@@ -135,7 +140,8 @@ def is_subscription(plain: str) -> bool:
 def state_of(plain: str) -> str:
     """Return what the plain name of a state says of an order: a kind of `[states]`; empty where its meaning is not known."""
     known = _content()["states"].items()
-    return next((kind for kind, words in known if any(re.search(rf"\b(?:{word})", plain) for word in words)), "")
+    kind = next((kind for kind, words in known if any(re.search(rf"\b(?:{word})", plain) for word in words)), "")
+    return "given_back_in_part" if kind == "given_back" and _IN_PART.search(plain) else kind
 
 
 def is_sale_kind(plain: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from pipeline.definitions.settings import CURRENCIES
@@ -15,6 +16,8 @@ from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import Role, plain_name
 from pipeline.onboarding.table_sample import TableSample
 from pipeline.onboarding.time_zones import is_utc, zone_of_name
+
+_SUBTOTAL = re.compile(r"\b(sub ?total|zwischensumme|warenwert|sous total|subtotale|ara toplam)\b")
 
 
 def row_columns(reading: TableReading, columns: OrderColumns, customer: str, states: OrderStates) -> Mapping[str, str]:
@@ -81,12 +84,18 @@ def _shipping_taken_off(reading: TableReading, columns: OrderColumns) -> str:
     names = [name for name in names if is_of_whole_order(reading, order, name) == level]
     if not names:
         return ""
-    said = " and ".join(f"`{name}`" for name in names)
+    # Of shipping with and without tax that which is named like the amount.
+    words = set(plain_name(amount).split())
+    name = max(names, key=lambda each: len(words & set(plain_name(each).split())))
+    said = f"`{name}`"
+    if _SUBTOTAL.search(plain_name(amount)):
+        reading.assume(f"{reading.table}: `{amount}` is without {said}, as its name says.")
+        return ""
     choices = (Choice("included", "then it is taken off, as it is not paid for goods"), Choice("not-included", "then nothing is taken off"))
     if reading.choose(f"{reading.table}.shipping", f"{reading.table}: does `{amount}` hold {said}?", choices) == "not-included":
         return ""
     reading.assume(f"{reading.table}: {said} is in `{amount}`, and taken off.")
-    return "".join(f" - COALESCE({reading.amount(name)}, 0)" for name in names)
+    return f" - COALESCE({reading.amount(name)}, 0)"
 
 
 def _refunds(reading: TableReading, columns: OrderColumns, states: OrderStates, net: str) -> dict[str, str]:

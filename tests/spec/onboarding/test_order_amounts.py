@@ -121,3 +121,13 @@ def test_whether_an_amount_holds_the_shipping_beside_it_is_asked_where_no_sum_sh
     within = init(tmp_path / "within", {"list.csv": text}, {**ANSWERS, "orders.shipping": "included"})
     beside = init(tmp_path / "beside", {"list.csv": text}, {**ANSWERS, "orders.shipping": "not-included"})
     assert (within.net_amount, beside.net_amount) == (Decimal(18), Decimal(21))
+
+
+def test_a_quantity_is_no_amount_and_a_total_with_tax_is_one() -> None:
+    text = table(
+        "Order Total (inc tax),Order Total (ex tax),Tax Total,Total Quantity", "9.00,8.00,1.00,2", "5.00,4.50,0.50,1", "7.00,6.00,1.00,3"
+    )
+    _, reading = part_of(columns_of(text))
+    assert [[choice.value for choice in question.choices] for question in reading.questions] == [
+        ["Order Total (inc tax)", "Order Total (ex tax)"],
+    ]

@@ -71,6 +71,11 @@ def test_whether_a_refund_beside_sales_is_a_row_of_its_own_is_asked() -> None:
     assert "-abs(" in part.lines
 
 
+def test_partial_refunds_are_sales_in_each_language() -> None:
+    words = ("Partially refunded", "Rimborso parziale", "Teilweise erstattet", "Kısmi iade", "Remboursement partiel", "Reembolso parcial")
+    assert {state_of(plain_name(word)) for word in words} == {"given_back_in_part"}
+
+
 @pytest.mark.parametrize(
     ("name", "cells", "counted"),
     [
