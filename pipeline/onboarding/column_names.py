@@ -33,6 +33,11 @@ def is_no_amount(plain: str) -> bool:
     return is_tax(plain) or is_shipping(plain) or _has_word(_WITH_TAX.sub("", plain), _content()["not_amounts"]["words"])
 
 
+def is_subtotal_name(plain: str) -> bool:
+    """Return whether a name says that its numbers are for goods alone, before shipping and what is taken off an order."""
+    return re.search(r"\b(sub ?total\w*|zwischensumme|warenwert|sous total|ara toplam)\b", plain) is not None
+
+
 def is_shipping(plain: str) -> bool:
     """Return whether a name says that its numbers were paid for shipping."""
     return _has_word(_WITH_TAX.sub("", plain), _content()["shipping"]["words"])

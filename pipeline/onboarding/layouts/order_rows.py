@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from pipeline.definitions.settings import CURRENCIES
-from pipeline.onboarding.column_names import is_shipping
+from pipeline.onboarding.column_names import is_shipping, is_subtotal_name
 from pipeline.onboarding.currencies import currency_of_sign, signs_of
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
 from pipeline.onboarding.layouts.order_columns import OrderColumns
@@ -16,8 +15,6 @@ from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import Role, plain_name
 from pipeline.onboarding.table_sample import TableSample
 from pipeline.onboarding.time_zones import is_utc, zone_of_name
-
-_SUBTOTAL = re.compile(r"\b(sub ?total|zwischensumme|warenwert|sous total|subtotale|ara toplam)\b")
 
 
 def row_columns(reading: TableReading, columns: OrderColumns, customer: str, states: OrderStates) -> Mapping[str, str]:
@@ -88,7 +85,7 @@ def _shipping_taken_off(reading: TableReading, columns: OrderColumns) -> str:
     words = set(plain_name(amount).split())
     name = max(names, key=lambda each: len(words & set(plain_name(each).split())))
     said = f"`{name}`"
-    if _SUBTOTAL.search(plain_name(amount)):
+    if is_subtotal_name(plain_name(amount)):
         reading.assume(f"{reading.table}: `{amount}` is without {said}, as its name says.")
         return ""
     choices = (Choice("included", "then it is taken off, as it is not paid for goods"), Choice("not-included", "then nothing is taken off"))

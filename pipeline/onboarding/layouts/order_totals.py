@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import chain, combinations
 
-from pipeline.onboarding.column_names import is_no_amount, is_plain_id
+from pipeline.onboarding.column_names import is_no_amount, is_plain_id, is_subtotal_name
 from pipeline.onboarding.layouts.layout import TableReading
 from pipeline.onboarding.layouts.order_columns import OrderColumns
 from pipeline.onboarding.number_styles import number_style
@@ -58,12 +58,15 @@ def implied_discount(reading: TableReading, columns: OrderColumns) -> tuple[str,
 
     What such an order lacks was taken off it, as by a coupon of which no column says the amount. Empty where no total fits most orders.
     """
-    order = columns.get(Role.ORDER_ID)
+    order, amount = columns.get(Role.ORDER_ID), columns.get(Role.AMOUNT)
     sums, firsts = order_sums(reading, order, _line_amounts(reading, columns))
-    whole = {name: numbers_of(reading, name) for name in terms_of(reading, columns) if is_of_whole_order(reading, order, name)}
+    # Where each row is an order of its own, its subtotal stands for its lines.
+    is_subtotal = len(firsts) == reading.sample.rows.num_rows and is_subtotal_name(plain_name(amount))
+    terms = [name for name in terms_of(reading, columns) if name != amount]
+    whole = {name: numbers_of(reading, name) for name in terms if is_subtotal or is_of_whole_order(reading, order, name)}
     added = [name for name in whole if is_no_amount(plain_name(name))][:MOST_TERMS]
     found: list[tuple[int, int, str, tuple[str, ...]]] = []
-    for total in (name for name in whole if name not in added):
+    for total in (name for name in whole if name not in added and not is_subtotal_name(plain_name(name))):
         for chosen in ((), *subsets_of(added)):
             rest = [sums[number] + sum(whole[name][place] for name in chosen) - whole[total][place] for number, place in firsts.items()]
             fitting = sum(abs(each) < CENT for each in rest)

@@ -131,3 +131,9 @@ def test_a_quantity_is_no_amount_and_a_total_with_tax_is_one() -> None:
     assert [[choice.value for choice in question.choices] for question in reading.questions] == [
         ["Order Total (inc tax)", "Order Total (ex tax)"],
     ]
+
+
+def test_what_the_total_lacks_below_the_subtotal_and_shipping_was_taken_off(tmp_path: Path) -> None:
+    text = table("Subtotal,Shipping,Coupon,Order total", "9.00,2.00,SAVE1,10.00", "5.00,0.00,,5.00", "7.00,1.00,,8.00", "3.00,1.00,,4.00")
+    made = init(tmp_path / "shop", {"list.csv": text}, {**ANSWERS, "orders.amount": "Subtotal"})
+    assert [line["net_amount"] for line in lines_of(made)] == [Decimal(8), Decimal(5), Decimal(7), Decimal(3)]
