@@ -26,7 +26,9 @@ def headline_text(company: Company, lake: Lake, day: date) -> Text:
     names = ["is_prospect", "order_day_count", "spend_amount", "refund_amount"]
     features = lake.read_columns(CUSTOMER_FEATURES, names, day=day)
     prospects = pc.sum(features["is_prospect"]).as_py() or 0
-    people = (f"{features.num_rows - prospects:,}", "bold"), " customers and ", (f"{prospects:,}", "bold"), " prospects. "
+    customers = features.num_rows - prospects
+    counted = " customer and " if customers == 1 else " customers and ", " prospect. " if prospects == 1 else " prospects. "
+    people = (f"{customers:,}", "bold"), counted[0], (f"{prospects:,}", "bold"), counted[1]
     if lacks_orders(unknown_features(lake, day)):
         words = "Nothing is known of orders: there is no sources/order_lines.sql.\n"
         return Text.assemble(*people, words, (_lines_read(lake, day), "dim"))

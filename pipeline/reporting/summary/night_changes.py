@@ -15,7 +15,7 @@ from pipeline.reporting.pages.morning.night_tables import NightTables, Row, comp
 LAST_NIGHT = 1
 SHOWN_FLOWS = 3
 _CAUSES = {
-    Cause.CAME: "are new",
+    Cause.CAME: "joined",
     Cause.ROSE: "moved up by what they bought or did",
     Cause.SLID: "moved down, as they stayed away or gave back",
     Cause.OTHERS: "did nothing: others bought more or less",

@@ -49,7 +49,7 @@ def short_summary(shop: Path, *, width: int = 100, day: date = NIGHT) -> str:
 @pytest.mark.parametrize("width", [80, 100, 200])
 def test_the_short_one_says_who_they_are_what_to_do_and_what_went_wrong(shop: Path, width: int) -> None:
     text = short_summary(shop, width=width)
-    assert "9 customers and 1 prospects" in text
+    assert "9 customers and 1 prospect. " in " ".join(text.split())
     assert "No earlier night is stored that it could be compared with." in text
     assert "To do today: the most urgent next actions" in text
     assert "1 rejected row: 1 raw_order_lines: customer id is given." in " ".join(text.split())
@@ -116,7 +116,7 @@ def test_what_changed_since_the_last_night_is_told_by_cause(tmp_path: Path) -> N
     text = short_summary(shop)
     assert "Since the night of 2024-03-30: RFM" in text
     assert "1 order for 8 EUR, after 0 orders for 0 EUR the day before." in text
-    assert "1 are new" in text
+    assert "1 joined" in text
     assert "--day 2024-03-29" not in text
     # The command that shows the rest shows the same night, also once there are later ones.
     [rest] = [line for line in short_summary(shop, day=date(2024, 3, 30)).splitlines() if "summary --all" in line]
@@ -141,7 +141,7 @@ def test_whom_a_changed_setting_moved_is_not_said_to_have_been_moved_by_others(t
 @pytest.mark.parametrize("width", [80, 120, 200])
 def test_it_names_customers_segments_money_and_rejected_rows(shop: Path, width: int) -> None:
     text = summary(shop, width=width)
-    assert "9 customers and 1 prospects" in text
+    assert "9 customers and 1 prospect. " in " ".join(text.split())
     assert "1,799.50 EUR net of refunds" in " ".join(text.replace("│", " ").split())
     assert all(title in text for title in ("Champions", "Lifecycle", "Value tiers", "Behaviour clusters"))
     assert "customer id is given" in text
