@@ -37,8 +37,10 @@ def test_misdated_rows_and_days_that_changed_are_told_with_what_to_do(tmp_path: 
     words = "raw_order_lines: 1 row before the first day, 2024-01-01 (1970-01-01), never read"
     assert notices(tmp_path, changed) == [
         f"{words}: correct the dates in the source, or `first_day` in company.toml",
-        "1 day changed in the source after having been read: segments backfill --reread --from 2024-01-02 --to 2024-01-02"
-        f" --company {tmp_path / 'shop'} --lake {tmp_path / 'lake'}",
+        (
+            "1 day changed in the source after having been read: segments backfill --reread --from 2024-01-02 --to 2024-01-02"
+            f" --company {tmp_path / 'shop'} --lake {tmp_path / 'lake'}"
+        ),
     ]
 
 
