@@ -135,7 +135,13 @@ def _require_sound_header(path: Path, line: str, names: Sequence[str], layout: C
 
 def _all_named(names: Iterable[str]) -> list[str]:
     """Return the names of columns; one without a name, as a mark at the end of each line makes it, is called by its place."""
-    return [name if name.strip() else f"column_{place}" for place, name in enumerate(names, 1)]
+    return distinct_names([name if name.strip() else f"column_{place}" for place, name in enumerate(names, 1)])
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Return the names of columns, with its place behind each that DuckDB takes for another one: no query reads one of two by chance."""
+    counts = Counter(name.lower() for name in names if name)
+    return [f"{name}_{place}" if counts[name.lower()] > 1 else name for place, name in enumerate(names, 1)]
 
 
 def repeated_names(names: Sequence[str]) -> list[str]:

@@ -22,7 +22,7 @@ from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import ConfigError, DataError
 from pipeline.ingestion.sources.cell_texts import Cell, cell_text, day_of_serial, number_text
 from pipeline.ingestion.sources.cell_types import cell_type
-from pipeline.ingestion.sources.csv_text import repeated_names
+from pipeline.ingestion.sources.csv_text import distinct_names, repeated_names
 from pipeline.ingestion.sources.staged_rows import BATCH_ROWS, StagedRows, text_batch
 from pipeline.ingestion.sources.table_files import SourceTable
 from pipeline.ingestion.sources.workbook_parts import SheetMarks, column_letters, places_words, sheet_marks
@@ -141,8 +141,8 @@ def _header(found: _Sheet, row: tuple[int, Sequence[Cell]] | None) -> list[str]:
     if not any(texts):
         first = next((number for number, cells in enumerate(found.sheet.iter_rows(), 1) if any(cell != "" for cell in cells)), at)
         raise found.error(f"row {at} names no columns", f"Declare which row does: {declare}; the first row with text is {first}.")
-    named = [name for name in texts if name]
-    if twice := repeated_names(named):
+    texts = distinct_names(texts)
+    if twice := repeated_names([name for name in texts if name]):
         what = f"columns whose names differ by case at most: {', '.join(twice)}"
         raise found.error(what, f"Give each its own name in row {at}; if the names are in another row, declare {declare}.")
     return texts

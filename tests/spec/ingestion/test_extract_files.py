@@ -574,10 +574,8 @@ def test_broken_lines_of_all_kinds_are_told_together(company: Company, lake: Lak
     [
         ("", "people.csv is empty: 0 bytes"),
         ("\n", "people.csv begins with an empty line"),
-        ("key,key\n", "people.csv has columns whose names differ by case at most: `key` (column 1), `key` (column 2)"),
         ("Members,,\nkey,name,city\n", "people.csv: column 2, 3 of 3 has no name in line 1"),
-        ("key,,column_2\n", "people.csv has columns whose names differ by case at most: `column_2` (column 2), `column_2` (column 3)"),
-        ("key,KEY\n", "people.csv has columns whose names differ by case at most: `key` (column 1), `KEY` (column 2)"),
+        ("key,a,a,A_2\n", "people.csv has columns whose names differ by case at most: `a_2` (column 2), `A_2` (column 4)"),
         ("sep=;\nkey;name\n", "people.csv begins with Excel's line `sep=`"),
         ('"sep=,"\r\nkey,name\r\n', "people.csv begins with Excel's line `sep=`"),
     ],
@@ -594,15 +592,23 @@ def test_a_file_without_a_sound_header_is_refused(company: Company, lake: Lake, 
 def test_columns_without_a_name_are_called_by_their_place(company: Company, lake: Lake) -> None:
     # Such as the index that pandas writes, and what stands behind a mark at the end of each line.
     write_csv(company, "people.csv", ",key,name,\n0,a,Ann,\n1,b,Bo,yes\n")
+    assert read_nickname(company, lake, "column_1 || name || COALESCE(column_4, '-')") == ["0Ann-", "1Boyes"]
+
+
+def test_columns_of_one_name_are_called_by_name_and_place(company: Company, lake: Lake) -> None:
+    # Such as the city of the invoice and that of the parcel: a query reads neither of them by chance.
+    write_csv(company, "people.csv", "key,City,Name,city\na,Köln,Ann,Bonn\n")
+    with pytest.raises(SchemaDrift, match="have: City_2, Name, city_4, key"):
+        read_nickname(company, lake, "city")
+    assert read_nickname(company, lake, "City_2 || city_4") == ["KölnBonn"]
+
+
+def read_nickname(company: Company, lake: Lake, expression: str) -> list[str]:
     source = Source(kind="files", folder=company.source.folder, column_types={})
-    write_query(
-        company.folder,
-        "customers",
-        "SELECT key AS customer_id, column_1 || name || COALESCE(column_4, '-') AS nickname, NULL AS income, NULL AS born FROM people",
-    )
+    query = f"SELECT key AS customer_id, {expression} AS nickname, NULL AS income, NULL AS born FROM people"
+    write_query(company.folder, "customers", query)
     run_extract(replace(company, source=source), lake, DAY)
-    rows = lake.read(company.table(RAW_CUSTOMERS), known_on=DAY).to_pylist()
-    assert [row["nickname"] for row in rows] == ["0Ann-", "1Boyes"]
+    return [row["nickname"] for row in lake.read(company.table(RAW_CUSTOMERS), known_on=DAY).to_pylist()]
 
 
 @pytest.mark.parametrize(

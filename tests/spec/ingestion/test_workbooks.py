@@ -157,7 +157,12 @@ def test_titles_and_empty_rows_and_columns_are_left_out(tmp_path: Path) -> None:
     ("rows", "header_row", "words", "todo"),
     [
         ([[], [], HEADER], 1, "row 1 names no columns", "the first row with text is 3"),
-        ([["a", "b", "A"]], 1, "columns whose names differ by case at most: `a` (column 1), `A` (column 3)", "Give each its own name"),
+        (
+            [["a", "a_1", "A"]],
+            1,
+            "columns whose names differ by case at most: `a_1` (column 1), `a_1` (column 2)",
+            "Give each its own name",
+        ),
         ([["a", "b"], [1, 2, "note"]], 1, "column C has no name, but a cell in row 2", "Name it in row 1"),
         ([["Title"], ["a", "b"], [1, 2]], 1, "column B has no name, but a cell in row 2", "Name it in row 1"),
         ([["a"]], 3, "row 3 names no columns", "the first row with text is 1"),
