@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pipeline.onboarding.customer_columns import customer_columns, order_number
 from pipeline.onboarding.layouts.layout import TableReading
+from pipeline.onboarding.layouts.order_amount_level import is_amount_of_order
 from pipeline.onboarding.layouts.order_amounts import take_amount
 from pipeline.onboarding.layouts.order_columns import AS_YOU_SAID, NONE, OrderColumns, named_column, take_asked
 from pipeline.onboarding.roles import ColumnRole, Role, column_roles
@@ -37,6 +38,7 @@ def order_columns(reading: TableReading) -> OrderColumns:
             take_asked(reading, columns, role, [each for each in fitting if each.rank == fitting[0].rank], "says when it was sold")
         elif fitting:
             columns.take(role, fitting[0].column, fitting[0].reason)
+    columns.is_amount_of_order = is_amount_of_order(reading, columns)
     return columns
 
 

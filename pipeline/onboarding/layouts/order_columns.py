@@ -21,7 +21,8 @@ class OrderColumns:
     """The column of each role, and why it was chosen; `name` is that of the buyers' names, which two people can share.
 
     `is_discount_taken_off` says whether the amount is what was left after the discount, None where nothing shows it. `percentage` is a
-    column of discounts in percent that the amount is left after, and `is_price_of_row` says whether the price is of all pieces of a row.
+    column of discounts in percent that the amount is left after, `is_price_of_row` says whether the price is of all pieces of a row, and
+    `is_amount_of_order` whether the amount is of a whole order, on each of its rows.
     """
 
     by_role: dict[Role, str] = field(default_factory=dict)
@@ -30,6 +31,7 @@ class OrderColumns:
     percentage: str = ""
     is_discount_taken_off: bool | None = None
     is_price_of_row: bool = False
+    is_amount_of_order: bool = False
 
     def take(self, role: Role, column: str, reason: str) -> None:
         """Let `column` have the role."""

@@ -99,15 +99,19 @@ def _refunds(reading: TableReading, columns: OrderColumns, states: OrderStates, 
     """Return the SQL of what was given back of a row, or of its whole order where the amount stands on each of its rows."""
     refund, order = columns.get(Role.REFUND), columns.get(Role.ORDER_ID)
     amount = columns.get(Role.AMOUNT) or columns.get(Role.PRICE)
-    is_of_order = bool(refund) and is_of_whole_order(reading, order, refund) and not is_of_whole_order(reading, order, amount)
+    is_refund_of_order = bool(refund) and is_of_whole_order(reading, order, refund)
+    is_of_order = is_refund_of_order and (columns.is_amount_of_order or not is_of_whole_order(reading, order, amount))
     found = f"COALESCE(abs({reading.amount(refund)}), 0)" if refund else ""
+    if columns.is_amount_of_order and refund and not is_of_order:
+        # No line's own refund can be compared with its share of the order.
+        found, is_of_order = f"sum({found}) OVER (PARTITION BY {reading.text(order)})", True
     if refund:
         reading.assume(f"{reading.table}: what `{refund}` says was given back counts for the day of its order, as no column says when.")
     if is_of_order:
         reading.assume(f"{reading.table}: `{refund}` is of a whole order, and is shared out over its lines to the cent.")
     if states.given_back:
         # A refund without its amount gave everything back.
-        everything = f"sum({net}) OVER (PARTITION BY {reading.text(order)})" if is_of_order else net
+        everything = f"sum({net}) OVER (PARTITION BY {reading.text(order)})" if is_of_order and not columns.is_amount_of_order else net
         whole = f"COALESCE(NULLIF({found}, 0), {everything})" if refund else everything
         found = f"CASE WHEN {states.given_back} THEN {whole} ELSE {found or '0'} END"
     return {"order_refunded" if is_of_order else "refunded": found} if found else {}
@@ -122,6 +126,8 @@ def _discounts(reading: TableReading, columns: OrderColumns, full: str) -> dict[
     taken_off = f"COALESCE(abs({reading.amount(discount)}), 0)"
     amount = columns.get(Role.AMOUNT) or columns.get(Role.PRICE)
     order = columns.get(Role.ORDER_ID)
+    if columns.is_amount_of_order:
+        return _order_discount(reading, columns, taken_off)
     if is_of_whole_order(reading, order, discount) and not is_of_whole_order(reading, order, amount):
         shown = is_order_discount_taken_off(reading, columns)
         if shown or (shown is None and _is_discount_taken_off(reading, columns)):
@@ -131,6 +137,17 @@ def _discounts(reading: TableReading, columns: OrderColumns, full: str) -> dict[
     if _is_discount_taken_off(reading, columns):
         return {"discount_amount": taken_off}
     return {"discount_amount": taken_off, "net_amount": f"{full} - {taken_off}"}
+
+
+def _order_discount(reading: TableReading, columns: OrderColumns, taken_off: str) -> dict[str, str]:
+    """Return the SQL of what was taken off a whole order whose amount stands on each of its rows, if that is before it."""
+    order, discount = columns.get(Role.ORDER_ID), columns.get(Role.DISCOUNT)
+    shown = is_order_discount_taken_off(reading, columns) if columns.is_discount_taken_off is None else columns.is_discount_taken_off
+    if shown or (shown is None and _is_discount_taken_off(reading, columns)):
+        return {}
+    if not is_of_whole_order(reading, order, discount):
+        taken_off = f"sum({taken_off}) OVER (PARTITION BY {reading.text(order)})"
+    return {"order_discount": taken_off, "discount_amount": "CAST(0 AS DECIMAL(18, 4))"}
 
 
 def _implied_discount(reading: TableReading, columns: OrderColumns, full: str) -> dict[str, str]:
@@ -144,7 +161,7 @@ def _implied_discount(reading: TableReading, columns: OrderColumns, full: str) -
         "the whole order, as by a coupon, and is shared out over its lines."
     )
     terms = "".join(f" + COALESCE({reading.amount(name)}, 0)" for name in added)
-    lines = f"sum({full}) OVER (PARTITION BY {reading.text(columns.get(Role.ORDER_ID))})"
+    lines = full if columns.is_amount_of_order else f"sum({full}) OVER (PARTITION BY {reading.text(columns.get(Role.ORDER_ID))})"
     off = f"CAST(greatest(COALESCE({lines}{terms} - {reading.amount(total)}, 0), 0) AS DECIMAL(18, 4))"
     return {"order_discount": off, "discount_amount": "CAST(0 AS DECIMAL(18, 4))"}
 

@@ -95,6 +95,11 @@ def is_sum_of_orders(reading: TableReading, columns: OrderColumns, amounts: Sequ
 
 def _line_amounts(reading: TableReading, columns: OrderColumns) -> list[Decimal]:
     amount, price, quantity = (columns.get(role) for role in (Role.AMOUNT, Role.PRICE, Role.QUANTITY))
+    if columns.is_amount_of_order:
+        # Once for each order.
+        amounts, (_, firsts) = numbers_of(reading, amount), order_sums(reading, columns.get(Role.ORDER_ID), numbers_of(reading, amount))
+        once = set(firsts.values())
+        return [number if place in once else Decimal() for place, number in enumerate(amounts)]
     if amount or columns.is_price_of_row or not quantity:
         return numbers_of(reading, amount or price)
     return [one * count for one, count in zip(numbers_of(reading, price), numbers_of(reading, quantity), strict=True)]

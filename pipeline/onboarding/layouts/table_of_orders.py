@@ -66,6 +66,7 @@ def read(reading: TableReading) -> TablePart:
             attributes=attributes,
             consent=consent.sql,
             rank=SHOP_RANK + 1,
+            is_amount_of_order=columns.is_amount_of_order,
         ),
     )
 
