@@ -9,7 +9,9 @@ from pipeline.onboarding.column_names import is_shipping, is_subtotal_name
 from pipeline.onboarding.currencies import currency_of_sign, signs_of
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
 from pipeline.onboarding.layouts.order_columns import OrderColumns
+from pipeline.onboarding.layouts.order_refunds import refunds
 from pipeline.onboarding.layouts.order_states import OrderStates
+from pipeline.onboarding.layouts.order_tips import tips_taken_off
 from pipeline.onboarding.layouts.order_totals import implied_discount, is_of_whole_order, is_order_discount_taken_off, numbers_of, terms_of
 from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import Role, plain_name
@@ -64,10 +66,10 @@ def _amounts(reading: TableReading, columns: OrderColumns, states: OrderStates) 
     found = {"net_amount": full} | _discounts(reading, columns, full)
     if columns.percentage:
         found["discount_amount"] = f"COALESCE({product} - {full}, 0)"
-    found["net_amount"] += _shipping_taken_off(reading, columns)
+    found["net_amount"] += _shipping_taken_off(reading, columns) + tips_taken_off(reading, columns)
     if states.negative:
         found["net_amount"] = f"CASE WHEN {states.negative} THEN -abs({found['net_amount']}) ELSE {found['net_amount']} END"
-    return found | _refunds(reading, columns, states, found["net_amount"])
+    return found | refunds(reading, columns, states, found["net_amount"])
 
 
 def _shipping_taken_off(reading: TableReading, columns: OrderColumns) -> str:
@@ -93,28 +95,6 @@ def _shipping_taken_off(reading: TableReading, columns: OrderColumns) -> str:
         return ""
     reading.assume(f"{reading.table}: {said} is in `{amount}`, and taken off.")
     return f" - COALESCE({reading.amount(name)}, 0)"
-
-
-def _refunds(reading: TableReading, columns: OrderColumns, states: OrderStates, net: str) -> dict[str, str]:
-    """Return the SQL of what was given back of a row, or of its whole order where the amount stands on each of its rows."""
-    refund, order = columns.get(Role.REFUND), columns.get(Role.ORDER_ID)
-    amount = columns.get(Role.AMOUNT) or columns.get(Role.PRICE)
-    is_refund_of_order = bool(refund) and is_of_whole_order(reading, order, refund)
-    is_of_order = is_refund_of_order and (columns.is_amount_of_order or not is_of_whole_order(reading, order, amount))
-    found = f"COALESCE(abs({reading.amount(refund)}), 0)" if refund else ""
-    if columns.is_amount_of_order and refund and not is_of_order:
-        # No line's own refund can be compared with its share of the order.
-        found, is_of_order = f"sum({found}) OVER (PARTITION BY {reading.text(order)})", True
-    if refund:
-        reading.assume(f"{reading.table}: what `{refund}` says was given back counts for the day of its order, as no column says when.")
-    if is_of_order:
-        reading.assume(f"{reading.table}: `{refund}` is of a whole order, and is shared out over its lines to the cent.")
-    if states.given_back:
-        # A refund without its amount gave everything back.
-        everything = f"sum({net}) OVER (PARTITION BY {reading.text(order)})" if is_of_order and not columns.is_amount_of_order else net
-        whole = f"COALESCE(NULLIF({found}, 0), {everything})" if refund else everything
-        found = f"CASE WHEN {states.given_back} THEN {whole} ELSE {found or '0'} END"
-    return {"order_refunded" if is_of_order else "refunded": found} if found else {}
 
 
 def _discounts(reading: TableReading, columns: OrderColumns, full: str) -> dict[str, str]:

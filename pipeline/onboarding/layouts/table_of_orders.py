@@ -16,6 +16,7 @@ from pipeline.onboarding.layouts.marketing_consent import find_consent
 from pipeline.onboarding.layouts.numbered_items import split_items
 from pipeline.onboarding.layouts.order_column_choice import order_columns
 from pipeline.onboarding.layouts.order_columns import AS_YOU_SAID, NONE, OrderColumns, named_column
+from pipeline.onboarding.layouts.order_refunds import refund_date
 from pipeline.onboarding.layouts.order_rows import currency_columns, row_columns, zone_column
 from pipeline.onboarding.layouts.order_states import read_states, state_columns
 from pipeline.onboarding.questions import Choice
@@ -53,6 +54,7 @@ def read(reading: TableReading) -> TablePart:
     consent = find_consent(reading, used)
     used |= {*consent.columns}
     attributes = attribute_columns(reading, used, are_words_taken=False)
+    used |= {refund_date(reading, columns)}
     found = read_states(reading, states, columns.get(Role.AMOUNT), used)
     rows = row_columns(reading, columns, customer, found)
     _assume_unread(reading, used | {columns.percentage, *found.flags} | {each.column for each in attributes})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
 
@@ -137,3 +138,39 @@ def test_what_the_total_lacks_below_the_subtotal_and_shipping_was_taken_off(tmp_
     text = table("Subtotal,Shipping,Coupon,Order total", "9.00,2.00,SAVE1,10.00", "5.00,0.00,,5.00", "7.00,1.00,,8.00", "3.00,1.00,,4.00")
     made = init(tmp_path / "shop", {"list.csv": text}, {**ANSWERS, "orders.amount": "Subtotal"})
     assert [line["net_amount"] for line in lines_of(made)] == [Decimal(8), Decimal(5), Decimal(7), Decimal(3)]
+
+
+PAYOUTS = (
+    "Order,Date,Name,Email,Gross,Tip,Fee,Refund,Payout,Refund date\n"
+    "#0,02 January 2024,Ines Hall,ines@example.com,125.97,2.00,-3.71,0.00,122.26,\n"
+    "#1,03 January 2024,Emma Hall,emma@example.com,65.94,0.00,-1.97,0.00,63.97,\n"
+    "#2,04 January 2024,Emma Hall,emma@example.com,40.83,0.00,-1.22,-10.00,29.61,14 January 2024\n"
+    "#3,05 January 2024,Ines Hall,ines@example.com,98.38,0.00,-5.95,-98.38,-5.95,15 January 2024\n"
+)
+
+
+def test_a_refund_date_beside_an_amount_says_when_it_was_given_back_and_is_no_state(tmp_path: Path) -> None:
+    made = init(tmp_path / "shop", {"payouts.csv": PAYOUTS}, ANSWERS)
+    assert net_by_order(made) == {"#0": Decimal("125.97"), "#1": Decimal("65.94"), "#2": Decimal("30.83"), "#3": Decimal(0)}
+    given_back = [line for line in lines_of(made) if line["net_amount"] < 0]
+    # The beginning of the day in Berlin.
+    assert [(line["net_amount"], f"{line['ordered_at'].astimezone(UTC):%Y-%m-%d %H:%M}") for line in given_back] == [
+        (Decimal("-10.00"), "2024-01-13 23:00"),
+        (Decimal("-98.38"), "2024-01-14 23:00"),
+    ]
+    said = " ".join(made.draft.assumptions)
+    assert "counts for its `Refund date`" in said
+    assert "nothing is left" not in said
+    assert "not read: `Name`, `Tip`, `Fee`, `Payout`." in said
+
+
+def test_without_an_amount_that_was_given_back_a_refund_date_is_a_state(tmp_path: Path) -> None:
+    text = "Order,Date,Email,Total,Refund date\n1,2024-01-02,a@example.com,5.00,\n2,2024-01-03,b@example.com,7.00,2024-01-14\n"
+    assert net_by_order(init(tmp_path / "shop", {"list.csv": text}, ANSWERS)) == {"1": Decimal(5), "2": Decimal(0)}
+
+
+def test_a_tip_within_the_amount_counts_unless_somebody_says_otherwise(tmp_path: Path) -> None:
+    made = init(tmp_path / "shop", {"payouts.csv": PAYOUTS}, ANSWERS)
+    assert any("`Tip` is part of `Gross`, and counts" in each for each in made.draft.assumptions)
+    made = init(tmp_path / "other", {"payouts.csv": PAYOUTS}, {**ANSWERS, "orders.tips": "taken-off"})
+    assert net_by_order(made)["#0"] == Decimal("123.97")
