@@ -62,7 +62,7 @@ def _ask(question: Question) -> str:
     while True:
         # Nothing is taken for an answer that somebody did not see: an example is no default.
         default = None if question.is_open else printable_line(question.likeliest)
-        words = f"Your answer, such as {question.example}" if question.is_open else "Your answer"
+        words = f"Your answer, such as {question.example}" if question.is_open and question.example else "Your answer"
         answer = str(typer.prompt(words, default=default)).strip()
         if answer.isdigit() and 0 < int(answer) <= len(question.choices):
             answer = question.choices[int(answer) - 1].value

@@ -25,7 +25,7 @@ class Choice:
 class Question:
     """What must be answered before a folder can be written; the first choice is the likeliest. Without choices any text may do.
 
-    `example` is then a likely one, or, where `is_open`, nothing but an example.
+    `example` is then a likely one, or, where `is_open`, nothing but an example. Where a question with choices `is_open`, none is likelier.
     """
 
     key: str
@@ -37,7 +37,9 @@ class Question:
     @property
     def likeliest(self) -> str:
         """What to write where nothing better is known."""
-        return self.choices[0].value if self.choices else self.example
+        if self.choices:
+            return "..." if self.is_open else self.choices[0].value
+        return self.example
 
 
 @dataclass(slots=True)
@@ -94,7 +96,7 @@ def open_questions_error(questions: Sequence[Question], command: str) -> ConfigE
         if not question.choices:
             lines.append(f"    --set {question.key}=...  such as {question.example}")
     settings = " ".join(f"--set {quote(f'{question.key}={question.likeliest}')}" for question in questions)
-    examples = [question.example for question in questions if question.is_open]
+    examples = dict.fromkeys(question.example or "each `...`" for question in questions if question.is_open)
     yours = f" (write yours for {word_list(examples)})" if examples else ""
     todo = f"Add your answers to the command. With the likeliest ones{yours}:\n  {command} {settings}"
     return ConfigError("\n".join(lines), where="segments init", todo=todo)

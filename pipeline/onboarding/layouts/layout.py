@@ -171,9 +171,9 @@ class TableReading:
         """Return the SQL that reads a column of dates as the day that is written there."""
         return self.format(date).date_sql(self.quoted(date))
 
-    def choose(self, key: str, text: str, choices: Iterable[Choice]) -> str:
+    def choose(self, key: str, text: str, choices: Iterable[Choice], *, is_likeliest_known: bool = True) -> str:
         """Return the answer to a question, which stays open where nobody has answered it; then an empty text."""
-        question = Question(key, text, tuple(choices))
+        question = Question(key, text, tuple(choices), is_open=not is_likeliest_known)
         given = self.settings.get(key)
         if given:
             return require_choice(question, given)

@@ -135,7 +135,9 @@ def _effect(reading: TableReading, column: str, value: str, sign: int) -> str:
     if kind == "unpaid" and is_delivery_name(plain_name(column)):
         kind = "counts"
     if not kind:
-        return reading.choose(key, f"{rows} Do they count?", _CHOICES) or _COUNTS
+        # What most rows are are sales; of a rarer state nothing speaks for an answer.
+        is_usual = 2 * count > reading.sample.rows.num_rows
+        return reading.choose(key, f"{rows} Do they count?", _CHOICES, is_likeliest_known=is_usual) or _COUNTS
     return reading.option(key, _EFFECTS[kind], [each.value for each in _CHOICES if each.value != _EFFECTS[kind]])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.onboarding import ANSWERS, init, lines_of, net_by_order, part_of, query_lines
 
+from pipeline.errors import ConfigError
 from pipeline.onboarding.column_names import state_of
 from pipeline.onboarding.roles import plain_name
 
@@ -45,7 +46,7 @@ def test_a_state_of_unknown_meaning_is_a_question_and_every_answer_can_be_change
         "amount": ["1.00", "2.00", "4.00"], "status": ["paid", "pending", "Parked lot"],
     }  # fmt: skip
     _, reading = part_of(columns)
-    assert [(question.key, question.likeliest) for question in reading.questions] == [("orders.status.parked-lot", "counts")]
+    assert [(question.key, question.likeliest) for question in reading.questions] == [("orders.status.parked-lot", "...")]
     part, reading = part_of(columns, {"orders.status.parked-lot": "left-out", "orders.status.pending": "counts"})
     assert reading.questions == []
     assert "IN ('Parked lot')" in part.lines
@@ -95,3 +96,33 @@ def test_a_column_named_after_a_state_says_it_by_yes_and_no_or_a_date(name: str,
         name: [cell or None for cell in cells],
     }  # fmt: skip
     assert "".join(line["order_id"] for line in query_lines(columns) if not line.get("is_cancelled")) == counted
+
+
+PRESTASHOP = {
+    "counts": "Paiement accepté|Paiement à distance accepté|Zahlung eingegangen|Pago aceptado|Pago remoto aceptado|"
+    "Pagamento accettato|Preparación en curso",
+    "called_off": "Erreur de paiement|Fehler bei der Bezahlung|Zahlung fehlgeschlagen|Error en pago|"
+    "Errore di pagamento|Pagamento non riuscito",
+    "unpaid": "En attente de virement bancaire|Warten auf Zahlungseingang Scheck|Warten auf Überweisung|En espera de pago por cheque|"
+    "En espera de pago por transferencia bancaria|In attesa di pagamento con bonifico bancario|Zahlung noch nicht eingegangen",
+    "": "Warten auf Lieferung|En espera de envío",
+}
+
+
+@pytest.mark.parametrize("kind", PRESTASHOP)
+def test_prestashop_s_own_states_are_known_in_each_language(kind: str) -> None:
+    words = PRESTASHOP[kind].split("|")
+    assert {word: state_of(plain_name(word)) for word in words} == dict.fromkeys(words, kind)
+
+
+def test_what_an_unknown_state_means_is_left_to_be_written_unless_most_rows_have_it(tmp_path: Path) -> None:
+    rows = [f"{place},2024-03-01,a,1.00,{state}" for place, state in enumerate(["Zorp"] * 5 + ["paid", "Angebot", "suspected fraud"])]
+    text = "\n".join(["No,Date,Client no,Amount,Status", *rows]) + "\n"
+    with pytest.raises(ConfigError) as refused:
+        init(tmp_path / "shop", {"list.csv": text}, {**ANSWERS, "currency": ""})
+    assert "(write yours for TRY and each `...`)" in refused.value.todo
+    assert refused.value.todo.endswith(
+        "--set currency=TRY --set orders.status.zorp=counts --set orders.status.angebot=... --set orders.status.suspected-fraud=..."
+    )
+    with pytest.raises(ConfigError, match=r"`orders\.status\.angebot`"):
+        init(tmp_path / "shop", {"list.csv": text}, {**ANSWERS, "orders.status.angebot": "..."})
