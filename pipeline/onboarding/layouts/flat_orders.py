@@ -21,8 +21,8 @@ class FlatOrders:
     Beside those of order lines there may be `refunded`, what was given back of the row, `order_refunded`, of the row's whole order, and
     `refunded_at`, when; else the day of the order counts. `order_discount` is what was taken off the row's whole order and is not yet off
     its `net_amount`. `prelude` are common table expressions that end in `source`, which the rows are read from; `condition` says which of
-    them. `consent` is the SQL of whether the buyer agreed to be written to. Where `is_amount_of_order`, each row's `net_amount` is
-    that of its whole order, to be shared out.
+    them. `consent` is the SQL of whether the buyer agreed to be written to; where `is_silence_no`, who says nothing in any row did not.
+    Where `is_amount_of_order`, each row's `net_amount` is that of its whole order, to be shared out.
     """
 
     rows: Mapping[str, str]
@@ -33,6 +33,7 @@ class FlatOrders:
     consent: str = ""
     rank: int = SHOP_RANK
     is_amount_of_order: bool = False
+    is_silence_no: bool = False
 
 
 def order_part(reading: TableReading, orders: FlatOrders) -> TablePart:
@@ -46,6 +47,7 @@ def order_part(reading: TableReading, orders: FlatOrders) -> TablePart:
         "attributes": orders.attributes,
         "options": options,
         "consent": orders.consent,
+        "is_silence_no": orders.is_silence_no,
         "is_amount_of_order": orders.is_amount_of_order,
         "has_refund": "refunded" in orders.rows or "order_refunded" in orders.rows,
     }

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections import defaultdict
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from pipeline.onboarding.column_names import answer_of, answers, has_consent_word, is_consent_name, is_refusal, is_subscription
+from pipeline.onboarding.column_names import (
+    answer_of,
+    answers,
+    has_consent_word,
+    is_consent_name,
+    is_refusal,
+    is_subscription,
+    is_total,
+)
 from pipeline.onboarding.date_formats import date_format
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
 from pipeline.onboarding.questions import Choice
@@ -18,14 +27,21 @@ _CHOICES = (Choice("no", "they are not published"), Choice("yes", "they may be w
 
 @dataclass(frozen=True, slots=True)
 class MarketingConsent:
-    """The SQL of whether somebody agreed to be written to, NULL where nobody knows, and the columns that it is of; empty without any."""
+    """The SQL of whether somebody agreed to be written to, NULL where nobody knows, and the columns that it is of; empty without any.
+
+    Where `is_silence_no`, whoever says nothing in any row did not agree.
+    """
 
     sql: str = ""
     columns: tuple[str, ...] = ()
+    is_silence_no: bool = False
 
 
-def find_consent(reading: TableReading, used: Container[str]) -> MarketingConsent:
-    """Return what a table says of who may be written to; asks for what an answer means that is neither yes nor no."""
+def find_consent(reading: TableReading, used: Container[str], known_by: Sequence[str]) -> MarketingConsent:
+    """Return what a table says of who may be written to; asks for what an answer means that is neither yes nor no, or is missing.
+
+    `known_by` are the columns that say who somebody is.
+    """
     given = reading.settings.get(f"{reading.table}.consent")
     if given == "none":
         return MarketingConsent()
@@ -37,15 +53,16 @@ def find_consent(reading: TableReading, used: Container[str]) -> MarketingConsen
     refusing = [each for each in columns if each not in agreeing]
     if not columns:
         return MarketingConsent()
-    agreed = _meaning(reading, agreeing[0], is_yes_agreeing=True) if agreeing else ""
+    is_silence_no = bool(agreeing) and _is_silence_no(reading, agreeing[0], known_by)
+    agreed = _meaning(reading, agreeing[0], is_yes_agreeing=True, is_silence_no=is_silence_no) if agreeing else ""
     refused = [_meaning(reading, each, is_yes_agreeing=False) for each in refusing]
     if not agreed and len(refused) == 1:
         return MarketingConsent(refused[0], tuple(names))
     if agreed and not refused:
-        return MarketingConsent(agreed, (agreeing[0].name,))
+        return MarketingConsent(agreed, (agreeing[0].name,), is_silence_no)
     conditions = " ".join(f"WHEN NOT ({sql}) THEN FALSE" for sql in refused)
     whole = f"CASE {conditions} ELSE {agreed or refused[0]} END"
-    return MarketingConsent(whole, tuple(each.name for each in (*agreeing[:1], *refusing)))
+    return MarketingConsent(whole, tuple(each.name for each in (*agreeing[:1], *refusing)), is_silence_no)
 
 
 def _is_consent(column: ColumnSample) -> bool:
@@ -64,7 +81,22 @@ def _is_consent(column: ColumnSample) -> bool:
     )
 
 
-def _meaning(reading: TableReading, column: ColumnSample, *, is_yes_agreeing: bool) -> str:
+def _is_silence_no(reading: TableReading, column: ColumnSample, known_by: Sequence[str]) -> bool:
+    """Return whether who left a cell empty did not agree, where other cells say yes and no; asks if that is somebody's only answer."""
+    if {"yes", "no"} - {answer_of(value) for value in column.counts}:
+        return False
+    is_answered: dict[str, bool] = defaultdict(bool)
+    for *names, cell in reading.sample.records((*known_by, column.name)):
+        if person := next((name.casefold() for name in names if name and not is_total(name)), ""):
+            is_answered[person] |= bool(cell)
+    silent = sum(not given for given in is_answered.values())
+    if not silent:
+        return False
+    text = f"{reading.table}: {silent:,} customers have an empty `{column.name}`, others a yes or a no. Did they agree to be written to?"
+    return reading.choose(f"{reading.table}.consent.empty", text, _CHOICES) != "yes"
+
+
+def _meaning(reading: TableReading, column: ColumnSample, *, is_yes_agreeing: bool, is_silence_no: bool = False) -> str:
     """Return the SQL of whether the cells of a column agree, and say how many do."""
     text = reading.text(column.name)
     if date_format(column.counts) and not all(answer_of(value) for value in column.counts):
@@ -78,14 +110,15 @@ def _meaning(reading: TableReading, column: ColumnSample, *, is_yes_agreeing: bo
             question = f"{rows} Did these people agree to be written to?"
             if reading.choose(reading.value_key("consent", value), question, _CHOICES) == "yes":
                 agreeing.append(value.lower())
-    _say(reading, column, sum(column.counts[value] for value in column.counts if answer_of(value) == wanted or value.lower() in agreeing))
+    agreed = sum(column.counts[value] for value in column.counts if answer_of(value) == wanted or value.lower() in agreeing)
+    _say(reading, column, agreed, silence="not published" if is_silence_no else "published")
     # Whatever else a later file has is no agreement.
     return f"lower({text}) IN ({', '.join(map(quoted_text, dict.fromkeys(agreeing)))})"
 
 
-def _say(reading: TableReading, column: ColumnSample, agreeing: int) -> None:
+def _say(reading: TableReading, column: ColumnSample, agreeing: int, *, silence: str = "published") -> None:
     blank = column.row_count - column.given_count
-    silent = f"; {blank:,} say nothing and are published" if blank else ""
+    silent = f"; {blank:,} say nothing and are {silence}" if blank else ""
     refused = column.given_count - agreeing
     said = f"{agreeing:,} rows agree, {refused:,} do not and are not published{silent}"
     reading.assume(f"{reading.table}: `{column.name}` says who may be written to: {said}.")

@@ -25,7 +25,7 @@ def read(reading: TableReading) -> TablePart:
     sql = customer_id(reading, columns, taken=set(), has_many_rows=False)
     used = {columns.number, columns.email, columns.name}
     since = [each.column for each in roles if each.role is Role.DATE and is_customer_since(plain_name(each.column))]
-    consent = find_consent(reading, {*used, *since})
+    consent = find_consent(reading, {*used, *since}, [name for name in (columns.number, columns.email, columns.name) if name])
     if since:
         reading.assume(f"{reading.table}: `{since[0]}` is when you first knew the customer.")
     attributes = attribute_columns(reading, {*used, *since, *consent.columns}, are_words_taken=True)
@@ -35,13 +35,15 @@ def read(reading: TableReading) -> TablePart:
     if labels:
         reading.assume(f"{reading.table}: rows of sums are left out.")
     listed = ", ".join("'" + label.lower().replace("'", "''") + "'" for label in labels)
+    condition = f"lower({sql}) NOT IN ({listed})" if labels else ""
+    somebody = f"{sql} IS NOT NULL{f' AND {condition}' if condition else ''}"
     return people_part(
         reading,
-        condition=f"lower({sql}) NOT IN ({listed})" if labels else "",
+        condition=condition,
         customer=sql,
         attributes=attributes,
         created=reading.moment(since[0]) if since else "",
-        consent=consent.sql,
+        consent=f"COALESCE({consent.sql}, CASE WHEN {somebody} THEN FALSE END)" if consent.is_silence_no else consent.sql,
     )
 
 

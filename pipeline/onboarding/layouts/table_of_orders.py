@@ -51,7 +51,7 @@ def read(reading: TableReading) -> TablePart:
         said = ", ".join(f"`{name}`" for name in gaps.filled)
         reading.assume(f"{table}: {said} stand on the first line of an order alone, and count for all of its lines.")
     _ask_about_nobody(reading, columns, gaps)
-    consent = find_consent(reading, used)
+    consent = find_consent(reading, used, _known_by(columns))
     used |= {*consent.columns}
     attributes = attribute_columns(reading, used, are_words_taken=False)
     used |= {refund_date(reading, columns)}
@@ -67,6 +67,7 @@ def read(reading: TableReading) -> TablePart:
             prelude=",\n".join(filter(None, (reading.prelude, _filled_table(reading, columns, gaps) if gaps.filled else ""))),
             attributes=attributes,
             consent=consent.sql,
+            is_silence_no=consent.is_silence_no,
             rank=SHOP_RANK + 1,
             is_amount_of_order=columns.is_amount_of_order,
         ),

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from support.onboarding import ANSWERS, init, part_of
 
+from pipeline.errors import ConfigError
+
 PEOPLE = ["1", "2", "3", "4"]
 
 
@@ -54,7 +56,7 @@ def test_columns_about_mail_that_are_no_consent_are_none() -> None:
 def test_an_answer_that_is_neither_yes_nor_no_is_a_question() -> None:
     columns: dict[str, list[str | None]] = {"customer id": list(PEOPLE), "Newsletter": ["yes", "no", "monthly", None]}
     _, reading = part_of(columns)
-    assert [question.key for question in reading.questions] == ["orders.consent.monthly"]
+    assert [question.key for question in reading.questions] == ["orders.consent.empty", "orders.consent.monthly"]
 
 
 def test_who_said_no_is_found_whatever_they_are_known_by_and_whichever_file_says_it(tmp_path: Path) -> None:
@@ -64,3 +66,28 @@ def test_who_said_no_is_found_whatever_they_are_known_by_and_whichever_file_says
     found = {row["customer_id"]: row["is_consenting"] for row in made.read["consents"].rows.to_pylist()}
     assert found == {"7": True, "8": False, "c@x.de": False, "9": False}
     assert set(found) <= set(made.read["customers"].rows["customer_id"].to_pylist())
+
+
+def test_an_empty_cell_beside_yes_and_no_is_a_question_and_likeliest_a_no(tmp_path: Path) -> None:
+    text = "Customer number,City,Newsletter\n1,Bonn,ja\n2,Bonn,nein\n3,Bonn,\n4,Bonn,\nTotal,,\n"
+    with pytest.raises(ConfigError, match=r"2 customers have an empty `Newsletter`") as refused:
+        init(tmp_path / "shop", {"people.csv": text}, ANSWERS)
+    assert "--set customers.consent.empty=no" in refused.value.todo
+    made = init(tmp_path / "silent", {"people.csv": text}, {**ANSWERS, "customers.consent.empty": "no"})
+    assert {row["customer_id"]: row["is_consenting"] for row in made.read["consents"].rows.to_pylist()} == {
+        "1": True, "2": False, "3": False, "4": False,
+    }  # fmt: skip
+    assert any("say nothing and are not published" in each for each in made.draft.assumptions)
+    made = init(tmp_path / "loud", {"people.csv": text}, {**ANSWERS, "customers.consent.empty": "yes"})
+    assert {row["customer_id"]: row["is_consenting"] for row in made.read["consents"].rows.to_pylist()} == {"1": True, "2": False}
+
+
+def test_who_answered_in_one_of_their_orders_is_not_silent_in_the_others(tmp_path: Path) -> None:
+    head = "Order,Date,Email,Amount,Newsletter\n"
+    rows = "1,2024-03-01,a@example.com,1.00,yes\n2,2024-03-02,a@example.com,1.00,\n3,2024-03-03,b@example.com,1.00,no\n"
+    assert init(tmp_path / "shop", {"list.csv": head + rows}, ANSWERS).read["consents"].rows.num_rows == 2
+    silent = "4,2024-03-04,c@example.com,1.00,\n"
+    made = init(tmp_path / "other", {"list.csv": head + rows + silent}, {**ANSWERS, "orders.consent.empty": "no"})
+    assert {row["customer_id"]: row["is_consenting"] for row in made.read["consents"].rows.to_pylist()} == {
+        "a@example.com": True, "b@example.com": False, "c@example.com": False,
+    }  # fmt: skip

@@ -106,7 +106,7 @@ def test_cells_on_the_first_line_of_an_order_alone_count_for_all_of_its_lines(tm
 def test_orders_are_matched_with_customers_by_the_id_that_both_have(tmp_path: Path) -> None:
     orders = "order_no,sold_at,customer_id,email,amount\n1,2024-03-01,7,a@x.de,1.50\n2,2024-03-02,8,b@x.de,2.50\n"
     people = "id,email,city,date of birth,newsletter\n7,a@x.de,Bonn,1980-05-06,yes\n8,b@x.de,Köln,1990-07-08,no\n9,c@x.de,Ulm,,\n"
-    made = init(tmp_path / "shop", {"orders.csv": orders, "people.csv": people}, ANSWERS)
+    made = init(tmp_path / "shop", {"orders.csv": orders, "people.csv": people}, {**ANSWERS, "customers.consent.empty": "yes"})
     assert {name: (row["city"], row["birth_year"]) for name, row in people_of(made).items()} == {
         "7": ("Bonn", 1980), "8": ("Köln", 1990), "9": ("Ulm", None),
     }  # fmt: skip
