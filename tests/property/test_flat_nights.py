@@ -21,6 +21,7 @@ from pipeline.definitions.company import Company, with_declared_features
 from pipeline.features import compute_features, compute_rollups
 from pipeline.features.cache import cache_session, cached, cached_files, forget_caches
 from pipeline.lake.addresses import CACHES
+from pipeline.lake.checksums import read_seal
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
@@ -287,10 +288,9 @@ def test_the_next_night_reads_no_line_before_the_windows_of_declared_features(lo
 
 
 def make_rows_unreadable(path: Path) -> None:
-    """Leave of a file what says which versions it holds."""
-    content = path.read_bytes()
-    footer = int.from_bytes(content[-8:-4], "little") + 8
-    path.write_bytes(bytes(len(content) - footer) + content[-footer:])
+    """Overwrite the rows of a file, and leave what says which versions it holds: the seal and the footer."""
+    content, end = path.read_bytes(), read_seal(path).ends[-1]
+    path.write_bytes(bytes(end) + content[end:])
 
 
 def test_a_night_run_again_recomputes_nobody(long_history: Lake, told: pytest.LogCaptureFixture) -> None:
