@@ -64,6 +64,10 @@ _LANGUAGES = {
     "nl": "bestelling aantal bedrag korting prijs klant klantnummer",
     "pl": "zamowienie ilosc kwota cena klient",
     "pt": "encomenda quantidade desconto preco",
+    "fi": "tilaus tilausnumero tilauspaiva asiakas asiakasnumero tuote maara hinta yksikkohinta alennus rivisumma",
+    "se": "ordernummer orderdatum kund kundnummer artikelnummer belopp moms styckpris",
+    "hu": "rendeles rendelesszam vevo termek mennyiseg osszeg egysegar kedvezmeny",
+    "cz": "objednavka zakaznik mnozstvi castka sleva",
 }
 _MIN_WORDS = 2
 
