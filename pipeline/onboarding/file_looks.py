@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import ConfigError
 from pipeline.ingestion.sources.compressed_files import open_bytes
-from pipeline.ingestion.sources.table_files import SUFFIXES
+from pipeline.ingestion.sources.table_files import FileKind, file_kind
 from pipeline.onboarding.file_formats import LINES_LOOKED_AT, SEPARATORS, FoundFormat, text_format
 
 TEXTS = (".txt", ".dat", ".tab")  # text tables by another name, which no night reads
@@ -58,6 +58,5 @@ def may_be_table(path: Path) -> bool:
     )
 
 
-def _kind(path: Path) -> str:
-    name = path.name.lower()
-    return next((SUFFIXES[suffix] for suffix in SUFFIXES if name.endswith(suffix)), "CSV" if path.suffix.lower() in TEXTS else "")
+def _kind(path: Path) -> FileKind | None:
+    return "CSV" if path.suffix.lower() in TEXTS else file_kind(path)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.ingestion.sources.newest_files import natural_order
+from pipeline.ingestion.sources.table_files import table_name
 from pipeline.lake.disk import copy_file, disk_errors
 from pipeline.onboarding.file_looks import TEXTS, may_be_table
 from pipeline.onboarding.overlapping_files import DATE_BEFORE
@@ -133,7 +134,7 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
             path.write_text(text, "utf-8")
 
 
-def table_name(text: str, taken: Iterable[str] = ()) -> str:
+def free_table_name(text: str, taken: Iterable[str] = ()) -> str:
     """Return a name for a table after `text`: small letters, digits and underscores; another one than those that are taken."""
     name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "table"
     name = f"t_{name}" if name[0].isdigit() else name
@@ -142,9 +143,11 @@ def table_name(text: str, taken: Iterable[str] = ()) -> str:
 
 
 def _free_path(path: Path) -> Path:
+    # `orders.csv_2.gz` would be no table.
+    stem = table_name(path)
     place = 2
     found = path
     while found.exists():
-        found = path.with_name(f"{path.stem}_{place}{path.suffix}")
+        found = path.with_name(f"{stem}_{place}{path.name.removeprefix(stem)}")
         place += 1
     return found

@@ -38,10 +38,10 @@ from pipeline.onboarding.given_files import (
     DATA,
     copy_files,
     discard_copy,
+    free_table_name,
     move_files,
     naming_given_files,
     require_files,
-    table_name,
     write_texts,
 )
 from pipeline.onboarding.layouts import UnknownTableError, layout_of, table_of_orders
@@ -139,7 +139,7 @@ def _recognised_tables(
         discard_copy(copies.pop(name))
     groups: dict[str, list[str]] = {}
     for group in group_by_columns(samples, layouts, source.formats):
-        groups[table_name(layouts[group[0]].table, groups)] = group
+        groups[free_table_name(layouts[group[0]].table, groups)] = group
     formats = {name: source.formats[group[0]] for name, group in groups.items()}
     orders = {name: _file_order([samples[each] for each in group], layouts[group[0]]) for name, group in groups.items()}
     groups = {name: list(order.samples) for name, order in orders.items()}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.definitions.source_formats import TableFormat
+from pipeline.ingestion.sources.table_files import file_kind
 from pipeline.onboarding.company_draft import CompanyDraft, TableDraft
 from pipeline.onboarding.customer_columns import CustomerColumns, customer_columns, order_number, padded_width
 from pipeline.onboarding.home_clues import find_clues
@@ -170,10 +171,13 @@ def company_name(folder: str) -> str:
 def group_by_columns(
     samples: Mapping[str, TableSample], layouts: Mapping[str, Layout], formats: Mapping[str, TableFormat]
 ) -> list[list[str]]:
-    """Return the names of samples that have a layout in groups of one kind: of one known layout, or with the same columns."""
+    """Return the names of samples that have a layout in groups of one kind: of one known layout, or with the same columns.
+
+    Files of a group lie in one folder, which has files of one kind, compressed or not.
+    """
     groups: dict[object, list[str]] = {}
     for name, layout in layouts.items():
         sample = samples[name]
         kind = layout.name if layout.is_known else tuple(sample.column_names)
-        groups.setdefault((kind, formats[name], sample.files[0].suffix), []).append(name)
+        groups.setdefault((kind, formats[name], file_kind(sample.files[0])), []).append(name)
     return list(groups.values())

@@ -141,6 +141,11 @@ def table_name(path: Path) -> str:
     return path.name[: -len(suffix)] if suffix else ""
 
 
+def file_kind(path: Path) -> FileKind | None:
+    """Return what the file is, by its name; None where it is no table."""
+    return SUFFIXES.get(_suffix(path))
+
+
 def _suffix(path: Path) -> str:
     return next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
 

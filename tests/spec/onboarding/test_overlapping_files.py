@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -32,7 +33,7 @@ def made_of(folder: Path, files: dict[str, str]) -> NewCompany:
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
         paths.append(path)
     now = datetime(2026, 1, 15, 12, tzinfo=UTC)
     return make_company(folder / "shop", paths, Settings(ANSWERS), ask=None, command="segments init shop", now=now)
@@ -50,6 +51,8 @@ def assumed(made: NewCompany) -> str:
         ("orders (1).csv", "orders.csv"),
         ("a/orders.csv", "b/orders.csv"),
         ("b/orders.csv", "a/orders.csv"),
+        ("a/orders.csv.gz", "b/orders.csv.gz"),
+        ("a/orders.csv", "b/orders.csv.gz"),
     ],
 )
 def test_the_file_with_the_newest_row_counts(tmp_path: Path, old: str, new: str) -> None:
@@ -116,3 +119,10 @@ def test_days_that_are_alike_are_told_apart_by_a_number() -> None:
     newer = sample("a", id=["1"], at=["2024-01-01 08:30:00 -0100"])
     order = file_order([newer, older], ["id"], ["at"])
     assert list(order.names.values()) == ["2024-01-01_001_b.csv", "2024-01-01_002_a.csv"]
+
+
+def test_files_of_one_name_are_all_read(tmp_path: Path) -> None:
+    text = "order,date,customer,net\n{0},2024-04-{0},a,10.00\n"
+    made = made_of(tmp_path, {"a/sales.csv.gz": text.format(15), "b/sales.csv.gz": text.format(16), "c/sales.csv": text.format(17)})
+    assert [table.file_names for table in made.draft.tables] == [("sales.csv", "sales.csv.gz", "sales_2.csv.gz")]
+    assert net_by_order(made) == {"15": Decimal(10), "16": Decimal(10), "17": Decimal(10)}
