@@ -97,9 +97,12 @@ def answers(kind: str) -> list[str]:
 
 def answer_of(value: str) -> str:
     """Return whether a value means `yes` or `no`; empty where it is neither."""
-    # As the engine has small letters: a Turkish I with a dot stays one letter.
-    small = value.lower().replace("i\u0307", "i")
-    return next((kind for kind in ("yes", "no") if small in answers(kind)), "")
+    return next((kind for kind in ("yes", "no") if small_letters(value) in answers(kind)), "")
+
+
+def small_letters(value: str) -> str:
+    """Return a value in small letters as the engine has them: a Turkish I with a dot stays one letter."""
+    return value.lower().replace("i\u0307", "i")
 
 
 def is_paid_name(plain: str) -> bool:

@@ -14,9 +14,11 @@ from pipeline.onboarding.column_names import (
     is_refusal,
     is_subscription,
     is_total,
+    small_letters,
 )
 from pipeline.onboarding.date_formats import date_format
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
+from pipeline.onboarding.layouts.order_columns import NONE, named_column
 from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import plain_name
 from pipeline.onboarding.table_sample import ColumnSample
@@ -43,30 +45,37 @@ def find_consent(reading: TableReading, used: Container[str], known_by: Sequence
     `known_by` are the columns that say who somebody is.
     """
     given = reading.settings.get(f"{reading.table}.consent")
-    if given == "none":
+    if given == NONE:
         return MarketingConsent()
-    names = [reading.sample.spelling(given) or ""] if given else [each.name for each in reading.sample.columns() if each.name not in used]
-    columns = [each for each in map(reading.column, names) if each.counts and (given or _is_consent(each))]
-    agreeing = [each for each in columns if not is_refusal(plain_name(each.name))]
+    if given:
+        named = [reading.column(named_column(reading, given, "consent"))]
+    else:
+        named = [each for each in reading.sample.columns() if each.name not in used and _is_consent(each)]
+    refusing = [each for each in named if each.counts and _is_refusing(each)]
     # Whether e-mails may be sent says more than whether short messages may.
-    agreeing.sort(key=lambda each: "sms" in plain_name(each.name) or "whatsapp" in plain_name(each.name))
-    refusing = [each for each in columns if each not in agreeing]
-    if not columns:
-        return MarketingConsent()
+    agreeing = sorted(
+        (each for each in named if each.counts and each not in refusing),
+        key=lambda each: "sms" in plain_name(each.name) or "whatsapp" in plain_name(each.name),
+    )[:1]
+    columns = tuple(each.name for each in (*agreeing, *refusing))
     is_silence_no = bool(agreeing) and _is_silence_no(reading, agreeing[0], known_by)
-    agreed = _meaning(reading, agreeing[0], is_yes_agreeing=True, is_silence_no=is_silence_no) if agreeing else ""
+    agreed = [_meaning(reading, each, is_yes_agreeing=True, is_silence_no=is_silence_no) for each in agreeing]
     refused = [_meaning(reading, each, is_yes_agreeing=False) for each in refusing]
-    if not agreed and len(refused) == 1:
-        return MarketingConsent(refused[0], tuple(names))
-    if agreed and not refused:
-        return MarketingConsent(agreed, (agreeing[0].name,), is_silence_no)
+    if len(columns) <= 1:
+        return MarketingConsent("".join((*agreed, *refused)), columns, is_silence_no)
     conditions = " ".join(f"WHEN NOT ({sql}) THEN FALSE" for sql in refused)
-    whole = f"CASE {conditions} ELSE {agreed or refused[0]} END"
-    return MarketingConsent(whole, tuple(each.name for each in (*agreeing[:1], *refusing)), is_silence_no)
+    return MarketingConsent(f"CASE {conditions} ELSE {(*agreed, *refused)[0]} END", columns, is_silence_no)
+
+
+def _is_refusing(column: ColumnSample) -> bool:
+    """Return whether yes means no in a column; never where its values say for themselves who may be written to: `Opt-in/Opt-out`."""
+    return is_refusal(plain_name(column.name)) and not all(is_subscription(plain_name(value)) for value in column.counts)
 
 
 def _is_consent(column: ColumnSample) -> bool:
     plain, values = plain_name(column.name), column.counts
+    if not values:
+        return False
     if all(is_subscription(plain_name(value)) for value in values):
         return True
     known = [value for value in values if answer_of(value)]
@@ -102,15 +111,15 @@ def _meaning(reading: TableReading, column: ColumnSample, *, is_yes_agreeing: bo
     if date_format(column.counts) and not all(answer_of(value) for value in column.counts):
         _say(reading, column, column.given_count if is_yes_agreeing else 0)
         return f"CASE WHEN {text} IS NOT NULL THEN {'TRUE' if is_yes_agreeing else 'FALSE'} END"
-    wanted = "yes" if is_yes_agreeing else "no"
-    agreeing = answers(wanted)
+    # `blocked` in a column of who is blocked is a no, whatever a no means there.
+    agreeing = answers("yes") if is_yes_agreeing else [answer for answer in answers("no") if not is_refusal(plain_name(answer))]
     for value in column.values:
         if not answer_of(value):
             rows = f"{reading.table}: `{column.name}` is `{value}` in {column.counts[value]:,} rows."
             question = f"{rows} Did these people agree to be written to?"
             if reading.choose(reading.value_key("consent", value), question, _CHOICES) == "yes":
-                agreeing.append(value.lower())
-    agreed = sum(column.counts[value] for value in column.counts if answer_of(value) == wanted or value.lower() in agreeing)
+                agreeing.append(small_letters(value))
+    agreed = sum(count for value, count in column.counts.items() if small_letters(value) in agreeing)
     _say(reading, column, agreed, silence="not published" if is_silence_no else "published")
     # Whatever else a later file has is no agreement.
     return f"lower({text}) IN ({', '.join(map(quoted_text, dict.fromkeys(agreeing)))})"

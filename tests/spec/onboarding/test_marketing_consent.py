@@ -43,6 +43,45 @@ def test_yes_and_no_are_read_in_each_language_and_the_right_way_round(name: str,
     assert consents(name, values.split()) == {"1": True, "2": False, "3": False, "4": True}
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("Opt-in/Opt-out", ["Opt in", "Opt out", "opt-out", "Opt-in"]),
+        ("Subscribed or unsubscribed", ["Subscribed", "Unsubscribed", "Unsubscribed", "subscribed"]),
+        ("E-mail blocked", ["no", "blocked", "BLOCKED", "no"]),
+        ("Werbung abgelehnt", ["nein", "abgelehnt", "ja", "nein"]),
+        ("Opted out of mail", ["0", "opted out", "1", "0"]),
+        ("Withdrawn consent", ["no", "withdrawn", "yes", "no"]),
+    ],
+)
+def test_a_value_that_says_no_itself_means_no_under_a_name_that_does_so_too(name: str, values: list[str]) -> None:
+    assert consents(name, values) == {"1": True, "2": False, "3": False, "4": True}
+
+
+def test_who_is_blocked_by_a_word_and_not_by_a_yes_did_not_agree() -> None:
+    assert consents("Unsubscribed", ["", "unsubscribed", "Unsubscribed", ""]) == {"2": False, "3": False}
+
+
+def test_a_column_of_who_said_no_takes_no_other_column_with_it() -> None:
+    columns: dict[str, list[str | None]] = {"customer id": list(PEOPLE), "City": ["Bonn", "Ulm"] * 2, "Unsubscribed": ["yes", "no"] * 2}
+    part, _ = part_of(columns)
+    assert [each.name for each in part.attributes] == ["city"]
+
+
+def test_a_column_of_consent_that_the_table_has_not_is_an_error_that_names_the_nearest() -> None:
+    columns: dict[str, list[str | None]] = {"customer id": list(PEOPLE), "Newsletter": ["yes", "no", "no", "yes"]}
+    with pytest.raises(ConfigError, match=r"no column `Newslettr`.*`Newsletter`"):
+        part_of(columns, {"orders.consent": "Newslettr"})
+    assert part_of(columns, {"orders.consent": "none"})[0].consents == ""
+
+
+def test_an_answer_that_somebody_explained_is_found_whatever_its_case() -> None:
+    columns: dict[str, list[str | None]] = {"customer id": ["1", "2"], "Newsletter": ["\u0130ki ayda bir", "no"]}
+    part, reading = part_of(columns, {"orders.consent.iki-ayda-bir": "yes"})
+    assert "'iki ayda bir'" in part.consents
+    assert any("1 rows agree, 1 do not" in each for each in reading.assumptions)
+
+
 def test_a_day_of_unsubscribing_is_a_no_and_a_day_of_opting_in_a_yes() -> None:
     assert consents("Unsubscribed at", ["", "2024-03-01", "2024-04-01", ""]) == {"2": False, "3": False}
     assert consents("Opt-in date", ["2024-03-01", "", "", "2024-03-01"]) == {"1": True, "4": True}
