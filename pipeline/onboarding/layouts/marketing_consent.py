@@ -42,7 +42,7 @@ class MarketingConsent:
 def find_consent(reading: TableReading, used: Container[str], known_by: Sequence[str]) -> MarketingConsent:
     """Return what a table says of who may be written to; asks for what an answer means that is neither yes nor no, or is missing.
 
-    `known_by` are the columns that say who somebody is.
+    `known_by` are the columns that say who somebody is. Raises ConfigError where somebody named a column that the table has not.
     """
     given = reading.settings.get(f"{reading.table}.consent")
     if given == NONE:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pipeline.onboarding.attributes import attribute_columns
-from pipeline.onboarding.column_names import is_customer_since, is_of_life, is_total
+from pipeline.onboarding.column_names import is_customer_since, is_of_life, is_total, small_letters
 from pipeline.onboarding.customer_columns import CustomerColumns, customer_columns
 from pipeline.onboarding.layouts.customer_ids import PEOPLE, chosen_columns, customer_id
-from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
+from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading, quoted_text
 from pipeline.onboarding.layouts.marketing_consent import find_consent
 from pipeline.onboarding.layouts.order_columns import named_column
 from pipeline.onboarding.layouts.people import people_part
@@ -34,7 +34,7 @@ def read(reading: TableReading) -> TablePart:
     labels = sorted(value for name in used if name for value in reading.column(name).counts if is_total(value))
     if labels:
         reading.assume(f"{reading.table}: rows of sums are left out.")
-    listed = ", ".join("'" + label.lower().replace("'", "''") + "'" for label in labels)
+    listed = ", ".join(quoted_text(small_letters(label)) for label in labels)
     condition = f"lower({sql}) NOT IN ({listed})" if labels else ""
     somebody = f"{sql} IS NOT NULL{f' AND {condition}' if condition else ''}"
     return people_part(

@@ -11,7 +11,7 @@ from pipeline.onboarding.customer_columns import CustomerColumns
 from pipeline.onboarding.layouts.customer_ids import chosen_columns, customer_id
 from pipeline.onboarding.layouts.flat_orders import SHOP_RANK, FlatOrders, order_part
 from pipeline.onboarding.layouts.gaps import Gaps, find_gaps
-from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading, quoted_name
+from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading, quoted_name, quoted_text
 from pipeline.onboarding.layouts.marketing_consent import find_consent
 from pipeline.onboarding.layouts.numbered_items import split_items
 from pipeline.onboarding.layouts.order_column_choice import order_columns
@@ -148,8 +148,7 @@ def _condition(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> str:
         reading.choose(f"{reading.table}.undated", text, [Choice("left-out", "they are sums or notes; else give the cells their dates")])
     condition = f"{reading.text(date)} IS NOT NULL"
     if labels:
-        listed = ", ".join(f"'{value}'" for value in labels)
-        condition += f" AND trim({reading.quoted(date)}) NOT IN ({listed})"
+        condition += f" AND trim({reading.quoted(date)}) NOT IN ({', '.join(map(quoted_text, labels))})"
     return condition
 
 

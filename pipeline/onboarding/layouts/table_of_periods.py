@@ -10,7 +10,7 @@ from pipeline.onboarding.attributes import attribute_columns
 from pipeline.onboarding.column_names import is_total
 from pipeline.onboarding.customer_columns import customer_columns
 from pipeline.onboarding.layouts.flat_orders import SHOP_RANK, FlatOrders, order_part
-from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
+from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading, quoted_text
 from pipeline.onboarding.number_styles import number_style
 from pipeline.onboarding.roles import column_roles, plain_name
 from pipeline.onboarding.table_sample import TableSample
@@ -38,7 +38,7 @@ def read(reading: TableReading) -> TablePart:
         "somebody ordered is not known; give an export of orders if you have one."
     )
     reading.assume(f"{reading.table}: a customer is who has the same `{column}`.")
-    days = " ".join(f"WHEN {_text(name)} THEN DATE '{day}'" for name, day in periods.items())
+    days = " ".join(f"WHEN {quoted_text(name)} THEN DATE '{day}'" for name, day in periods.items())
     month = f"CASE month {days} END"
     customer = reading.text(column)
     labels = sorted({value for value in reading.column(column).counts if is_total(value)})
@@ -56,7 +56,7 @@ def read(reading: TableReading) -> TablePart:
     }
     condition = f"{customer} IS NOT NULL AND trim(amount) <> '' AND {amount} <> 0"
     if labels:
-        condition += f" AND {customer} NOT IN ({', '.join(map(_text, labels))})"
+        condition += f" AND {customer} NOT IN ({', '.join(map(quoted_text, labels))})"
     prelude = f"{table} AS (\n  SELECT * FROM (UNPIVOT {reading.table} ON {named} INTO NAME month VALUE amount)\n)"
     attributes = attribute_columns(reading, {column, *periods}, are_words_taken=False)
     return order_part(reading, FlatOrders(rows, condition, source=table, prelude=prelude, attributes=attributes, rank=SHOP_RANK + 1))
@@ -82,10 +82,6 @@ def month_of(plain: str) -> date | None:
         year = int(match["year"])
         return date(year if year > _CENTURY else _CENTURY + year, place, 1) if place else None
     return None
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def layout(periods: Iterable[str]) -> Layout:

@@ -51,6 +51,11 @@ def test_dates_that_read_both_ways_are_a_question(tmp_path: Path) -> None:
     assert (str(made.draft.first_day), str(made.draft.last_day)) == ("2024-04-05", "2024-04-06")
 
 
+def test_a_row_of_sums_may_have_an_apostrophe(tmp_path: Path) -> None:
+    text = "order,date,email,total\n1,2024-04-05,a@x.de,1.50\n2,2024-04-06,b@x.de,2.50\n,Total d'ao\u00fbt,,4.00\n"
+    assert init(tmp_path / "shop", {"list.csv": text}, ANSWERS).net_amount == Decimal("4.00")
+
+
 def test_two_columns_that_could_be_the_amount_are_a_question(tmp_path: Path) -> None:
     text = "order,date,customer,net,gross\n1,2024-04-05,a,10.00,11.90\n2,2024-04-06,b,20.00,23.80\n"
     said = refusal(tmp_path, text)
