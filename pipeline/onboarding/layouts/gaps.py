@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from pipeline.onboarding.column_names import is_total
 from pipeline.onboarding.layouts.layout import TableReading
+from pipeline.onboarding.layouts.order_totals import cells_by_order, has_digit
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def find_gaps(  # noqa: PLR0913
             sold += 1
             nobodys += not any(buyer) and not is_filled
             continue
-        if style is None or not any(character.isdigit() for character in paid) or any(map(is_total, cells)):
+        if style is None or not has_digit(paid) or any(map(is_total, cells)):
             left_out += 1
         else:
             undated += 1
@@ -57,11 +57,8 @@ def find_gaps(  # noqa: PLR0913
 
 def _stands_on_one_line(reading: TableReading, order: str, name: str) -> bool:
     """Return whether some lines of orders lack the cell that another line of theirs has, and no order has two different ones."""
-    cells: dict[str, set[str]] = defaultdict(set)
-    for number, cell in reading.sample.records((order, name)):
-        if number and not is_total(number):
-            cells[number].add(cell)
-    return any("" in each and len(each) > 1 for each in cells.values()) and all(len(each - {""}) <= 1 for each in cells.values())
+    orders = [set(cells) for cells in cells_by_order(reading, order, name).values()]
+    return any("" in cells and len(cells) > 1 for cells in orders) and all(len(cells - {""}) <= 1 for cells in orders)
 
 
 def _first_values(reading: TableReading, order: str, name: str) -> Mapping[str, str]:

@@ -11,13 +11,13 @@ import pyarrow as pa
 
 from pipeline.onboarding.column_names import is_no_amount, role_rank
 from pipeline.onboarding.layouts.layout import TableReading, quoted_name
+from pipeline.onboarding.layouts.order_totals import CENT, has_digit
 from pipeline.onboarding.number_styles import NumberStyle, number_style
 from pipeline.onboarding.roles import Role, column_roles, plain_name
 from pipeline.onboarding.table_sample import TableSample
 
 _NUMBERED = re.compile(r"(?P<stem>.*?[^\d\s_.#-])[\s_.#-]*(?P<number>\d{1,2})")
 _FEWEST = 2
-_CENT = Decimal("0.01")
 
 
 def numbered_columns(sample: TableSample) -> dict[str, dict[int, str]]:
@@ -79,7 +79,7 @@ def _are_sums(reading: TableReading, stems: Mapping[str, Mapping[int, str]]) -> 
 
 
 def _fits(total: Sequence[Decimal] | None, sums: Sequence[Decimal]) -> bool:
-    return total is not None and all(abs(one - other) < _CENT for one, other in zip(total, sums, strict=True))
+    return total is not None and all(abs(one - other) < CENT for one, other in zip(total, sums, strict=True))
 
 
 def _numbers(reading: TableReading, name: str) -> list[Decimal] | None:
@@ -90,4 +90,4 @@ def _numbers(reading: TableReading, name: str) -> list[Decimal] | None:
     if style is None or not style.decimal:
         return None
     cells = (cell for (cell,) in reading.sample.records((name,)))
-    return [style.number(cell) if any(map(str.isdigit, cell)) else Decimal() for cell in cells]
+    return [style.number(cell) if has_digit(cell) else Decimal() for cell in cells]

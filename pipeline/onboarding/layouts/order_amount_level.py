@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from decimal import Decimal
 
 from pipeline.onboarding.column_names import is_subtotal_name
 from pipeline.onboarding.layouts.layout import TableReading
 from pipeline.onboarding.layouts.order_columns import OrderColumns
-from pipeline.onboarding.layouts.order_totals import CENT, is_of_whole_order, is_sum_of_orders, numbers_of
+from pipeline.onboarding.layouts.order_totals import CENT, cells_by_order, is_of_whole_order, is_sum_of_orders, numbers_of
 from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import Role, plain_name
 
@@ -61,9 +60,6 @@ def _is_of_row(reading: TableReading, columns: OrderColumns) -> bool:
 
 def _alike(reading: TableReading, order: str, amount: str) -> tuple[int, set[str]]:
     """Return how many orders have several rows with an amount, and which amounts those are."""
-    cells: dict[str, list[str]] = defaultdict(list)
-    for number, cell in reading.sample.records((order, amount)):
-        if number and cell:
-            cells[number].append(cell)
-    several = [amounts for amounts in cells.values() if len(amounts) > 1]
+    given = [[*filter(None, cells)] for cells in cells_by_order(reading, order, amount).values()]
+    several = [amounts for amounts in given if len(amounts) > 1]
     return len(several), {cell for amounts in several for cell in amounts}

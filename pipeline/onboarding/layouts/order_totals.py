@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import chain, combinations
 
-from pipeline.onboarding.column_names import is_no_amount, is_plain_id, is_subtotal_name
+from pipeline.onboarding.column_names import is_no_amount, is_plain_id, is_subtotal_name, is_total
 from pipeline.onboarding.layouts.layout import TableReading
 from pipeline.onboarding.layouts.order_columns import OrderColumns
 from pipeline.onboarding.number_styles import number_style
@@ -24,11 +24,22 @@ def is_of_whole_order(reading: TableReading, order: str, column: str) -> bool:
         return True
     if not order or not column:
         return False
-    by_order: dict[str, list[str]] = defaultdict(list)
-    for number, cell in reading.sample.records((order, column)):
-        by_order[number].append(cell)
-    several = [cells for cells in by_order.values() if len(cells) > 1]
+    several = [cells for cells in cells_by_order(reading, order, column).values() if len(cells) > 1]
     return len(several) > 1 and all(len(set(cells)) == 1 for cells in several)
+
+
+def cells_by_order(reading: TableReading, order: str, column: str) -> dict[str, list[str]]:
+    """Return the cells of a column on the rows of each order; rows of no order, such as sums below the others, have none."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for number, (cell,) in zip(orders_of_rows(reading, order), reading.sample.records((column,)), strict=True):
+        if number:
+            found[number].append(cell)
+    return found
+
+
+def orders_of_rows(reading: TableReading, order: str) -> list[str]:
+    """Return which order each row is of by the column `order`; empty for rows of none, such as sums below the others."""
+    return ["" if is_total(number) else number for (number,) in reading.sample.records((order,))]
 
 
 def is_order_discount_taken_off(reading: TableReading, columns: OrderColumns) -> bool | None:
@@ -38,6 +49,8 @@ def is_order_discount_taken_off(reading: TableReading, columns: OrderColumns) ->
     """
     order, discount = columns.get(Role.ORDER_ID), columns.get(Role.DISCOUNT)
     sums, firsts = order_sums(reading, order, _line_amounts(reading, columns))
+    if not firsts:
+        return None
     whole = {name: numbers_of(reading, name) for name in terms_of(reading, columns) if is_of_whole_order(reading, order, name)}
     added = [name for name in whole if is_no_amount(plain_name(name))][:MOST_TERMS]
     taken = numbers_of(reading, discount)
@@ -60,8 +73,10 @@ def implied_discount(reading: TableReading, columns: OrderColumns) -> tuple[str,
     """
     order, amount = columns.get(Role.ORDER_ID), columns.get(Role.AMOUNT)
     sums, firsts = order_sums(reading, order, _line_amounts(reading, columns))
+    if not firsts:
+        return "", ()
     # Where each row is an order of its own, its subtotal stands for its lines.
-    is_subtotal = len(firsts) == reading.sample.rows.num_rows and is_subtotal_name(plain_name(amount))
+    is_subtotal = len(firsts) == sum(map(bool, orders_of_rows(reading, order))) and is_subtotal_name(plain_name(amount))
     terms = [name for name in terms_of(reading, columns) if name != amount]
     whole = {name: numbers_of(reading, name) for name in terms if is_subtotal or is_of_whole_order(reading, order, name)}
     added = [name for name in whole if is_no_amount(plain_name(name))][:MOST_TERMS]
@@ -76,12 +91,13 @@ def implied_discount(reading: TableReading, columns: OrderColumns) -> tuple[str,
 
 
 def order_sums(reading: TableReading, order: str, amounts: Sequence[Decimal]) -> tuple[dict[str, Decimal], dict[str, int]]:
-    """Return the sum of the rows of each order, and the place of its first row."""
+    """Return the sum of the rows of each order, and the place of its first row; rows of no order are left out."""
     sums: dict[str, Decimal] = defaultdict(Decimal)
     firsts: dict[str, int] = {}
-    for place, ((number,), amount) in enumerate(zip(reading.sample.records((order,)), amounts, strict=True)):
-        sums[number] += amount
-        firsts.setdefault(number, place)
+    for place, (number, amount) in enumerate(zip(orders_of_rows(reading, order), amounts, strict=True)):
+        if number:
+            sums[number] += amount
+            firsts.setdefault(number, place)
     return sums, firsts
 
 
@@ -90,7 +106,7 @@ def is_sum_of_orders(reading: TableReading, columns: OrderColumns, amounts: Sequ
     order = columns.get(Role.ORDER_ID)
     sums, firsts = order_sums(reading, order, amounts)
     totals = [numbers_of(reading, name) for name in terms_of(reading, columns) if is_of_whole_order(reading, order, name)]
-    return any(all(abs(total[place] - sums[number]) < CENT for number, place in firsts.items()) for total in totals)
+    return bool(firsts) and any(all(abs(total[place] - sums[number]) < CENT for number, place in firsts.items()) for total in totals)
 
 
 def _line_amounts(reading: TableReading, columns: OrderColumns) -> list[Decimal]:

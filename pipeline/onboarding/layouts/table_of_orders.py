@@ -121,7 +121,11 @@ def _ask_about_nobody(reading: TableReading, columns: OrderColumns, gaps: Gaps) 
 def _filled_table(reading: TableReading, columns: OrderColumns, gaps: Gaps) -> str:
     """Return the common table expression in which cells that stand on one line of an order stand on all of them."""
     order = reading.text(columns.get(Role.ORDER_ID))
-    filled = ",\n".join(f"    max({reading.text(name)}) OVER (PARTITION BY {order}) AS {quoted_name(name)}" for name in gaps.filled)
+    filled = ",\n".join(
+        f"    CASE WHEN {order} IS NULL THEN {reading.text(name)} ELSE max({reading.text(name)}) OVER (PARTITION BY {order}) END "
+        f"AS {quoted_name(name)}"
+        for name in gaps.filled
+    )
     return (
         f"{reading.table}_filled AS (\n  -- These cells stand on one line of an order alone.\n"
         f"  SELECT * REPLACE (\n{filled}\n  )\n  FROM {reading.source or reading.table}\n)"

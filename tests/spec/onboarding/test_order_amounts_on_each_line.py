@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from support.onboarding import ANSWERS, init, lines_of, net_by_order, part_of
 
 HEAD = "Order No,Date,Customer Email,Product,Qty,Order Subtotal,Shipping,Order Total"
@@ -16,6 +17,8 @@ ROWS = (
     "W1,2024-01-03,b@example.com,Coat,1,130.15,5.00,135.15",
     "W2,2024-01-04,c@example.com,Hat,2,241.63,5.00,246.63",
 )
+
+SUMS = (("Subtotal", "417.44,15.00,432.44"), ("Total", "432.44,,432.44"))
 
 
 def rows_of(head: str, *rows: str) -> dict[str, list[str | None]]:
@@ -79,3 +82,21 @@ def test_amounts_of_lines_that_happen_to_be_equal_are_theirs_where_a_price_shows
     )
     made = init(tmp_path / "shop", {"list.csv": text}, ANSWERS)
     assert net_by_order(made) == {"1": Decimal(20), "2": Decimal(40)}
+
+
+@pytest.mark.parametrize("column", ["Order No", "Product"])
+def test_rows_of_sums_below_are_of_no_order_and_hide_nothing(column: str, tmp_path: Path) -> None:
+    footers = "".join(f"{','.join(label if name == column else '' for name in HEAD.split(',')[:4])},10,{total}\n" for label, total in SUMS)
+    made = init(tmp_path / "shop", {"list.csv": "\n".join([HEAD, *ROWS]) + "\n" + footers}, ANSWERS)
+    assert net_by_order(made) == {"W0": Decimal("45.66"), "W1": Decimal("130.15"), "W2": Decimal("241.63")}
+
+
+def test_a_total_below_leaves_prices_of_whole_rows_as_the_totals_of_orders_show_them() -> None:
+    columns = rows_of(
+        "Order No,Date,Client no,Product,Qty,Price,Order Total",
+        "1,2024-03-01,a,Coat,1,10.00,20.00", "1,2024-03-01,a,Hat,2,10.00,20.00", "2,2024-03-02,b,Coat,1,7.00,12.00",
+        "2,2024-03-02,b,Hat,3,5.00,12.00", "3,2024-03-02,b,Hat,1,7.00,7.00", ",Total,,,8,,39.00",
+    )  # fmt: skip
+    _, reading = part_of(columns)
+    assert reading.questions == []
+    assert any("`Price` is of all pieces of a row" in each for each in reading.assumptions)

@@ -56,6 +56,18 @@ def test_a_row_of_sums_may_have_an_apostrophe(tmp_path: Path) -> None:
     assert init(tmp_path / "shop", {"list.csv": text}, ANSWERS).net_amount == Decimal("4.00")
 
 
+def test_cells_of_a_first_line_count_for_the_lines_of_its_order_alone(tmp_path: Path) -> None:
+    text = (
+        "order,date,email,product,total\n1,2024-04-05,a@x.de,Coat,1.50\n1,,,Hat,2.50\n,2024-04-06,b@x.de,Hat,3.50\n"
+        ",2024-04-07,c@x.de,Hat,4.50\n"
+    )
+    made = init(tmp_path / "shop", {"list.csv": text}, ANSWERS)
+    assert {line["customer_id"]: str(line["event_day"]) for line in lines_of(made)} == {
+        "a@x.de": "2024-04-05", "b@x.de": "2024-04-06", "c@x.de": "2024-04-07",
+    }  # fmt: skip
+    assert [(each.rule, each.row_count) for each in made.broken] == [("order_id_is_given", 2)]
+
+
 def test_two_columns_that_could_be_the_amount_are_a_question(tmp_path: Path) -> None:
     text = "order,date,customer,net,gross\n1,2024-04-05,a,10.00,11.90\n2,2024-04-06,b,20.00,23.80\n"
     said = refusal(tmp_path, text)
