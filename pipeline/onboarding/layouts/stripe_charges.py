@@ -9,7 +9,7 @@ import re
 
 from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
 from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
-from pipeline.onboarding.layouts.stripe_payments import TRIALS
+from pipeline.onboarding.layouts.stripe_payments import TRIALS, is_captured
 from pipeline.onboarding.layouts.trial_orders import is_trial
 
 NAME = "stripe_charges"
@@ -21,9 +21,9 @@ def read(reading: TableReading) -> TablePart:
     reading.assume("Amounts are in the smallest unit of the currency, such as cents; refunds count for the day of their charge.")
     units = reading.minor_units
     email = reading.text("receipt_email", "customer_email", "billing_details_email", "billing_details.email")
-    good = f"{reading.text('status')} = 'succeeded'" if reading.has("status") else f"lower({reading.text('paid')}) = 'true'"
+    good = f"{reading.text('status')} = 'succeeded'" if reading.has("status") else f"lower({reading.text('paid')}) IN ('true', 't', '1')"
     if reading.has_values("captured"):
-        good += f" AND lower({reading.text('captured')}) <> 'false'"
+        good += f" AND {is_captured(reading, 'captured')}"
     reading.assume("Charges that failed or were not captured are left out.")
     rows = {
         "order_id": reading.text("id"),

@@ -10,15 +10,17 @@ import re
 
 from pipeline.onboarding.attributes import AttributeColumn
 from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
-from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
+from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading, quoted_text
 from pipeline.onboarding.layouts.trial_orders import is_trial
 from pipeline.onboarding.table_sample import TableSample
 
 NAME = "stripe_payments"
-PAID = ("paid", "succeed", "refund", "complete")
 CREATED = ("Created (UTC)", "Created date (UTC)", "Created")
-TRIALS = {"Mode": "^test", "livemode": "^(false|f|0)$"}
-_UNPAID = ("unpaid", "not paid")
+_REFUNDED, _DISPUTED = "Refunded date (UTC)", "Dispute Date (UTC)"
+NO = ("false", "f", "0")
+TRIALS = {"Mode": "^test", "livemode": f"^({'|'.join(NO)})$"}
+# Whole words: `Incomplete` and `Unpaid` are neither, and `not paid` is none.
+_PAID = re.compile(r"(?<!not[ _])(?<![a-z])(paid|succeed(ed)?|refund(ed)?|completed?)(?![a-z])")
 
 
 def read(reading: TableReading) -> TablePart:
@@ -42,9 +44,9 @@ def read(reading: TableReading) -> TablePart:
     }
     if trial := is_trial(reading, TRIALS, "payment"):
         rows["is_cancelled"] = trial
-    if reading.has_values("Refunded date (UTC)"):
-        rows["refunded_at"] = reading.format("Refunded date (UTC)").sql(reading.quoted("Refunded date (UTC)"), "UTC")
-        reading.assume("A refund counts from the day on that `Refunded date (UTC)` says.")
+    if reading.has_values(_REFUNDED):
+        rows["refunded_at"] = reading.moment(_REFUNDED)
+        reading.assume(f"A refund counts from the day on that `{_REFUNDED}` says.")
     else:
         reading.assume("The export does not date refunds: they count for the day of their payment.")
     if any(re.search("[1-9]", value) for value in reading.column("Disputed Amount").counts):
@@ -73,14 +75,12 @@ def _take_lost_disputes_off(reading: TableReading, rows: dict[str, str], suffix:
         lost = f"CAST(round({share}, {len(str(reading.minor_units)) - 1}) AS DECIMAL(18, 4))"
     rows["refunded"] = f"{rows['refunded']} + CASE WHEN {is_lost} THEN COALESCE({lost}, 0) ELSE 0 END"
     count = sum(count for status, count in reading.column("Dispute Status").counts.items() if status.lower() == "lost")
-    if reading.has_values("Dispute Date (UTC)"):
-        day = reading.format("Dispute Date (UTC)").sql(reading.quoted("Dispute Date (UTC)"), "UTC")
-        refunded_at = f"{rows['refunded_at']}" if "refunded_at" in rows else "NULL"
-        rows["refunded_at"] = f"COALESCE({refunded_at}, CASE WHEN {is_lost} THEN {day} END)"
+    day = "the day of the payment, as the export does not say when"
+    if reading.has_values(_DISPUTED):
+        day = f"the day that `{_DISPUTED}` says"
+        rows["refunded_at"] = f"COALESCE({rows.get('refunded_at', 'NULL')}, CASE WHEN {is_lost} THEN {reading.moment(_DISPUTED)} END)"
     found = f"{count:,} {'is' if count == 1 else 'are'}" if count else "none is"
-    reading.assume(
-        f"Disputed payments count in full unless the dispute is lost ({found}): then `Disputed Amount` is given back, on its day."
-    )
+    reading.assume(f"Disputed payments count in full unless the dispute is lost ({found}): then `Disputed Amount` is given back, on {day}.")
 
 
 _MOST_DESCRIPTIONS = 100
@@ -90,17 +90,22 @@ _COUNTRIES = ("Card Address Country", "Card Issue Country")
 def _condition(reading: TableReading) -> str:
     """Return the SQL condition for payments that went through."""
     statuses = reading.column("Status")
-    good = [status for status in statuses.values if any(word in status.lower() for word in PAID) and status.lower() not in _UNPAID]
+    good = [status for status in statuses.values if _PAID.search(status.lower())]
     rest = [status for status in statuses.values if status not in good]
     if rest:
         count = sum(statuses.counts[status] for status in rest)
         reading.assume(f"Payments that did not go through are left out: {count:,} with the status {', '.join(rest)}.")
-    listed = ", ".join("'" + status.replace("'", "''") + "'" for status in good) or "''"
+    listed = ", ".join(map(quoted_text, good)) or "''"
     condition = f"{reading.text('Status')} IN ({listed})"
-    if "false" in {value.lower() for value in reading.column("Captured").counts}:
+    if any(value.lower() in NO for value in reading.column("Captured").counts):
         reading.assume("Payments that were authorized but not captured are left out.")
-        condition += f" AND lower({reading.text('Captured')}) <> 'false'"
+        condition += f" AND {is_captured(reading, 'Captured')}"
     return condition
+
+
+def is_captured(reading: TableReading, column: str) -> str:
+    """Return the SQL condition of payments whose money was taken: those of which the column does not say no."""
+    return f"COALESCE(lower({reading.text(column)}) NOT IN ({', '.join(map(quoted_text, NO))}), TRUE)"
 
 
 def currency_columns(sample: TableSample) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.onboarding import EXPORTS, init, lines_of, net_by_order, people_of
+from support.onboarding import EXPORTS, export, init, lines_of, net_by_order, people_of
 
 from pipeline.errors import ConfigError
 from pipeline.onboarding.new_company import NewCompany
@@ -68,6 +68,32 @@ def test_stripe_takes_what_it_converted_where_payments_are_in_several_currencies
     made = init(tmp_path / "shop", {"payments.csv": foreign}, BERLIN)
     assert net_by_order(made)["ch_3"] == Decimal("37.66")
     assert made.draft.currency == "EUR"
+
+
+@pytest.mark.parametrize("status", ["Incomplete", "Unpaid", "not_paid", "Not completed", "requires_payment_method", "Canceled"])
+def test_payments_that_did_not_go_through_are_left_out_and_counted(tmp_path: Path, status: str) -> None:
+    text = export("stripe_payments.csv").replace("Live,Paid,cus_1,,Ana@", f"Live,{status},cus_1,,Ana@")
+    made = init(tmp_path / "shop", {"payments.csv": text}, BERLIN)
+    assert set(net_by_order(made)) == {"ch_2", "ch_3", "ch_5"}
+    said = next(sentence for sentence in made.draft.assumptions if "did not go through" in sentence)
+    assert ": 2 with the status " in said
+    assert status in said
+
+
+@pytest.mark.parametrize("status", ["Succeeded", "Partially refunded", "partial_refund", "Complete", "paid"])
+def test_payments_that_went_through_count_whatever_their_status_is_called(tmp_path: Path, status: str) -> None:
+    text = export("stripe_payments.csv").replace("Live,Paid,cus_3", f"Live,{status},cus_3")
+    assert net_by_order(init(tmp_path / "shop", {"payments.csv": text}, BERLIN))["ch_3"] == Decimal("37.66")
+
+
+@pytest.mark.parametrize(
+    ("captured", "is_sale"), [("", True), ("true", True), ("t", True), ("false", False), ("f", False), ("FALSE", False)]
+)
+def test_a_payment_counts_unless_it_says_that_it_was_not_captured(tmp_path: Path, captured: str, *, is_sale: bool) -> None:
+    payments = export("stripe_payments.csv").replace("cus_3,,,true", f"cus_3,,,{captured}")
+    assert ("ch_3" in net_by_order(init(tmp_path / "shop", {"payments.csv": payments}, BERLIN))) == is_sale
+    charges = export("stripe_charges.csv").replace("true,true,cus_3", f"true,{captured},cus_3")
+    assert ("ch_3" in net_by_order(init(tmp_path / "charged", {"charges.csv": charges}, BERLIN))) == is_sale
 
 
 def test_square_names_its_time_zone_and_dates_its_refunds(tmp_path: Path) -> None:

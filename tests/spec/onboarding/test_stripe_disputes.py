@@ -33,6 +33,15 @@ def test_what_a_lost_dispute_took_is_given_back_on_its_day(tmp_path: Path, statu
     assert days == (["2024-03-02"] if status == "lost" else [])
     said = next(sentence for sentence in made.draft.assumptions if "dispute" in sentence)
     assert ("(2 are)" if status == "lost" else "(none is)") in said
+    assert said.endswith("on the day that `Dispute Date (UTC)` says.")
+
+
+def test_a_lost_dispute_without_a_date_counts_for_the_day_of_its_payment(tmp_path: Path) -> None:
+    text = disputed(export("stripe_payments.csv"), {"ch_1": "200.00,lost"}, "Disputed Amount,Dispute Status")
+    made = init(tmp_path / "shop", {"payments.csv": text}, BERLIN)
+    assert {str(line["event_day"]) for line in lines_of(made) if line["order_id"] == "ch_1"} == {"2024-02-01"}
+    said = next(sentence for sentence in made.draft.assumptions if "dispute" in sentence)
+    assert said.endswith("on the day of the payment, as the export does not say when.")
 
 
 def test_without_its_outcome_a_dispute_counts_in_full(tmp_path: Path) -> None:
