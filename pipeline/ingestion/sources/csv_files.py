@@ -5,17 +5,16 @@ The separator is the declared one, or the one of `,` `;` tab `|` that is most fr
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 
 from duckdb import CatalogException, DuckDBPyConnection, DuckDBPyRelation
 
 from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import DataError
-from pipeline.ingestion.sources.compressed_files import compression_of, find_compression_fault, read_blocks
+from pipeline.ingestion.sources.compressed_files import compression_of, find_compression_fault
 from pipeline.ingestion.sources.csv_text import (
     LINES_SHOWN,
     REJECTS_KEPT,
@@ -26,6 +25,7 @@ from pipeline.ingestion.sources.csv_text import (
     open_text,
     read_layout,
 )
+from pipeline.ingestion.sources.encoded_text import decoded_blocks
 from pipeline.ingestion.sources.private_duckdb import pattern_of
 from pipeline.ingestion.sources.table_files import SourceTable
 from pipeline.ingestion.sources.text_rows import FILE_COLUMN, RECORD_COLUMN
@@ -44,7 +44,6 @@ _FAULT_REMEDIES = {
     "INVALID ENCODING": 'If it comes from Windows, declare `encoding = "windows-1252"` under [source.formats.<table>] of company.toml.',
     "LINE SIZE OVER MAXIMUM": "Shorten the cell or leave its column out; or a quote that never ends has swallowed the lines after it.",
 }
-_ALL_BYTES = bytes(range(256))
 
 
 @dataclass(frozen=True)
@@ -174,33 +173,7 @@ _REJECTED_LINES = """
 
 def _write_utf_8(path: Path, copy: Path, table: str, encoding: str) -> None:
     """Write the text of `path` in UTF-8, its lines as they are; raises DataError where it is not of `encoding`."""
-    reader, other = codecs.getincrementaldecoder("utf-8-sig" if encoding == UTF_8 else encoding)(), codecs.getincrementaldecoder(UTF_8)()
-    where, todo = str(path), f"Declare its `encoding` under [source.formats.{table}] of company.toml, or have the file written again."
-    # Nearly every byte is some letter of such an encoding: text in UTF-8 would be read without a complaint, and wrong.
-    is_other = encoding != UTF_8 and _has_one_byte_per_letter(encoding)
-    line, is_ascii = 1, True
     copy.parent.mkdir(parents=True, exist_ok=True)
     with copy.open("wb") as written:
-        for block in chain(read_blocks(path), [b""]):
-            try:
-                text = reader.decode(block, final=not block)
-            except UnicodeDecodeError as error:
-                line += block[: max(error.start, 0)].count(b"\n")
-                raise DataError(f"{path.name}: text that is not {encoding.upper()} in line {line}", where=where, todo=todo) from None
-            is_ascii, line = is_ascii and block.isascii(), line + text.count("\n")
-            written.write(text.removeprefix("\ufeff").encode() if written.tell() == 0 else text.encode())
-            is_other = is_other and _reads(other, block)
-    if is_other and not is_ascii:
-        raise DataError(f"{path.name} is UTF-8 text, declared {encoding.upper()}", where=where, todo=todo)
-
-
-def _has_one_byte_per_letter(encoding: str) -> bool:
-    return len(_ALL_BYTES.decode(encoding, "replace")) == len(_ALL_BYTES)
-
-
-def _reads(decoder: codecs.IncrementalDecoder, block: bytes) -> bool:
-    try:
-        decoder.decode(block, final=not block)
-    except UnicodeDecodeError:
-        return False
-    return True
+        for text in decoded_blocks(path, table, encoding):
+            written.write(text.encode())

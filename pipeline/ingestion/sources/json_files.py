@@ -6,12 +6,11 @@ to take apart. Lines are read one after the other; a .json file is held in memor
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,9 @@ import pyarrow as pa
 from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import DataError
 from pipeline.ingestion.sources.cell_types import cell_type
-from pipeline.ingestion.sources.compressed_files import read_blocks, require_named_compression
-from pipeline.ingestion.sources.csv_text import LINES_SHOWN, UTF_8, line_words, repeated_names
+from pipeline.ingestion.sources.compressed_files import require_named_compression
+from pipeline.ingestion.sources.csv_text import LINES_SHOWN, line_words, repeated_names
+from pipeline.ingestion.sources.encoded_text import decoded_blocks
 from pipeline.ingestion.sources.staged_rows import BATCH_ROWS, StagedRows, text_batch
 from pipeline.ingestion.sources.table_files import SourceTable
 
@@ -46,8 +46,8 @@ class _Number(str):
 
 def _read_json(path: Path, *, table: str, declared: TableFormat, numbers: frozenset[str], is_list: bool) -> Iterator[pa.RecordBatch]:
     require_named_compression(path)
-    texts = _decoded_lines(path, table, declared.encoding)
-    objects = enumerate(_listed_objects(path, "\n".join(texts)), 1) if is_list else _objects_of_lines(path, texts)
+    blocks = decoded_blocks(path, table, declared.encoding)
+    objects = enumerate(_listed_objects(path, "".join(blocks)), 1) if is_list else _objects_of_lines(path, _lines(blocks))
     names: dict[str, None] = {}
     while batch := list(islice(objects, BATCH_ROWS)):
         names |= dict.fromkeys(name for _, found in batch for name in found)
@@ -66,17 +66,11 @@ def _read_json(path: Path, *, table: str, declared: TableFormat, numbers: frozen
         raise DataError(f"{path.name} has no object, so that its columns are not known", where=str(path), todo=todo)
 
 
-def _decoded_lines(path: Path, table: str, encoding: str) -> Iterator[str]:
-    reader, rest, line = codecs.getincrementaldecoder("utf-8-sig" if encoding == UTF_8 else encoding)(), "", 1
-    for block in chain(read_blocks(path), [b""]):
-        try:
-            texts = (rest + reader.decode(block, final=not block)).split("\n")
-        except UnicodeDecodeError as error:
-            line += block[: max(error.start, 0)].count(b"\n")
-            todo = f"Declare its `encoding` under [source.formats.{table}] of company.toml, or have the file written again."
-            raise DataError(f"{path.name}: text that is not {encoding.upper()} in line {line}", where=str(path), todo=todo) from None
-        rest, line = texts.pop(), line + len(texts)
-        yield from texts
+def _lines(blocks: Iterable[str]) -> Iterator[str]:
+    rest = ""
+    for block in blocks:
+        *lines, rest = (rest + block).split("\n")
+        yield from lines
     yield rest
 
 

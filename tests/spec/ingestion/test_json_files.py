@@ -119,6 +119,15 @@ def test_what_is_no_object_is_named(tmp_path: Path, content: str | bytes, name: 
     assert error.todo
 
 
+@pytest.mark.parametrize(("name", "form"), [("orders.jsonl", "{}\n"), ("orders.json", "[{}]")])
+def test_text_of_a_declared_encoding_is_read_and_utf_8_under_it_refused(tmp_path: Path, name: str, form: str) -> None:
+    content = form.format('{"tea": "Gemüse"}')
+    assert read(tmp_path, content.encode("windows-1252"), name=name, encoding="windows-1252") == [("Gemüse",)]
+    assert read(tmp_path, f"\ufeff{content}".encode("utf-16-le"), name=name, encoding="utf-16-le") == [("Gemüse",)]
+    error = refusal(tmp_path, content, name=name, encoding="windows-1252")
+    assert error.what == f"{name} is UTF-8 text, declared WINDOWS-1252"
+
+
 def test_the_list_within_an_answer_is_named(tmp_path: Path) -> None:
     assert "jq .orders orders.json" in refusal(tmp_path, '{"count": 1, "orders": [{"a": 1}]}', name="orders.json").todo
 
