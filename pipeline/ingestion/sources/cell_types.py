@@ -47,9 +47,10 @@ class CellType:
         return self.sql in (*_WHOLE, "DOUBLE") or self.sql.startswith("DECIMAL")
 
     def has_more_decimals(self, cell: str) -> bool:
-        """Return whether the cell is a number that this type would round."""
+        """Return whether the cell is a number, with the declared marks, that this type would round."""
         scale = re.fullmatch(r"DECIMAL\([0-9]+,([0-9]+)\)", self.sql)
-        return bool(scale and re.fullmatch(rf"\s*[+-]?[0-9]*[.][0-9]{{{int(scale[1]) + 1},}}\s*", cell))
+        whole, point = _number_patterns(self.declared)
+        return bool(scale and re.fullmatch(rf"\s*[+-]?({whole})?{point}[0-9]{{{int(scale[1]) + 1},}}\s*", cell))
 
     def readable(self, column: str) -> str:
         """Return the SQL condition for a cell that reads as this type."""
@@ -77,12 +78,7 @@ def cell_type(table: str, kind: str, declared: TableFormat) -> CellType:
     """Return the type that `kind` names; raises ConfigError where it is none that a column of text can have."""
     words = " ".join(kind.upper().split())
     decimals = re.fullmatch(r"(?:DECIMAL|NUMERIC) ?\( ?([0-9]+) ?, ?([0-9]+) ?\)", words)
-    # A mark between thousands may be left out of a number, but not out of a part of it.
-    whole = "[0-9]+"
-    if declared.thousands:
-        mark = _mark_pattern(declared.thousands)
-        whole = f"([0-9]+|[0-9]{{1,3}}({mark}[0-9]{{3}})+)"
-    point = f"[{declared.decimal}]"
+    whole, point = _number_patterns(declared)
     if decimals:
         pattern = f"[+-]?({whole})?({point}[0-9]{{0,{decimals[2]}}}0*)?"
         return CellType(f"DECIMAL({decimals[1]},{decimals[2]})", pattern, declared)
@@ -104,6 +100,15 @@ def cell_type(table: str, kind: str, declared: TableFormat) -> CellType:
 def without_space_before_offset(name: str) -> str:
     """Return the SQL for the text of an instant as DuckDB reads it."""
     return f"regexp_replace({name}, '([0-9]) +([+-][0-9]{{2}}(:?[0-9]{{2}})?) *$', '\\1\\2')"
+
+
+def _number_patterns(declared: TableFormat) -> tuple[str, str]:
+    """Return the patterns of the whole part of a number and of its decimal mark."""
+    whole = "[0-9]+"
+    if declared.thousands:
+        # A mark between thousands may be left out of a number, but not out of a part of it.
+        whole = f"([0-9]+|[0-9]{{1,3}}({_mark_pattern(declared.thousands)}[0-9]{{3}})+)"
+    return whole, f"[{declared.decimal}]"
 
 
 def _mark_pattern(mark: str) -> str:

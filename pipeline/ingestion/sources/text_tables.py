@@ -82,9 +82,9 @@ class TextTable:
                     words, cell = found
                     todo = "Correct the cells, or declare another type in [source.column_types] of company.toml."
                     if kind.has_more_decimals(cell):
-                        written = f"`CAST({quote_name(column)} AS {kind.sql})`"
                         todo = (
-                            f"It has more decimals: round it in the source, or leave its type undeclared and write {written}, which rounds."
+                            f"It has more decimals: round it in the source, or declare `DECIMAL(38,18)` "
+                            f"and write `CAST({quote_name(column)} AS {kind.sql})`, which rounds."
                         )
                     elif kind.is_number:
                         todo += f" Other marks within numbers: `decimal` and `thousands` under [source.formats.{self.name}]."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -245,6 +246,24 @@ def test_a_number_with_other_marks_is_refused_rather_than_read_as_another_one(
     error = refusal(declared(shop, **marks), lake)
     assert error.what == "orders.csv: paid is no DECIMAL(18,4) in line 2"
     assert "`decimal` and `thousands` under [source.formats.orders]" in error.todo
+
+
+@pytest.mark.parametrize(
+    ("cell", "marks", "rounded"),
+    [
+        ("1.99999", {}, "2"),
+        ("1.019,88885", {"decimal": ",", "thousands": "."}, "1019.8889"),
+        ("-1'019.88884", {"thousands": "'"}, "-1019.8888"),
+    ],
+)
+def test_a_number_with_more_decimals_is_rounded_by_what_the_message_says(
+    shop: Company, lake: Lake, cell: str, marks: dict[str, object], rounded: str
+) -> None:
+    write(shop, f'{HEADER}\nA1,"{cell}",x\n')
+    error = refusal(declared(shop, **marks), lake)
+    [(kind, written)] = re.findall("It has more decimals: .* declare `(.*)` and write `(.*)`, which rounds", error.todo)
+    write_query(shop.folder, "order_lines", QUERY.replace("paid AS net_amount", f"{written} AS net_amount"))
+    assert amounts(declared(shop, {"orders": {"paid": kind}}, **marks), lake) == {"A1": [Decimal(rounded)]}
 
 
 @pytest.mark.parametrize(
