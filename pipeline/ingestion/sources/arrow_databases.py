@@ -132,8 +132,6 @@ DATABASES: Mapping[str, ArrowDatabase] = {
 class ArrowSession:
     """One connection of a driver; times without a zone are those of `zone`, where one is declared."""
 
-    failure: PipelineError | None = None
-
     def __init__(self, database: ArrowDatabase, connection: Any, zone: str, where: str) -> None:  # noqa: ANN401 - as above
         self._database, self._connection, self._zone, self._where = database, connection, zone, where
 
@@ -155,8 +153,7 @@ class ArrowSession:
                     arrays = [self._fitting_array(column, field.type) for column, field in zip(batch.columns, fitting, strict=True)]
                 except pa.ArrowInvalid:
                     what = f"sources/{query.file.name} gives a number that is too large, or has more than {MONEY_DECIMALS} decimals"
-                    self.failure = DataError(what, where=str(query.file), todo="Round it in the query, or cast it to a double.")
-                    raise self.failure from None
+                    raise DataError(what, where=str(query.file), todo="Round it in the query, or cast it to a double.") from None
                 yield pa.RecordBatch.from_arrays(arrays, schema=fitting)
 
     def _fitting_schema(self, schema: pa.Schema) -> pa.Schema:
@@ -189,8 +186,7 @@ class ArrowSession:
         except Exception as error:
             if not _is_driver_error(error):
                 raise
-            self.failure = _translated_error(error, query, self._where)
-            raise self.failure from None
+            raise _translated_error(error, query, self._where) from None
 
 
 @contextmanager

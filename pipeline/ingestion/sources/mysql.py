@@ -59,8 +59,6 @@ _MOST_DIGITS = 38
 class MySQLSession:
     """One transaction of a server; `zone` is that of the session where one is declared."""
 
-    failure: PipelineError | None = None
-
     def __init__(self, connection: Any, zone: str, where: str) -> None:  # noqa: ANN401 - the driver has no types
         self._connection, self._zone, self._where = connection, zone, where
 
@@ -94,8 +92,7 @@ class MySQLSession:
             except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
                 what = f"sources/{query.file.name} gives a value of {field.name} that no {field.type} can hold, such as a date of zeros"
                 todo = f"Find it in the source, or leave it out: NULLIF({field.name}, '0000-00-00')."
-                self.failure = DataError(what, where=str(query.file), todo=todo)
-                raise self.failure from None
+                raise DataError(what, where=str(query.file), todo=todo) from None
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def _array(self, cells: Sequence[Any], kind: pa.DataType) -> pa.Array:
@@ -113,8 +110,7 @@ class MySQLSession:
                 cursor.execute(text)
                 yield cursor
         except pymysql.MySQLError as error:
-            self.failure = _translated_error(error, query, self._where)
-            raise self.failure from None
+            raise _translated_error(error, query, self._where) from None
 
 
 def _around(text: str) -> str:

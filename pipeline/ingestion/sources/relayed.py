@@ -6,7 +6,7 @@ So nothing but the query itself needs the database's dialect. One session is one
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -16,6 +16,7 @@ from typing import Protocol
 import duckdb
 import pyarrow as pa
 
+from pipeline.errors import PipelineError
 from pipeline.ingestion.sources import PARAMETERS, SourceQuery, parameter_places
 from pipeline.ingestion.sources.duckdb_errors import query_error
 from pipeline.ingestion.sources.private_duckdb import BATCH_ROWS, open_confined_duckdb
@@ -42,35 +43,37 @@ class RelayedSnapshot:
 
     def __init__(self, session: SourceSession, connection: duckdb.DuckDBPyConnection) -> None:
         self._session, self._connection = session, connection
+        self._schemas: dict[str, pa.Schema] = {}
 
     def schema(self, query: SourceQuery) -> pa.Schema:
-        return self._session.schema(self._text_within(query), query)
+        # Some databases run the whole query to describe it; its columns are the same for whatever days it is asked.
+        authored = query.authored or query.text
+        if authored not in self._schemas:
+            self._schemas[authored] = self._session.schema(self._text_within(query), query)
+        return self._schemas[authored]
 
     def rows(self, query: SourceQuery) -> Generator[pa.RecordBatch, None, None]:
-        text = self._text_within(query)
-        schema = self._session.schema(text, query)
-        with closing(self._session.rows(text, query)) as batches:
+        schema = self.schema(query)
+        with closing(self._session.rows(self._text_within(query), query)) as batches:
             if not query.authored:
                 yield from batches
                 return
-            reader = pa.RecordBatchReader.from_batches(schema, batches)
+            failures: list[PipelineError] = []
+            reader = pa.RecordBatchReader.from_batches(schema, _noting_failure(batches, failures))
             around = replace(query, dialect="duckdb", text=query.text.replace(f"(\n{query.authored}\n) AS source", f"{_ROWS} AS source"))
-            yield from self._rows_around(around, reader)
+            yield from self._rows_around(around, reader, failures)
 
     def reads_spans(self, query: SourceQuery) -> bool:
         """Return whether the query asks for the days that it is given: without, each span would be all that there is."""
         return {name for *_, name in parameter_places(query.authored or query.text, query.dialect)} == set(PARAMETERS)
 
-    def _rows_around(self, query: SourceQuery, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    def _rows_around(self, query: SourceQuery, reader: pa.RecordBatchReader, failures: Sequence[PipelineError]) -> Iterator[pa.RecordBatch]:
         self._connection.register(_ROWS, reader)
         try:
             with interruptible():
                 yield from self._connection.sql(query.text, params=query.parameters or None).to_arrow_reader(BATCH_ROWS)
         except duckdb.Error as error:
-            # An error of the session's own, raised while DuckDB was reading its rows, is the one to tell.
-            if cause := getattr(self._session, "failure", None):
-                raise cause from None
-            raise query_error(str(error), query, ()) from None
+            raise next(iter(failures), None) or query_error(str(error), query, ()) from None
         finally:
             self._connection.unregister(_ROWS)
 
@@ -82,6 +85,15 @@ class RelayedSnapshot:
         for start, end, name in reversed(parameter_places(text, query.dialect)):
             text = f"{text[:start]}{self._session.literal(bounds[name])}{text[end:]}"
         return text
+
+
+def _noting_failure(batches: Iterator[pa.RecordBatch], failures: list[PipelineError]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches; of an error of theirs, DuckDB, which reads them, would only say that there was one."""
+    try:
+        yield from batches
+    except PipelineError as error:
+        failures.append(error)
+        raise
 
 
 @contextmanager

@@ -165,6 +165,20 @@ def test_what_is_made_around_a_query_is_worked_out_here(kind: str, tmp_path: Pat
     assert "event_day" not in " ".join(driver.asked)
 
 
+def test_a_night_has_each_query_described_once(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = Driver()
+    install(monkeypatch, kind, driver)
+    query = a_query(kind)
+    with opened(kind, tmp_path) as snapshot:
+        names = snapshot.schema(query).names
+        list(snapshot.rows(query.select_from_rows()))
+        totals = TotalsQuery(query, RAW_ORDER_LINES, names, BERLIN, by_customer=False)
+        for counted in totals.of(CountedDays([], None, DAY), is_one_pass=False):
+            list(snapshot.rows(counted))
+    own, later = TEXT.replace("$day_start", BOUNDS[kind]), driver.asked[-1]
+    assert driver.asked == [*BEGUN[kind], own, own, later]  # its columns, its rows, the rows after the night
+
+
 def test_times_without_a_zone_are_those_of_the_declared_one(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     local = LINES.set_column(2, "ordered_at", pa.array([datetime(2024, 3, 5, 13), None], pa.timestamp("us")))  # noqa: DTZ001 - that it has none
     driver = Driver(local)
