@@ -131,18 +131,21 @@ OASIS = "urn:oasis:names:tc:opendocument:xmlns"
 CALC = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"
 
 
-def an_ods(name: str, rows: Sequence[Sequence[object]]) -> bytes:
-    """Return the bytes of an .ods file with one sheet."""
+def an_ods(sheets: Mapping[str, Sequence[Sequence[object]]]) -> bytes:
+    """Return the bytes of an .ods file with the rows of these sheets."""
     written = io.BytesIO()
-    body = "".join(f"<table:table-row>{''.join(map(_ods_cell, row))}</table:table-row>" for row in rows)
-    table = f'<table:table table:name="{name}">{body}</table:table>'
+    tables = "".join(f'<table:table table:name="{escape(name)}">{_ods_rows(rows)}</table:table>' for name, rows in sheets.items())
     spaces = " ".join(f'xmlns:{each}="{OASIS}:{each}:1.0"' for each in ("office", "table", "text")) + f' xmlns:calcext="{CALC}"'
-    sheets = f"<office:body><office:spreadsheet>{table}</office:spreadsheet></office:body>"
+    sheets = f"<office:body><office:spreadsheet>{tables}</office:spreadsheet></office:body>"
     with ZipFile(written, "w") as file:
         file.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
         file.writestr("META-INF/manifest.xml", f'<manifest:manifest xmlns:manifest="{OASIS}:manifest:1.0"/>')
         file.writestr("content.xml", f"<office:document-content {spaces}>{sheets}</office:document-content>")
     return written.getvalue()
+
+
+def _ods_rows(rows: Sequence[Sequence[object]]) -> str:
+    return "".join(f"<table:table-row>{''.join(map(_ods_cell, row))}</table:table-row>" for row in rows)
 
 
 def _ods_cell(cell: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree as ET
 from zipfile import BadZipFile, ZipFile
@@ -21,9 +22,10 @@ _ERROR = re.compile(_CELL + rb'[^>]*\bt="e"[^>]*>')
 _FORMULA = re.compile(
     _CELL + rb"([^>]*)>\s*<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</"
 )
-_ODS_ERROR = re.compile(rb'\bcalcext:value-type="error"')
+_ODS_SHEET_OR_ERROR = re.compile(rb'<table:table\s[^>]*\btable:name="([^"]*)"|\bcalcext:value-type="error"')
 _PLACE = re.compile(rb'\br="([A-Z]+)([0-9]+)"')
 _PLACES_SHOWN = 5
+_SOME_CELL = "a cell"  # of which the file does not say where it is
 _ZEROS = re.compile(r"(0{2,})(;.*)?")
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 
@@ -46,7 +48,7 @@ def sheet_marks(path: Path, sheet: str) -> SheetMarks:
     try:
         with ZipFile(path) as parts:
             if "content.xml" in parts.namelist():
-                marks.errors = ["a cell" for piece in _pieces(parts, "content.xml") for _ in _ODS_ERROR.finditer(piece)]
+                marks.errors = list(_ods_errors(parts, sheet))
                 return marks
             workbook = _xml(parts, "xl/workbook.xml")
             marks.counts_from_1904 = any(
@@ -68,6 +70,16 @@ def column_letters(place: int) -> str:
         place, letter = divmod(place, 26)
         letters, place = chr(ord("A") + letter) + letters, place - 1
     return letters
+
+
+def _ods_errors(parts: ZipFile, sheet: str) -> Iterator[str]:
+    is_within = False
+    for piece in _pieces(parts, "content.xml"):
+        for found in _ODS_SHEET_OR_ERROR.finditer(piece):
+            if found[1] is not None:
+                is_within = unescape(found[1].decode()) == sheet
+            elif is_within:
+                yield _SOME_CELL
 
 
 def _xml(parts: ZipFile, name: str) -> ET.Element:
@@ -116,7 +128,7 @@ def _look_through(piece: bytes, zeros: dict[bytes, int], marks: SheetMarks) -> N
 
 def _place(cell: bytes) -> str:
     place = _PLACE.search(cell)
-    return (place[1] + place[2]).decode() if place else "a cell"
+    return (place[1] + place[2]).decode() if place else _SOME_CELL
 
 
 def _column(letters: bytes) -> int:
@@ -127,6 +139,8 @@ def _column(letters: bytes) -> int:
 
 
 def places_words(places: list[str]) -> str:
-    """Return the first few of these places, and how many there are."""
+    """Return the first few of these places, and how many there are; the number alone where nobody knows which they are."""
+    if len(places) > 1 and set(places) == {_SOME_CELL}:
+        return f"{len(places):,} cells"
     shown = ", ".join(places[:_PLACES_SHOWN])
     return shown if len(places) <= _PLACES_SHOWN else f"{shown}, ... ({len(places):,} cells)"

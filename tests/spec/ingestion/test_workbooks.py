@@ -280,7 +280,7 @@ def test_workbooks_of_a_folder_are_one_table(tmp_path: Path) -> None:
 
 def test_a_sheet_of_openoffice_is_read_too(tmp_path: Path) -> None:
     rows = [HEADER, ["007", 19.99, datetime.fromisoformat("2024-01-05 10:00:00"), True], ["A2", 7, date(2024, 1, 5), None]]
-    assert read(tmp_path, an_ods("Orders", rows), name="orders.ods") == [
+    assert read(tmp_path, an_ods({"Orders": rows}), name="orders.ods") == [
         ("007", "19.99", "2024-01-05 10:00:00", "true"),
         ("A2", "7", "2024-01-05", None),
     ]
@@ -298,5 +298,10 @@ def test_a_sheet_of_old_excel_is_read_too(tmp_path: Path) -> None:
 
 
 def test_an_error_in_a_sheet_of_openoffice_is_no_empty_cell(tmp_path: Path) -> None:
-    error = refusal(tmp_path, an_ods("Orders", [HEADER, ["A1", Error("#DIV/0!"), None, None]]), name="orders.ods")
+    rows = [HEADER, ["A1", Error("#DIV/0!"), None, None]]
+    error = refusal(tmp_path, an_ods({"Orders": rows}), name="orders.ods")
     assert error.what == "orders.ods, sheet Orders: an error such as #N/A in a cell"
+    content = an_ods({"Notes": [[Error()]], "Tea & Co": [HEADER, ["A1", 1, None, None]], "Sums": [*rows, *rows[1:]]})
+    assert read(tmp_path, content, name="orders.ods", sheet="Tea & Co") == [("A1", "1", None, None)]
+    error = refusal(tmp_path, content, name="orders.ods", sheet="Sums")
+    assert error.what == "orders.ods, sheet Sums: an error such as #N/A in 2 cells"
