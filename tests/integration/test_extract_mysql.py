@@ -209,6 +209,16 @@ def test_a_date_of_zeros_is_named(shop: Company, lake: Lake, uri: str) -> None:
     assert isinstance(error, DataError)
     assert "gives a value of born" in error.what
     assert "NULLIF(born, '0000-00-00')" in error.todo
+    write_query(shop.folder, "customers", CUSTOMERS.replace("born", "GREATEST(born, born) AS born"))
+    assert "NULLIF(GREATEST(born, born), '0000-00-00')" in refusal(shop, lake, uri).todo
+
+
+def test_a_number_that_is_too_large_is_no_date_of_zeros(shop: Company, lake: Lake, uri: str) -> None:
+    write_query(shop.folder, "order_lines", ORDER_LINES.replace("1 AS line_number", "18446744073709551615 AS line_number"))
+    error = refusal(shop, lake, uri)
+    assert isinstance(error, DataError)
+    assert error.what == "sources/order_lines.sql gives a value of line_number that no int64 can hold"
+    assert "0000" not in error.todo
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from pipeline.definitions.company_sections import Source
 from pipeline.definitions.connections import MYSQL, redact_uri
 from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift, TransientError
 from pipeline.ingestion.sources import SourceQuery
+from pipeline.ingestion.sources.query_columns import expression_text
 from pipeline.ingestion.sources.relayed import RelayedSnapshot, relaying
 from pipeline.spelling import did_you_mean, printable_text
 
@@ -90,9 +91,7 @@ class MySQLSession:
             try:
                 arrays.append(self._array(cells, field.type))
             except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-                what = f"sources/{query.file.name} gives a value of {field.name} that no {field.type} can hold, such as a date of zeros"
-                todo = f"Find it in the source, or leave it out: NULLIF({field.name}, '0000-00-00')."
-                raise DataError(what, where=str(query.file), todo=todo) from None
+                raise _unfit_value(field, query) from None
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def _array(self, cells: Sequence[Any], kind: pa.DataType) -> pa.Array:
@@ -111,6 +110,15 @@ class MySQLSession:
                 yield cursor
         except pymysql.MySQLError as error:
             raise _translated_error(error, query, self._where) from None
+
+
+def _unfit_value(field: pa.Field, query: SourceQuery) -> DataError:
+    what = f"sources/{query.file.name} gives a value of {field.name} that no {field.type} can hold"
+    if not pa.types.is_temporal(field.type):
+        return DataError(what, where=str(query.file), todo="Find it in the source, then round, correct or empty it in the query.")
+    given = expression_text(query.authored or query.text, query.dialect, field.name)
+    todo = f"Find it in the source, or leave it out: NULLIF({given}, '0000-00-00')."
+    return DataError(f"{what}, such as a date of zeros", where=str(query.file), todo=todo)
 
 
 def _around(text: str) -> str:
