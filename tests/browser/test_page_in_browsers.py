@@ -143,7 +143,7 @@ def test_a_table_can_be_taken_away(pages: dict[str, Path], open_page: Opener) ->
         page.locator("#customers .get a").click()
     assert download.value.suggested_filename == f"segments-{WEEK_LATER}.csv"
     first, *rows = Path(download.value.path()).read_text("utf-8-sig").splitlines()
-    assert first == "segment,customers,share,by_themselves,by_ranking,share_of_sales,sales_each"
+    assert first == "segment,customers,share,by_themselves,by_ranking,by_rules_or_data,share_of_sales,sales_each"
     assert rows
 
 

@@ -9,7 +9,7 @@ from datetime import date
 from pipeline.calendar import ONE_DAY
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_FLOWS
-from pipeline.reporting.pages.morning.movement import Cause, Flow, counts_by_cause, flows_of, is_redefinition
+from pipeline.reporting.pages.morning.movement import Cause, Flow, counts_by_cause, flows_of
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row, compared_night
 
 LAST_NIGHT = 1
@@ -19,21 +19,23 @@ _CAUSES = {
     Cause.ROSE: "moved up by what they bought or did",
     Cause.SLID: "moved down, as they stayed away or gave back",
     Cause.OTHERS: "did nothing: others bought more or less",
+    Cause.REDEFINED: "did nothing: rules, models or earlier data changed",
 }
-_REDEFINED, _WHY_REDEFINED = "did nothing: rules, models or earlier data changed", "as rules, models or earlier data changed"
-_WHY = {Cause.CAME: "new", Cause.ROSE: "by what they did", Cause.SLID: "as they stayed away", Cause.OTHERS: "because of others"}
+_WHY = {
+    Cause.CAME: "new",
+    Cause.ROSE: "by what they did",
+    Cause.SLID: "as they stayed away",
+    Cause.OTHERS: "because of others",
+    Cause.REDEFINED: "as rules, models or earlier data changed",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class NightChanges:
-    """The flows of the main scheme since `since`, the last night before, None where none is stored; and days of sales, if any.
-
-    Those in `redefined` nobody's purchases brought about, but a rule, a model, the source, or data of earlier days that changed.
-    """
+    """The flows of the main scheme since `since`, the last night before, None where none is stored; and days of sales, if any."""
 
     since: date | None
     flows: Sequence[Flow]
-    redefined: Sequence[Flow]
     sales: dict[date, Row]
 
 
@@ -41,10 +43,8 @@ def night_changes(lake: Lake, tables: NightTables) -> NightChanges:
     """Return what changed between the night of `tables` and the last one before it."""
     day = tables.day
     rows = lake.read(SEGMENT_FLOWS, day=day).to_pylist() if lake.has(SEGMENT_FLOWS, day=day) else []
-    moves = [row for row in rows if row["nights"] == LAST_NIGHT]
-    flows = flows_of((row for row in moves if not is_redefinition(row["reason"])), tables.main_scheme)
-    redefined = flows_of((row for row in moves if is_redefinition(row["reason"])), tables.main_scheme)
-    return NightChanges(compared_night(lake, day, LAST_NIGHT), flows, redefined, {row["order_day"]: row for row in tables.sales})
+    flows = flows_of((row for row in rows if row["nights"] == LAST_NIGHT), tables.main_scheme)
+    return NightChanges(compared_night(lake, day, LAST_NIGHT), flows, {row["order_day"]: row for row in tables.sales})
 
 
 def change_lines(changes: NightChanges, tables: NightTables) -> Iterator[str]:
@@ -56,13 +56,10 @@ def change_lines(changes: NightChanges, tables: NightTables) -> Iterator[str]:
     if changes.since is None:
         yield "No earlier night is stored that it could be compared with."
         return
-    counts = [(count, _CAUSES[cause]) for cause, count in counts_by_cause(changes.flows).items()]
-    counts.append((sum(flow.customer_count for flow in changes.redefined), _REDEFINED))
-    told = ", ".join(f"{count:,} {words}" for count, words in counts if count)
+    told = ", ".join(f"{count:,} {_CAUSES[cause]}" for cause, count in counts_by_cause(changes.flows).items() if count)
     yield f"{told[0].upper()}{told[1:]}." if told else "Nobody is in another segment."
-    flows = [*((flow, _WHY[flow.cause]) for flow in changes.flows), *((flow, _WHY_REDEFINED) for flow in changes.redefined)]
-    for flow, why in sorted(flows, key=lambda each: -each[0].customer_count)[:SHOWN_FLOWS]:
-        yield f"{flow.customer_count:>6,}  {_way_words(flow, tables)}, {why}"
+    for flow in changes.flows[:SHOWN_FLOWS]:
+        yield f"{flow.customer_count:>6,}  {_way_words(flow, tables)}, {_WHY[flow.cause]}"
 
 
 def _way_words(flow: Flow, tables: NightTables) -> str:

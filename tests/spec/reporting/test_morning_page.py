@@ -115,6 +115,24 @@ def test_only_whom_the_ranking_moved_is_said_to_have_been_moved_by_what_others_b
 
 
 @pytest.mark.parametrize("reason", OTHERS_REASONS)
+def test_table_diagram_and_download_set_whom_the_ranking_moved_apart_from_whom_rules_or_data_moved(reason: str) -> None:
+    is_ranking = reason in OTHERS_REASONS[:2]
+    tables = a_night(flows=[a_flow("lost", "champions", "own_purchase", 20), a_flow("champions", "lost", reason, 40)])
+    page = html_of(tables)
+    for column, is_there in (("By ranking", is_ranking), ("By rules or data", not is_ranking)):
+        assert re.findall(f'data-label="{column}">([^<]*)', page) == (["−40", "+40"] if is_there else [])
+        assert (f'<th scope="col" class="n">{column}</th>' in page) is is_there
+    assert ("“By rules or data” counts those who moved because a rule" in page) is not is_ranking
+    assert ("others changed: 40" in page) is is_ranking
+    assert ("rules or data changed: 40" in page) is not is_ranking
+    download = re.findall(r'download="segments-[^"]*" href="data:text/csv;charset=utf-8,([^"]*)"', page)
+    [champions, _] = csv.DictReader(StringIO(unquote(download[0]).removeprefix("\ufeff")))
+    assert (champions["by_themselves"], champions["by_ranking"], champions["by_rules_or_data"]) == (
+        ("20", "-40", "0") if is_ranking else ("20", "0", "-40")
+    )
+
+
+@pytest.mark.parametrize("reason", OTHERS_REASONS)
 def test_no_card_for_whom_others_moved(reason: str) -> None:
     tables = a_night(flows=[a_flow("champions", "lost", reason, 500)], cards={("rfm", "lost"): {"priority": 1, **CARD}})
     assert not actions_of(tables).cards

@@ -25,10 +25,14 @@ def is_withheld(customer_count: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ShownChange:
-    """By how many customers a segment grew, by themselves and by others: None where of those who came or left only a few did so."""
+    """By how many customers a segment grew, by themselves, by others, and as rules or data changed.
+
+    None where of those who came or left only a few did so.
+    """
 
     by_themselves: int | None
     by_others: int | None
+    by_redefinition: int | None
     came: int
     left: int
 
@@ -77,6 +81,11 @@ class SchemeFigures:
     def is_moved_by_others(self) -> bool:
         """Whether any of them changed because others did."""
         return any(each.change and each.change.by_others != 0 for each in self.segments)
+
+    @property
+    def is_redefined(self) -> bool:
+        """Whether any of them changed as rules or data did."""
+        return any(each.change and each.change.by_redefinition != 0 for each in self.segments)
 
     @property
     def largest_share(self) -> float:
@@ -163,8 +172,13 @@ def _shown_change(change: SizeChange) -> ShownChange:
     def net(came: int, left: int) -> int | None:
         return None if is_withheld(came) or is_withheld(left) else came - left
 
-    by_others = net(change.came_by_others, change.left_by_others)
-    return ShownChange(net(change.came_by_themselves, change.left_by_themselves), by_others, change.came, change.left)
+    return ShownChange(
+        net(change.came_by_themselves, change.left_by_themselves),
+        net(change.came_by_others, change.left_by_others),
+        net(change.came_by_redefinition, change.left_by_redefinition),
+        change.came,
+        change.left,
+    )
 
 
 def score_grid(tables: NightTables) -> list[list[GridCell]]:

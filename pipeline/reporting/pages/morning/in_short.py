@@ -10,7 +10,7 @@ from typing import Literal
 from pipeline.lake.tables import FEWEST_PUBLISHED
 from pipeline.reporting.pages.morning.figures import concentration_rows, is_withheld
 from pipeline.reporting.pages.morning.language import PageLanguage
-from pipeline.reporting.pages.morning.movement import Cause, counts_by_cause, flows_of, is_redefinition
+from pipeline.reporting.pages.morning.movement import Cause, counts_by_cause, flows_of
 from pipeline.reporting.pages.morning.night_tables import NightTables
 from pipeline.reporting.pages.morning.sales import Trend, sales_trend
 from pipeline.reporting.pages.morning.verdict import Verdict
@@ -135,9 +135,8 @@ def _few_customers(tables: NightTables, language: PageLanguage) -> Iterator[Sent
 
 def _moves(tables: NightTables, language: PageLanguage) -> Iterator[Sentence]:
     counts = counts_by_cause(flows_of(tables.flows, tables.main_scheme))
-    moves = [row for row in tables.flows if row["scheme"] == tables.main_scheme]
-    redefined = sum(row["customer_count"] for row in moves if is_redefinition(row["reason"]))
-    moved, others, own = sum(counts.values()), counts[Cause.OTHERS] - redefined, sum(counts.values()) - counts[Cause.OTHERS]
+    moved, others, redefined = sum(counts.values()), counts[Cause.OTHERS], counts[Cause.REDEFINED]
+    own = moved - others - redefined
     if tables.compared_night and (max(own, others) < FEWEST_PUBLISHED or redefined >= FEWEST_PUBLISHED):
         # Nobody or a few, which is not the same as not known; or many whom a changed rule or model moved, and no customer.
         count = language.count(moved)

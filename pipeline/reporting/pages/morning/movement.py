@@ -1,4 +1,4 @@
-"""Who moved in a week and why: by what customers did or left undone, or because others did and the ranking moved them."""
+"""Who moved and why: by what customers did or left undone, as others bought and the ranking moved them, or as rules or data changed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ class Cause(Enum):
     ROSE = "rose"
     SLID = "slid"
     OTHERS = "others"
+    REDEFINED = "redefined"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is what customers did or left undone; by the others nobody who moved did anything."""
+        return self in (Cause.CAME, Cause.ROSE, Cause.SLID)
 
 
 CAUSES = {
@@ -31,7 +37,7 @@ CAUSES = {
 }
 """Reasons that are the customers' own. By all others, such as `population_shift` or `rule_change`, nobody did anything."""
 RANKING_REASONS = ("population_shift", "threshold_refreeze")
-"""Those of them by which others bought more or less. By the rest a rule, a model, the source or data of earlier days changed."""
+"""Reasons by which others bought more or less. By all that are left, a rule, a model, the source or data of earlier days changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +62,14 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class SizeChange:
-    """How many customers came to a segment and left it by themselves, and because of others."""
+    """How many customers came to a segment and left it by themselves, because of others, and as rules or data changed."""
 
     came_by_themselves: int = 0
     left_by_themselves: int = 0
     came_by_others: int = 0
     left_by_others: int = 0
+    came_by_redefinition: int = 0
+    left_by_redefinition: int = 0
 
     @property
     def by_themselves(self) -> int:
@@ -74,29 +82,29 @@ class SizeChange:
         return self.came_by_others - self.left_by_others
 
     @property
+    def by_redefinition(self) -> int:
+        """By how many it grew as a rule, a model, the source or data of earlier days changed."""
+        return self.came_by_redefinition - self.left_by_redefinition
+
+    @property
     def came(self) -> int:
         """How many came in all."""
-        return self.came_by_themselves + self.came_by_others
+        return self.came_by_themselves + self.came_by_others + self.came_by_redefinition
 
     @property
     def left(self) -> int:
         """How many left in all."""
-        return self.left_by_themselves + self.left_by_others
+        return self.left_by_themselves + self.left_by_others + self.left_by_redefinition
 
     @property
     def total(self) -> int:
         """The whole change."""
-        return self.by_themselves + self.by_others
+        return self.by_themselves + self.by_others + self.by_redefinition
 
 
 def cause_of(reason: str) -> Cause:
     """Return the cause that a reason of a move stands for."""
-    return CAUSES.get(reason, Cause.OTHERS)
-
-
-def is_redefinition(reason: str) -> bool:
-    """Return whether nobody's purchases stand behind a reason, but a rule, a model, the source, or data of earlier days that changed."""
-    return cause_of(reason) is Cause.OTHERS and reason not in RANKING_REASONS
+    return CAUSES.get(reason, Cause.OTHERS if reason in RANKING_REASONS else Cause.REDEFINED)
 
 
 def flows_of(rows: Iterable[Row], scheme: str) -> list[Flow]:
@@ -111,14 +119,15 @@ def flows_of(rows: Iterable[Row], scheme: str) -> list[Flow]:
 
 def changes_of(flows: Iterable[Flow]) -> dict[str, SizeChange]:
     """Return the change of each segment that somebody entered or left."""
-    came: dict[tuple[str, bool], int] = defaultdict(int)
-    left: dict[tuple[str, bool], int] = defaultdict(int)
+    came: dict[tuple[str, Cause | None], int] = defaultdict(int)
+    left: dict[tuple[str, Cause | None], int] = defaultdict(int)
     for flow in flows:
-        is_own = flow.cause is not Cause.OTHERS
-        came[flow.to_segment, is_own] += flow.customer_count
-        left[flow.from_segment, is_own] += flow.customer_count
+        cause = None if flow.cause.is_own else flow.cause
+        came[flow.to_segment, cause] += flow.customer_count
+        left[flow.from_segment, cause] += flow.customer_count
     names = sorted({name for name, _ in (*came, *left)} - {""})
-    return {name: SizeChange(*(counts[name, is_own] for is_own in (True, False) for counts in (came, left))) for name in names}
+    causes = (None, Cause.OTHERS, Cause.REDEFINED)
+    return {name: SizeChange(*(counts[name, cause] for cause in causes for counts in (came, left))) for name in names}
 
 
 def entries_of(rows: Iterable[Row], scheme: str) -> dict[str, Entries]:
@@ -126,7 +135,7 @@ def entries_of(rows: Iterable[Row], scheme: str) -> dict[str, Entries]:
     found: dict[str, Entries] = {}
     for row in rows:
         cause = cause_of(row["reason"])
-        if row["scheme"] != scheme or cause is Cause.OTHERS or not row["to_segment"]:
+        if row["scheme"] != scheme or not cause.is_own or not row["to_segment"]:
             continue
         before, count, origin = found.get(row["to_segment"], Entries()), row["customer_count"], row["from_segment"] or ""
         found[row["to_segment"]] = Entries(

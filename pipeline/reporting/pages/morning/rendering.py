@@ -42,6 +42,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 # A spreadsheet takes a text that begins so for a formula.
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+SEGMENTS_HEADER = ("segment", "customers", "share", "by_themselves", "by_ranking", "by_rules_or_data", "share_of_sales", "sales_each")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def curve(concentration: Sequence[Row]) -> str:
 
 
 def csv_segments(figures: SchemeFigures) -> list[tuple[object, ...]]:
-    """Return the rows of a scheme as they are downloaded; what is withheld stays empty."""
+    """Return the rows of a scheme as they are downloaded, by SEGMENTS_HEADER; what is withheld stays empty."""
     return [
         (
             each.title,
@@ -140,6 +141,7 @@ def csv_segments(figures: SchemeFigures) -> list[tuple[object, ...]]:
             each.customer_share,
             each.change and each.change.by_themselves,
             each.change and each.change.by_others,
+            each.change and each.change.by_redefinition,
             each.spend_share,
             each.mean_spend_amount,
         )
@@ -182,6 +184,7 @@ def _environment() -> Environment:
     )
     environment.globals.update(
         csv_link=csv_link,
+        segments_header=SEGMENTS_HEADER,
         sparkline=sparkline,
         curve=curve,
         fewest=FEWEST_PUBLISHED,
