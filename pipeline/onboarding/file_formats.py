@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError
 from pipeline.onboarding.questions import Choice, Question
 
 SEPARATORS = ",;\t|"
-LINES_LOOKED_AT = 60
+LINES_LOOKED_AT, BYTES_LOOKED_AT = 60, 1 << 20
 WESTERN = "windows-1252"
 _ENCODINGS = (
     Choice(WESTERN, "Western Europe"),
@@ -37,10 +37,11 @@ class FoundFormat:
 
 
 def text_format(content: bytes, *, given_encoding: str = "") -> FoundFormat:
-    """Return how the text in `content` is written; `given_encoding` is what a person says of it."""
+    """Return how the text in `content` is written; `given_encoding` is what a person says of files that are not UTF-8."""
     encoding, assumption, question = _encoding(content, given_encoding)
-    text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
-    lines = [line for line, _ in zip(text.splitlines(), range(LINES_LOOKED_AT), strict=False)]
+    # A file of many years has its header within the first of its bytes, too.
+    text = content[:BYTES_LOOKED_AT].decode(encoding, errors="replace").removeprefix("\ufeff")
+    lines = text.splitlines()[:LINES_LOOKED_AT]
     row, separator = _header(lines)
     line = lines[row - 1] if lines else ""
     # By the header alone, as a night does; only what that would miss is declared.
@@ -50,20 +51,29 @@ def text_format(content: bytes, *, given_encoding: str = "") -> FoundFormat:
 
 
 def _encoding(content: bytes, given: str) -> tuple[str, str, Question | None]:
-    if given:
-        return _known_encoding(given), "", None
+    known, found = _known_encoding(given) if given else "", _unicode_encoding(content)
+    # Text without letters beyond ASCII reads alike in both; a later export may have some.
+    if known and (not found or (found == "utf-8" and content.isascii())):
+        return known, "", None
+    if found:
+        return found, "", None
+    if _UNLIKELY.search(content.decode(WESTERN, errors="replace")):
+        text = "The file is not UTF-8, and has letters that are not Western. In which encoding was it saved?"
+        return WESTERN, "", Question("encoding", text, (*_ENCODINGS[1:], _ENCODINGS[0]))
+    return WESTERN, "The text is not UTF-8: it is read as Windows-1252, what Excel writes in Western Europe.", None
+
+
+def _unicode_encoding(content: bytes) -> str:
+    """Return the encoding of Unicode that the text is in; empty where it is in none."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16", "", None
+        return "utf-16"
     if b"\0" in content[:4]:
-        return "utf-16-be" if content.startswith(b"\0") else "utf-16-le", "", None
+        return "utf-16-be" if content.startswith(b"\0") else "utf-16-le"
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
-        if _UNLIKELY.search(content.decode(WESTERN, errors="replace")):
-            text = "The file is not UTF-8, and has letters that are not Western. In which encoding was it saved?"
-            return WESTERN, "", Question("encoding", text, (*_ENCODINGS[1:], _ENCODINGS[0]))
-        return WESTERN, "The text is not UTF-8: it is read as Windows-1252, what Excel writes in Western Europe.", None
-    return "utf-8", "", None
+        return ""
+    return "utf-8"
 
 
 def _known_encoding(name: str) -> str:

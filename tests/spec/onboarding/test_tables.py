@@ -210,6 +210,14 @@ def test_letters_that_are_not_western_are_a_question_before_all_others(tmp_path:
     assert [(line["customer_id"], line["net_amount"]) for line in lines_of(made)] == [("Ayşe Yılmaz", Decimal("1250.50"))]
 
 
+def test_an_encoding_that_is_given_is_that_of_the_files_that_are_not_utf_8(tmp_path: Path) -> None:
+    people = "customer id,name,city\na,Ayşe,İstanbul\nb,Kim,Muş\n".encode("windows-1254")
+    orders = "order,date,customer id,net,product\n1,2024-04-05,a,10.00,Çay\n2,2024-05-16,b,20.00,Muz\n"
+    made = init(tmp_path / "shop", {"people.csv": people, "orders.csv": orders}, {**ANSWERS, "encoding": "windows-1254"})
+    assert [line["product_id"] for line in lines_of(made)] == ["Çay", "Muz"]
+    assert {name: row["city"] for name, row in people_of(made).items()} == {"a": "İstanbul", "b": "Muş"}
+
+
 def test_answers_of_several_words_are_quoted_for_a_shell(tmp_path: Path) -> None:
     text = "order,date,customer,line amount,order total\n1,2024-03-01,a,1.50,2.00\n2,2024-03-02,b,2.50,2.50\n"
     assert "--set 'orders.amount=line amount'" in refusal(tmp_path, text)
