@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.interrupts import exiting_when_terminated
 from pipeline.reporting.output import write_text
 from pipeline.spelling import printable_line
 
@@ -37,15 +38,17 @@ def init(folder: FolderArgument, files: FromOption, answers: SetOption = None) -
     from pipeline.reporting.programs import program_path
 
     given = [word for file in files for word in ("--from", str(file))] + [word for answer in answers or () for word in ("--set", answer)]
-    made = make_company(
-        folder,
-        files,
-        Settings(parse_settings(answers or ())),
-        ask=_ask if is_terminal() else None,
-        command=f"{program_path('segments')} {shlex.join(['init', str(folder), *given])}",
-        now=datetime.now(UTC),
-        memory_limit=memory_limit_of_environment(),
-    )
+    # A terminal that is closed on a question must not leave a copy of customers behind, in a hidden folder that nobody would look for.
+    with exiting_when_terminated():
+        made = make_company(
+            folder,
+            files,
+            Settings(parse_settings(answers or ())),
+            ask=_ask if is_terminal() else None,
+            command=f"{program_path('segments')} {shlex.join(['init', str(folder), *given])}",
+            now=datetime.now(UTC),
+            memory_limit=memory_limit_of_environment(),
+        )
     print_company(made)
 
 

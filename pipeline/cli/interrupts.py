@@ -14,12 +14,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
+from types import FrameType
 from typing import Final, NoReturn
 
 from pipeline.reporting.output import write_message
 
 GRACE_SECONDS: Final = 5.0  # for KeyboardInterrupt to be raised and to close what is open
-INTERRUPTED: Final = 130  # what shells report of a command that Ctrl-C ended
+FIRST_OF_SIGNALS: Final = 128  # what shells report of a command that a signal ended: this and its number
+INTERRUPTED: Final = FIRST_OF_SIGNALS + signal.SIGINT
 
 
 @contextmanager
@@ -41,6 +43,21 @@ def ending_when_interrupted() -> Iterator[None]:
         writer.close()
         watcher.join()
         reader.close()
+
+
+@contextmanager
+def exiting_when_terminated() -> Iterator[None]:
+    """Within the block, let what ends a process from outside, a closed terminal too, raise SystemExit, so that what is unfinished goes."""
+    previous = {number: signal.signal(number, _exit) for number in (signal.SIGHUP, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _exit(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(FIRST_OF_SIGNALS + number)
 
 
 def end_process(exit_code: int | str | None = 0) -> NoReturn:

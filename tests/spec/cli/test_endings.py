@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -59,3 +61,21 @@ def test_what_is_to_be_done_at_the_end_is_done(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[0].startswith("#")
     assert ended.stdout.splitlines()[-1] == "put away"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_who_goes_away_from_a_question_leaves_nothing_behind(tmp_path: Path, number: int) -> None:
+    orders = tmp_path / "orders.csv"
+    orders.write_text("order,date,customer,net\n1,2024-04-15,a,10.00\n", "utf-8")
+    screen, terminal = pty.openpty()
+    process = segments("init", tmp_path / "shop", "--from", orders, stdin=terminal, stdout=terminal)
+    os.close(terminal)
+    shown = b""
+    while b"Your answer" not in shown:
+        shown += os.read(screen, 4096)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    os.close(screen)
+    assert process.returncode in {1, 128 + number}
+    assert "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == [orders]
