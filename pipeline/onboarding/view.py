@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pyarrow.compute as pc
 from rich.box import SIMPLE_HEAD
@@ -83,8 +84,6 @@ def _rows_grid(read: QueryRows, draft: CompanyDraft, width: int) -> Iterator[Ren
 
 
 def _cell(value: object, draft: CompanyDraft) -> str:
-    from zoneinfo import ZoneInfo
-
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -108,14 +107,13 @@ def _count(number: int, noun: str) -> str:
 def _counts(made: NewCompany) -> Sequence[str]:
     draft = made.draft
     lines: list[str] = []
-    customers = made.read["customers"].rows.num_rows
-    lines.append(_count(customers, "customer"))
+    lines.append(_count(made.read["customers"].rows.num_rows, "customer"))
     if "order_lines" in made.read:
         read = made.read["order_lines"].rows
         orders = len(pc.unique(read["order_id"]))
-        days = f"{draft.first_day} to {draft.last_day}"
+        days = f", {draft.first_day} to {draft.last_day}" if draft.last_day else ""
         lines.append(
-            f"{_count(read.num_rows, 'order line')} of {_count(orders, 'order')}, {days}: net {_amount(made.net_amount)} {draft.currency}"
+            f"{_count(read.num_rows, 'order line')} of {_count(orders, 'order')}{days}: net {_amount(made.net_amount)} {draft.currency}"
         )
     if "consents" in made.read:
         refused = pc.sum(pc.invert(made.read["consents"].rows["is_consenting"])).as_py() or 0

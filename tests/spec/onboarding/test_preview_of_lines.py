@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 
 import pytest
-from support.onboarding import init
+from support.onboarding import ANSWERS, init
 
 from pipeline.onboarding.new_company import NewCompany
 from pipeline.onboarding.questions import parse_settings
@@ -24,8 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> NewCompany:
         for place in range(3)
     ]
     text = "\n".join(["order id,date,customer,category,product,quantity,net amount", *rows, ""])
-    settings = {"time_zone": "Europe/Berlin", "currency": "EUR"}
-    return init(tmp_path_factory.mktemp("wide") / "shop", {"orders.csv": text}, settings)
+    return init(tmp_path_factory.mktemp("wide") / "shop", {"orders.csv": text}, ANSWERS)
 
 
 def printed(made: NewCompany, width: int) -> str:
@@ -48,6 +48,13 @@ def test_figures_come_first_and_whole(made: NewCompany, width: int) -> None:
     hidden = re.search(r"not shown, for want of room: (.*?)\n\w", lines.replace("\n  ", " "), re.DOTALL)
     assert {*header.split(), *re.findall(r"\w+", hidden[1] if hidden else "")} >= {*FIRST, "order_id", "line_number", "product_id"}
     assert bool(hidden) == (width < 200)
+
+
+def test_lines_of_today_alone_have_no_days_that_are_over(tmp_path: Path) -> None:
+    text = "order id,date,customer,net amount\n1,2026-01-15,a,10.00\n2,2026-01-15,b,20.00\n"
+    shown = printed(init(tmp_path / "shop", {"orders.csv": text}, ANSWERS), 100)
+    assert "2 order lines of 2 orders: net 30.00 EUR" in shown
+    assert "2 rows of today or later" in shown
 
 
 def test_a_text_that_is_no_setting_is_named_between_one_pair_of_marks() -> None:
