@@ -66,7 +66,7 @@ class CompanyDraft:
     def lines_table(self) -> str:
         """Return common table expressions that end in `all_lines`: every line of every table, those left out included."""
         parts = [part for part in self.parts if part.lines]
-        optional = self._optional_columns()
+        optional = self.optional_columns()
         return ",\n".join([*(part.lines for part in parts), _united(ALL_LINES, [_lines_select(part, optional) for part in parts])])
 
     def _order_lines_query(self) -> str:
@@ -78,12 +78,12 @@ class CompanyDraft:
             other = "-- amounts in other currencies do not add up with these"
             conditions.append(f"  AND COALESCE(currency, '{self.currency}') = '{self.currency}' {other}")
         header = _header("Order lines: what was sold, line by line, and what was given back.")
-        columns = ",\n  ".join((*LINE_COLUMNS, *self._optional_columns()))
+        columns = ",\n  ".join((*LINE_COLUMNS, *self.optional_columns()))
         # One table needs no union.
         tables, source = (parts[0].lines, f"{parts[0].table}_lines") if len(parts) == 1 else (self.lines_table(), ALL_LINES)
         return "\n".join([f"{header}WITH", tables, f"SELECT\n  {columns}", f"FROM {source}", *conditions, ""])
 
-    def _optional_columns(self) -> list[str]:
+    def optional_columns(self) -> list[str]:
         """Return the columns of order lines that one of the tables gives, beyond those that all of them have."""
         return [name for name in _LINE_OPTIONS if any(name in part.line_columns for part in self.parts if part.lines)]
 

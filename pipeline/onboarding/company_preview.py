@@ -23,6 +23,7 @@ from pipeline.ingestion.validation import load_suite_definition, suite_parameter
 from pipeline.ingestion.validation.expectation_counts import count_failures_in_memory
 from pipeline.ingestion.validation.raw_rows import checked_columns
 from pipeline.lake.tables import EVENT_DAY, Partition, Table
+from pipeline.onboarding.company_draft import ALL_LINES, CompanyDraft
 
 EVERYTHING = Window(BEGINNING, END)
 MOST_STRAYS, LONGEST_GAP_DAYS = 0.05, 5 * 365
@@ -134,18 +135,17 @@ def _broken_rules(company: Company, read: QueryRows, night: date, ids: pa.Array 
             yield BrokenRule(read.table.name, rule.name, count)
 
 
-def lines_left_out(snapshot: Snapshot, lines_table: str, currency: str, *, has_currency: bool, file: Path) -> list[UncountedLines]:
-    """Return how many lines, and how much, `order_lines.sql` leaves out, by reason."""
-    other = f"WHEN currency <> '{currency}' THEN 'in ' || currency" if has_currency else ""
-    cancelled = (
-        "WHEN is_cancelled THEN 'cancelled, not paid or tests'" if "is_cancelled" in lines_table.rpartition("all_lines AS (")[2] else ""
-    )
+def lines_left_out(snapshot: Snapshot, draft: CompanyDraft, file: Path) -> list[UncountedLines]:
+    """Return how many lines, and how much, of those that all tables have count nowhere, by reason; `file` is `order_lines.sql`."""
+    given = draft.optional_columns()
+    other = f"WHEN currency <> '{draft.currency}' THEN 'in ' || currency" if "currency" in given else ""
+    cancelled = "WHEN is_cancelled THEN 'cancelled, not paid or tests'" if "is_cancelled" in given else ""
     text = f"""
 WITH
-{lines_table}
+{draft.lines_table()}
 SELECT
   CASE WHEN customer_id IS NULL THEN 'of nobody known' {other} {cancelled} END AS reason, count(*) AS lines, sum(net_amount) AS amount
-FROM all_lines GROUP BY reason HAVING reason IS NOT NULL ORDER BY reason
+FROM {ALL_LINES} GROUP BY reason HAVING reason IS NOT NULL ORDER BY reason
 """
     query = SourceQuery("order_lines", file, "duckdb", text, EVERYTHING)
     snapshot.schema(query)
@@ -153,8 +153,8 @@ FROM all_lines GROUP BY reason HAVING reason IS NOT NULL ORDER BY reason
     return [UncountedLines(row["reason"], row["lines"], row["amount"] or Decimal()) for row in rows]
 
 
-def without_amounts_of_cancelled(rows: pa.Table) -> pa.Table:
-    """Return the lines that count."""
+def lines_that_count(rows: pa.Table) -> pa.Table:
+    """Return the order lines that are not cancelled."""
     return rows.filter(pc.invert(pc.fill_null(rows["is_cancelled"], fill_value=False)))
 
 

@@ -30,6 +30,7 @@ from pipeline.onboarding.company_preview import (
     broken_rules,
     first_and_last_day,
     lines_left_out,
+    lines_that_count,
     read_queries,
 )
 from pipeline.onboarding.file_formats import FoundFormat
@@ -68,9 +69,7 @@ class NewCompany:
     @property
     def net_amount(self) -> Decimal:
         """The sum of all lines that count."""
-        lines = self.read["order_lines"].rows
-        counted = lines.filter(pc.invert(pc.fill_null(lines["is_cancelled"], fill_value=False)))
-        return pc.sum(counted["net_amount"]).as_py() or Decimal()
+        return pc.sum(lines_that_count(self.read["order_lines"].rows)["net_amount"]).as_py() or Decimal()
 
 
 def make_company(  # noqa: PLR0913
@@ -213,10 +212,7 @@ def _tried(folder: Path, draft: CompanyDraft, now: datetime, memory_limit: str) 
     company = load_company(folder)
     with _open_source(company.source, memory_limit) as snapshot:
         read = read_queries(company, snapshot)
-        lines = [part for part in draft.parts if part.lines]
-        has_currency = any("currency" in part.line_columns for part in lines)
-        file = company.source_file("order_lines")
-        left_out = lines_left_out(snapshot, draft.lines_table(), draft.currency, has_currency=has_currency, file=file) if lines else []
+        left_out = lines_left_out(snapshot, draft, company.source_file("order_lines")) if "order_lines" in read else []
     today = business_day(now, ZoneInfo(draft.zone)) + ONE_DAY
     first, last, later = first_and_last_day(read, today)
     dated = replace(draft, first_day=first, last_day=last)
