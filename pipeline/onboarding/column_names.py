@@ -86,8 +86,12 @@ def is_plain_id(plain: str) -> bool:
 
 def is_total(value: str) -> bool:
     """Return whether a value is the label of a row of sums: `Total`, `Total Kim Ltd`."""
-    folded, labels = value.strip().casefold().rstrip(":").strip(), _content()["totals"]["labels"]
-    return folded in labels or folded.startswith(tuple(f"{label} " for label in labels))
+    return f"{value.strip().casefold().rstrip(':').strip()} ".startswith(_total_labels())
+
+
+@cache
+def _total_labels() -> tuple[str, ...]:
+    return tuple(f"{label} " for label in _content()["totals"]["labels"])
 
 
 def answers(kind: str) -> list[str]:
@@ -158,8 +162,14 @@ def is_sale_kind(plain: str) -> bool:
 
 
 def _is_any(plain: str, names: Iterable[str]) -> bool:
-    return any(re.fullmatch(name, plain) for name in names)
+    return _any_of(tuple(names)).fullmatch(plain) is not None
 
 
 def _has_word(plain: str, words: Iterable[str]) -> bool:
-    return any(re.search(rf"\b(?:{word})\b", plain) for word in words)
+    return _any_of(tuple(rf"\b(?:{word})\b" for word in words)).search(plain) is not None
+
+
+@cache
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Return one pattern for all: values of every row are held against it."""
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))

@@ -12,6 +12,7 @@ _SPACES = "\\s\u00a0\u202f'\u2019"
 _SIGN = r"(?:[A-Z]{3}|[A-Z]{0,2}[$]|kr\.?|zł|Kč|Ft|lei|TL|Rs\.?|[^\w.,+()#/:%&*@\s'\u2019-]{1,2})?"
 _NUMBER = re.compile(rf"{_SIGN}\s*[+-]?\(?[+-]?\s*{_SIGN}\s*[\d.,{_SPACES}]*\d[.,]?\d*\s*{_SIGN}\)?-?")
 _GROUPED = re.compile(rf"\d{{1,3}}([.,{_SPACES}])\d{{3}}(\1\d{{3}})*")
+_BUT_POINTS, _BUT_COMMAS = re.compile(r"[^0-9.]"), re.compile(r"[^0-9,]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ class NumberStyle:
 
     def number(self, text: str) -> Decimal:
         """Return the number that `text` stands for, as `sql` reads it."""
-        is_negative = text.strip().startswith(("-", "(")) or text.strip().endswith(("-", ")")) or "-" in text
-        digits = re.sub(rf"[^0-9{re.escape(self.decimal or '.')}]", "", text).replace(",", ".")
+        is_negative = "-" in text or text.strip().startswith("(") or text.strip().endswith(")")
+        digits = (_BUT_COMMAS if self.decimal == "," else _BUT_POINTS).sub("", text).replace(",", ".")
         return Decimal(f"{'-' if is_negative else ''}{digits or '0'}")
 
 

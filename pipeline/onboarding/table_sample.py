@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ MOST_ROWS = 500_000
 """Rows that are looked at to find out what columns mean; what they add up to is told of all rows."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ColumnSample:
     """The values of one column with how often each comes, blank ones left out."""
 
@@ -31,7 +32,7 @@ class ColumnSample:
         """Whether every row has a value of its own."""
         return self.row_count > 0 and len(self.counts) == self.row_count
 
-    @property
+    @cached_property
     def values(self) -> list[str]:
         """Values, the most frequent first."""
         return sorted(self.counts, key=lambda value: (-self.counts[value], value))
