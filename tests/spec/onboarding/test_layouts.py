@@ -96,6 +96,20 @@ def test_a_payment_counts_unless_it_says_that_it_was_not_captured(tmp_path: Path
     assert ("ch_3" in net_by_order(init(tmp_path / "charged", {"charges.csv": charges}, BERLIN))) == is_sale
 
 
+@pytest.mark.parametrize(
+    ("currency", "amount", "refunded"),
+    # As Stripe has them: ISK and UGX with cents, MGA without.
+    [("jpy", "5000", "1234"), ("kwd", "5.000", "1.234"), ("isk", "50.00", "12.34"), ("ugx", "50.00", "12.34"), ("mga", "5000", "1234")],
+)
+def test_charges_are_in_the_smallest_unit_of_their_own_currency(tmp_path: Path, currency: str, amount: str, refunded: str) -> None:
+    charges = export("stripe_charges.csv").replace("ch_3,5000,1234,eur", f"ch_3,5000,1234,{currency}")
+    made = init(tmp_path / "shop", {"charges.csv": charges}, {**BERLIN, "currency": "EUR"})
+    assert net_by_order(made) == {"ch_1": Decimal("1200.50"), "ch_2": Decimal(0)}
+    assert [(each.reason, each.amount) for each in made.left_out] == [(f"in {currency.upper()}", Decimal(amount) - Decimal(refunded))]
+    own = init(tmp_path / "own", {"charges.csv": charges.replace(",eur,", f",{currency},")}, BERLIN)
+    assert net_by_order(own)["ch_3"] == Decimal(amount) - Decimal(refunded)
+
+
 def test_square_names_its_time_zone_and_dates_its_refunds(tmp_path: Path) -> None:
     made = made_of(tmp_path, ["square_items.csv"], {"currency": "USD"})
     assert made.draft.zone == "America/Los_Angeles"
