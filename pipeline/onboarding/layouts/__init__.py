@@ -43,6 +43,7 @@ LAYOUTS: tuple[Layout, ...] = (
     etsy.ORDERS_LAYOUT,
     amazon.LAYOUT,
     mailchimp.MEMBERS_LAYOUT,
+    mailchimp.NON_SUBSCRIBED_LAYOUT,
     mailchimp.ACTIVITY_LAYOUT,
     hubspot_contacts.LAYOUT,
 )
@@ -73,7 +74,7 @@ def layout_of(sample: TableSample, settings: Settings) -> Layout:
     """
     fitting = [layout for layout in LAYOUTS if layout.fits(sample)]
     if fitting:
-        return max(fitting, key=lambda layout: len(layout.required))
+        return max(fitting, key=lambda layout: (len(layout.required), layout.file_name))
     roles = column_roles(sample)
     found = {each.role for each in roles}
     # What is said of one file must not change what another one is.

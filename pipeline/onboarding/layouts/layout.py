@@ -6,6 +6,7 @@ A layout is one module, which says how it is recognised and what has to be asked
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -211,6 +212,7 @@ class Layout:
     of them wins. `moments`, `money` and `currencies` are columns that say when, how much and in which currency; `zone_column` names a time
     zone. `key` tells which rows of two exports are the same thing. Where a table of one of the layouts `yields_to` is given too, it has
     the same orders in more detail, and this one gives no order lines. `is_by_email` where its customers are known by their addresses.
+    `file_name` is a regular expression that the name of its file matches in small letters, where its columns are also those of another one.
     """
 
     name: str
@@ -228,9 +230,12 @@ class Layout:
     has_amounts: bool = True
     is_known: bool = True
     is_by_email: bool = True
+    file_name: str = ""
 
     def fits(self, sample: TableSample) -> bool:
-        """Return whether the table has all columns that this export always has."""
+        """Return whether the table has all columns that this export always has, and its file such a name."""
+        if self.file_name and not any(re.search(self.file_name, path.name.lower()) for path in sample.files):
+            return False
         return all(any(sample.spelling(name) for name in names.split("|")) for names in self.required)
 
     def currency_columns(self, sample: TableSample) -> tuple[str, ...]:

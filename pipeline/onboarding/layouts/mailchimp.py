@@ -1,8 +1,9 @@
-"""Mailchimp: the export of an audience, with a file for subscribed, unsubscribed and cleaned contacts; and activity of a campaign.
+"""Mailchimp: the export of an audience, a file each for subscribed, unsubscribed, cleaned and non-subscribed contacts; campaigns' activity.
 
 By Mailchimp's help, "View or Export Contacts" and "Download Campaign Report Data" (mailchimp.com/help): `OPTIN_TIME` and others are in UTC;
-who unsubscribed has an `UNSUB_TIME`, who was cleaned a `CLEAN_TIME`. In an account export, `granular_activity` has a file for the opens and
-one for the clicks of each campaign, with an `Email` and a `Timestamp`.
+who unsubscribed has an `UNSUB_TIME`, who was cleaned a `CLEAN_TIME`; that others never subscribed, such as buyers that a shop handed over,
+the name of their file alone says. In an account export, `granular_activity` has a file for the opens and one for the clicks of each
+campaign, with an `Email` and a `Timestamp`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pipeline.onboarding.attributes import AttributeColumn, attribute_columns
 from pipeline.onboarding.layouts.layout import AttributeDraft, EventDraft, Layout, TablePart, TableReading
 from pipeline.onboarding.layouts.people import people_part
 
-MEMBERS, ACTIVITY = "mailchimp_members", "mailchimp_activity"
+MEMBERS, NON_SUBSCRIBED, ACTIVITY = "mailchimp_members", "mailchimp_non_subscribed", "mailchimp_activity"
 _GONE = ("UNSUB_TIME", "CLEAN_TIME")
 _OWN = (
     *(
@@ -33,6 +34,16 @@ _OWN = (
 
 def read_members(reading: TableReading) -> TablePart:
     """Return what the export of an audience gives a company."""
+    return _contacts(reading, _consent(reading))
+
+
+def read_non_subscribed(reading: TableReading) -> TablePart:
+    """Return what the file of contacts that never subscribed gives a company."""
+    reading.assume(f"{reading.table}: non-subscribed contacts of Mailchimp never agreed to be written to.")
+    return _contacts(reading, "FALSE")
+
+
+def _contacts(reading: TableReading, consent: str) -> TablePart:
     reading.assume("A customer is an e-mail address, whatever its case. Times of Mailchimp are in UTC.")
     attributes = attribute_columns(reading, _OWN, are_words_taken=True)
     known = {each.draft.name for each in attributes}
@@ -47,7 +58,7 @@ def read_members(reading: TableReading) -> TablePart:
     since = next((name for name in ("OPTIN_TIME", "CONFIRM_TIME") if reading.has_values(name)), "")
     created = reading.format(since).sql(reading.quoted(since), "UTC") if since else ""
     email = f"lower({reading.text('Email Address', 'Email')})"
-    return people_part(reading, customer=email, attributes=attributes, created=created, consent=_consent(reading), rank=1)
+    return people_part(reading, customer=email, attributes=attributes, created=created, consent=consent, rank=1)
 
 
 def _consent(reading: TableReading) -> str:
@@ -88,14 +99,25 @@ WHERE customer_id IS NOT NULL"""
     )
 
 
+_MEMBER_COLUMNS = ("Email Address|Email", "MEMBER_RATING", "OPTIN_TIME", "LAST_CHANGED", "LEID|EUID")
 MEMBERS_LAYOUT = Layout(
     MEMBERS,
     "Mailchimp audience export",
     "contacts",
-    ("Email Address|Email", "MEMBER_RATING", "OPTIN_TIME", "LAST_CHANGED", "LEID|EUID"),
+    _MEMBER_COLUMNS,
     read_members,
     key=("Email Address",),
     has_amounts=False,
+)
+NON_SUBSCRIBED_LAYOUT = Layout(
+    NON_SUBSCRIBED,
+    "Mailchimp audience export, non-subscribed contacts",
+    "non_subscribed",
+    _MEMBER_COLUMNS,
+    read_non_subscribed,
+    key=("Email Address",),
+    has_amounts=False,
+    file_name=r"^non[ _-]?subscribed",
 )
 ACTIVITY_LAYOUT = Layout(
     ACTIVITY,

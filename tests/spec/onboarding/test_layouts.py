@@ -198,6 +198,19 @@ def test_mailchimp_says_who_may_be_written_to_and_what_they_opened(tmp_path: Pat
     assert made.broken == []
 
 
+@pytest.mark.parametrize("name", ["nonsubscribed_members_export_1.csv", "Nonsubscribed_email_audience_export_1.csv", "non-subscribed.csv"])
+def test_non_subscribed_contacts_of_mailchimp_did_not_agree(tmp_path: Path, name: str) -> None:
+    text = export("mailchimp_subscribed.csv")
+    header, row, *_ = text.splitlines()
+    never = f"{header}\n{row.replace('Ana@Example.de,Ana,Ray', 'bo@example.de,Bo,Lee')}\n"
+    files = {"orders.csv": export("woocommerce_orders.csv"), "subscribed_members_export_1.csv": text, name: never}
+    made = init(tmp_path / "shop", files, BERLIN)
+    assert consents_of(made) == {f"{name}@example.de": name != "bo" for name in ("ana", "bo", "cy", "di", "ed")}
+    assert people_of(made)["bo@example.de"]["tags"] == "vip,blog"
+    assert any("never agreed" in sentence for sentence in made.draft.assumptions)
+    assert made.broken == []
+
+
 def test_hubspot_contacts_are_found_again_among_payments(tmp_path: Path) -> None:
     made = made_of(tmp_path, ["stripe_payments.csv", "hubspot_contacts.csv"], BERLIN)
     people = people_of(made)
