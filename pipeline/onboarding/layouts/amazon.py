@@ -12,6 +12,7 @@ from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart
 from pipeline.onboarding.questions import Choice
 
 NAME = "amazon_orders"
+_DISCOUNT = "item-promotion-discount"
 
 
 def read(reading: TableReading) -> TablePart:
@@ -25,13 +26,13 @@ def read(reading: TableReading) -> TablePart:
         reading.choose(f"{reading.table}.customer", text, [Choice("order", "each order is a customer of its own")])
         reading.assume("The report names no buyer: each order is a customer of its own.")
         customer = order
-    reading.assume(
-        "net_amount is `item-price` less `item-promotion-discount`: without shipping, with tax where Amazon shows prices with it."
-    )
-    reading.assume("Returns are not in this report: orders count in full. Cancelled ones are kept, but count nowhere.")
-    discount = f"COALESCE(abs({reading.amount('item-promotion-discount')}), 0)" if reading.has("item-promotion-discount") else ""
+    discount = f"COALESCE(abs({reading.amount(_DISCOUNT)}), 0)" if reading.has(_DISCOUNT) else ""
+    less = f" less `{_DISCOUNT}`" if discount else ", as no column says what promotions took off"
+    reading.assume(f"net_amount is `item-price`{less}: without shipping, with tax where Amazon shows prices with it.")
     amount = f"COALESCE({reading.amount('item-price')}, 0)"
     statuses = [f"lower({reading.text(name)}) = 'cancelled'" for name in ("order-status", "item-status") if reading.has(name)]
+    cancelled = "Cancelled ones are kept, but count nowhere." if statuses else "Nor does it say which were cancelled."
+    reading.assume(f"Returns are not in this report: orders count in full. {cancelled}")
     rows = {
         "order_id": order,
         "customer_id": customer,

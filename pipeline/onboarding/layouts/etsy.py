@@ -106,9 +106,13 @@ def _assume_amounts(reading: TableReading, amount: str, orders: TableReading | N
         else:
             whole += bool(re.search(_GIVEN_BACK, status.lower()))
     noun = "order" if parts == 1 else "orders"
+    if orders.has("Adjusted Order Total"):
+        what = f"a part of {parts:,} {noun}, by `Adjusted Order Total`, and all of {whole:,}, by `Status`."
+    else:
+        what = f"all of {whole:,} {'order' if whole == 1 else 'orders'}, by `Status`. Of which a part was, no column says."
     reading.assume(
-        f"Given back: a part of {parts:,} {noun}, by `Adjusted Order Total`, and all of {whole:,}, by `Status`. The export does not say "
-        "when: it counts for the day of the order, shared out over its lines; what exceeds the goods is shipping or tax and left out."
+        f"Given back: {what} The export does not say when: it counts for the day of the order, shared out over its lines; what exceeds the "
+        "goods is shipping or tax and left out."
     )
 
 

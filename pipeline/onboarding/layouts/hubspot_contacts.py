@@ -11,9 +11,10 @@ from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
 from pipeline.onboarding.layouts.people import people_part
 
 NAME = "hubspot_contacts"
+_UNSUBSCRIBED = "Unsubscribed from all email"
 _OWN = (
     *("Record ID", "First Name", "Last Name", "Email", "Phone Number", "Contact owner", "Create Date", "Last Activity Date"),
-    *("Associated Company IDs", "Unsubscribed from all email", "Marketing contact status"),
+    *("Associated Company IDs", _UNSUBSCRIBED, "Marketing contact status"),
 )
 
 
@@ -23,9 +24,12 @@ def read(reading: TableReading) -> TablePart:
     customer = f"COALESCE(lower({reading.text('Email')}), {reading.text('Record ID')})"
     created = reading.moment("Create Date") if reading.has_values("Create Date") else ""
     consent = ""
-    if reading.has_values("Unsubscribed from all email"):
-        consent = f"lower({reading.text('Unsubscribed from all email')}) NOT IN ('true', 'yes')"
-        reading.assume("Who is unsubscribed from all e-mail did not agree to be written to; all other contacts did.")
+    if reading.has_values(_UNSUBSCRIBED):
+        consent = f"lower({reading.text(_UNSUBSCRIBED)}) NOT IN ('true', 'yes')"
+        column = reading.column(_UNSUBSCRIBED)
+        blank = column.row_count - column.given_count
+        silent = f", save those of whom `{_UNSUBSCRIBED}` says nothing ({blank:,}): nobody knows, and they are published" if blank else ""
+        reading.assume(f"Who is unsubscribed from all e-mail did not agree to be written to; all other contacts did{silent}.")
     attributes = attribute_columns(reading, _OWN, are_words_taken=True)
     return people_part(reading, customer=customer, attributes=attributes, created=created, consent=consent, rank=2)
 

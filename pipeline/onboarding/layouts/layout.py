@@ -115,10 +115,6 @@ class TableReading:
             return "NULL"
         return f"CAST({quoted_name(spelled)} AS VARCHAR)" if spelled in self.sample.typed else quoted_name(spelled)
 
-    def first_of(self, *names: str) -> str:
-        """Return the first of the columns that the table has, as SQL, else `NULL`."""
-        return next((self.quoted(name) for name in names if self.has(name)), "NULL")
-
     def text(self, *names: str) -> str:
         """Return the SQL of the first given of these columns, without white space around it; blank is empty."""
         present = list(dict.fromkeys(f"NULLIF(trim({self.quoted(name)}), '')" for name in names if self.has(name)))

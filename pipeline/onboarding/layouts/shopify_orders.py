@@ -34,8 +34,9 @@ def read(reading: TableReading) -> TablePart:
     if unpaid == "left-out" and any(reading.column("Financial Status").counts.get(status) for status in UNPAID):
         reading.assume(f"Orders pending or authorized are not paid and do not count; --set {reading.table}.unpaid=counted counts them.")
     reading.assume("An order counts from `Created at` on. Cancelled, voided and expired orders are kept, but count nowhere.")
+    paid = "`Subtotal`" if reading.has("Subtotal") else "prices times quantities, as the export has no `Subtotal`"
     reading.assume(
-        "net_amount is what was paid for the goods: `Subtotal`, after all discounts, without shipping; discounts of an order are shared "
+        f"net_amount is what was paid for the goods: {paid}, after all discounts, without shipping; discounts of an order are shared "
         "out over its lines to the cent."
     )
     if _has_tax_within(reading):
@@ -43,7 +44,7 @@ def read(reading: TableReading) -> TablePart:
     if reading.has_values("Refunded Amount"):
         reading.assume(
             "The export does not date refunds: they count for the day of their order. `Refunded Amount` gives goods back first; what "
-            "exceeds `Subtotal` is shipping or tax and left out."
+            "exceeds them is shipping or tax and left out."
         )
     reading.assume(
         "A customer is an e-mail address, whatever its case; without one, a phone number. Orders with neither belong to nobody and are "

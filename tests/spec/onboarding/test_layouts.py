@@ -198,6 +198,32 @@ def test_mailchimp_says_who_may_be_written_to_and_what_they_opened(tmp_path: Pat
     assert made.broken == []
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "missing"),
+    [
+        ("amazon_new_orders.txt", {}, ["item-promotion-discount", "order-status"]),
+        ("amazon_all_orders.txt", {"orders.customer": "order"}, ["buyer-email"]),
+        ("etsy_orders.csv", {}, ["Adjusted Order Total"]),
+        ("etsy_items.csv", {}, ["Adjusted Order Total", "Status", "Order Value"]),
+        ("stripe_payments.csv", {}, ["Disputed Amount", "Dispute Date (UTC)", "Refunded date (UTC)"]),
+        ("square_items.csv", {"currency": "USD"}, ["Partial Refunds"]),
+    ],
+)
+def test_nothing_is_said_by_a_column_that_the_export_lacks(tmp_path: Path, name: str, settings: dict[str, str], missing: list[str]) -> None:
+    said = " ".join(made_of(tmp_path, [name], BERLIN | settings).draft.assumptions)
+    assert not [column for column in missing if f"`{column}`" in said]
+
+
+def test_what_an_amazon_report_lacks_is_said(tmp_path: Path) -> None:
+    lacking = " ".join(made_of(tmp_path / "new", ["amazon_new_orders.txt"], BERLIN).draft.assumptions)
+    assert "no column says what promotions took off" in lacking
+    assert "Nor does it say which were cancelled" in lacking
+    settings = {**BERLIN, "orders.customer": "order"}
+    having = " ".join(made_of(tmp_path / "all", ["amazon_all_orders.txt"], settings).draft.assumptions)
+    assert "`item-price` less `item-promotion-discount`" in having
+    assert "Cancelled ones are kept" in having
+
+
 @pytest.mark.parametrize("name", ["nonsubscribed_members_export_1.csv", "Nonsubscribed_email_audience_export_1.csv", "non-subscribed.csv"])
 def test_non_subscribed_contacts_of_mailchimp_did_not_agree(tmp_path: Path, name: str) -> None:
     text = export("mailchimp_subscribed.csv")
@@ -217,3 +243,4 @@ def test_hubspot_contacts_are_found_again_among_payments(tmp_path: Path) -> None
     assert set(people) == {"ana@example.de", "bo@example.de", "cus_3", "3"}
     assert (people["bo@example.de"]["city"], people["bo@example.de"]["country"]) == ("Bonn", "Germany")
     assert consents_of(made) == {"ana@example.de": True, "bo@example.de": False}
+    assert any("says nothing (1): nobody knows, and they are published." in sentence for sentence in made.draft.assumptions)

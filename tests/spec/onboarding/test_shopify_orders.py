@@ -208,6 +208,13 @@ def test_an_order_without_a_subtotal_is_worth_its_lines_less_its_discount() -> N
     assert [line["net_amount"] for line in query_lines(columns)] == [Decimal("1.50"), Decimal("1.50")]
 
 
+def test_without_subtotals_net_amounts_are_prices_times_quantities_and_that_is_said(tmp_path: Path) -> None:
+    made = init(tmp_path / "my_shop", {"orders_export.csv": EXPORT.replace("Subtotal", "Other")}, ANSWERS)
+    assert net_by_order(made) == {"#1001": Decimal(25), "#1002": Decimal(0), "#1004": Decimal("19.99")}
+    [said] = [sentence for sentence in made.draft.assumptions if "`Subtotal`" in sentence]
+    assert "prices times quantities, as the export has no `Subtotal`, after all discounts" in said
+
+
 def test_what_the_shop_does_not_export_is_left_unknown() -> None:
     part, _ = part_of(columns_of([{"Name": "1", "Email": "a@b.c", "Lineitem name": "Mug"}]))
     assert part.consents == ""
