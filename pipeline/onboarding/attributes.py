@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS
@@ -35,6 +35,19 @@ def attribute_columns(reading: TableReading, used: Container[str], *, are_words_
             for each in _of_column(reading, column, are_words_taken=are_words_taken):
                 found.setdefault(each.draft.name, each)
     return list(found.values())
+
+
+def place_columns(reading: TableReading, columns: Mapping[str, Sequence[str]], description: str) -> list[AttributeColumn]:
+    """Return the attributes of where somebody lives that a table has: of each, the first of its `columns` that a row gives.
+
+    `description` may name the first of them with any values, as `{column}`.
+    """
+    given = {name: next(filter(reading.has_values, names), "") for name, names in columns.items()}
+    return [
+        AttributeColumn(AttributeDraft(name, "geographic", description.format(column=given[name])), reading.text(*names))
+        for name, names in columns.items()
+        if given[name]
+    ]
 
 
 def _of_column(reading: TableReading, column: ColumnSample, *, are_words_taken: bool) -> Iterator[AttributeColumn]:

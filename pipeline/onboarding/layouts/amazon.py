@@ -6,12 +6,13 @@ By Amazon's reference of report types (developer-docs.amazon.com, "Order report 
 
 from __future__ import annotations
 
-from pipeline.onboarding.attributes import AttributeColumn
+from pipeline.onboarding.attributes import place_columns
 from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
-from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
+from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
 from pipeline.onboarding.questions import Choice
 
 NAME = "amazon_orders"
+_PLACES = {"city": ("ship-city",), "region": ("ship-state",), "country": ("ship-country",)}
 _DISCOUNT = "item-promotion-discount"
 
 
@@ -47,12 +48,7 @@ def read(reading: TableReading) -> TablePart:
         "currency": f"upper({reading.text('currency')})",
     }
     reading.assume("The category of a line is the name of its product, as the report has no better one.")
-    columns = {"city": "ship-city", "region": "ship-state", "country": "ship-country"}
-    attributes = [
-        AttributeColumn(AttributeDraft(name, "geographic", f"`{column}` of the newest order."), reading.text(column))
-        for name, column in columns.items()
-        if reading.has_values(column)
-    ]
+    attributes = place_columns(reading, _PLACES, "`{column}` of the newest order.")
     return order_part(reading, FlatOrders(rows, attributes=attributes))
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 
-from pipeline.onboarding.attributes import AttributeColumn
+from pipeline.onboarding.attributes import AttributeColumn, place_columns
 from pipeline.onboarding.date_formats import MONTH_FIRST, date_format
 from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
-from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
+from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
 
 ITEMS, ORDERS = "etsy_items", "etsy_orders"
+_PLACES = {"city": ("Ship City",), "region": ("Ship State",), "country": ("Ship Country",)}
 
 
 def read_items(reading: TableReading) -> TablePart:
@@ -125,12 +126,7 @@ def _moment(reading: TableReading) -> str:
 
 
 def _places(reading: TableReading) -> list[AttributeColumn]:
-    columns = {"city": "Ship City", "region": "Ship State", "country": "Ship Country"}
-    return [
-        AttributeColumn(AttributeDraft(name, "geographic", f"`{column}` of the newest order."), reading.text(column))
-        for name, column in columns.items()
-        if reading.has_values(column)
-    ]
+    return place_columns(reading, _PLACES, "`{column}` of the newest order.")
 
 
 ITEMS_LAYOUT = Layout(

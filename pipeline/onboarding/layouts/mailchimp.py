@@ -8,7 +8,7 @@ campaign, with an `Email` and a `Timestamp`.
 
 from __future__ import annotations
 
-from pipeline.onboarding.attributes import AttributeColumn, attribute_columns
+from pipeline.onboarding.attributes import AttributeColumn, attribute_columns, place_columns
 from pipeline.onboarding.layouts.layout import AttributeDraft, EventDraft, Layout, TablePart, TableReading
 from pipeline.onboarding.layouts.people import people_part
 
@@ -47,11 +47,8 @@ def _contacts(reading: TableReading, consent: str) -> TablePart:
     reading.assume("A customer is an e-mail address, whatever its case. Times of Mailchimp are in UTC.")
     attributes = attribute_columns(reading, _OWN, are_words_taken=True)
     known = {each.draft.name for each in attributes}
-    for name, column in {"country": "CC", "region": "REGION"}.items():
-        if reading.has_values(column) and name not in known:
-            attributes.append(
-                AttributeColumn(AttributeDraft(name, "geographic", f"`{column}` that Mailchimp knows of."), reading.text(column))
-            )
+    places = place_columns(reading, {"country": ("CC",), "region": ("REGION",)}, "`{column}` that Mailchimp knows of.")
+    attributes += [each for each in places if each.draft.name not in known]
     if reading.has_values("TAGS"):
         tags = f"replace({reading.text('TAGS')}, '\"', '')"
         attributes.append(AttributeColumn(AttributeDraft("tags", "behavioural", "Tags of the contact.", "list"), tags))

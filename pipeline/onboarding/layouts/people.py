@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pipeline.onboarding.attributes import AttributeColumn
 from pipeline.onboarding.layouts.layout import TablePart, TableReading
 
-__all__ = ["AttributeColumn", "people_part"]
-
 
 def people_part(  # noqa: PLR0913
     reading: TableReading,

@@ -6,14 +6,15 @@ address `City` and `Country`, newer ones `Default Address City`; ids begin with 
 
 from __future__ import annotations
 
+from pipeline.onboarding.attributes import AttributeColumn, place_columns
 from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
-from pipeline.onboarding.layouts.people import AttributeColumn, people_part
+from pipeline.onboarding.layouts.people import people_part
 
 NAME = "shopify_customers"
 _PLACES = {
-    "city": (("Default Address City", "City"), "City of the customer's address."),
-    "region": (("Default Address Province Code", "Province Code", "Province"), "Province or state of the customer's address."),
-    "country": (("Default Address Country Code", "Country Code", "Country"), "Country of the customer's address."),
+    "city": ("Default Address City", "City"),
+    "region": ("Default Address Province Code", "Province Code", "Province"),
+    "country": ("Default Address Country Code", "Country Code", "Country"),
 }
 
 
@@ -22,11 +23,7 @@ def read(reading: TableReading) -> TablePart:
     reading.assume("A customer is an e-mail address, whatever its case; without one, a phone number.")
     phone = reading.text("Phone", "Default Address Phone")
     customer = f"COALESCE(lower({reading.text('Email')}), {phone})"
-    attributes = [
-        AttributeColumn(AttributeDraft(name, "geographic", words), reading.text(*columns))
-        for name, (columns, words) in _PLACES.items()
-        if any(map(reading.has_values, columns))
-    ]
+    attributes = place_columns(reading, _PLACES, "`{column}` of the customer.")
     if reading.has_values("Tags"):
         attributes.append(AttributeColumn(AttributeDraft("tags", "behavioural", "Tags of the customer.", "list"), reading.text("Tags")))
     return people_part(reading, customer=customer, attributes=attributes, consent=consent(reading), rank=1)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from pipeline.onboarding.attributes import AttributeColumn
+from pipeline.onboarding.attributes import place_columns
 from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
-from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading, quoted_text
+from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading, quoted_text
 from pipeline.onboarding.layouts.trial_orders import is_trial
 from pipeline.onboarding.table_sample import TableSample
 
@@ -53,13 +53,8 @@ def read(reading: TableReading) -> TablePart:
         _take_lost_disputes_off(reading, rows, suffix)
     if 1 < len(reading.column("Description").counts) <= _MOST_DESCRIPTIONS:
         rows["product_id"] = reading.text("Description")
-    attributes = [AttributeColumn(AttributeDraft("country", "geographic", "Country of the card."), reading.text(*_COUNTRIES))]
-    if reading.has_values("Card Address City"):
-        attributes.append(
-            AttributeColumn(AttributeDraft("city", "geographic", "City of the card's address."), reading.text("Card Address City"))
-        )
-    has_country = any(map(reading.has_values, _COUNTRIES))
-    return order_part(reading, FlatOrders(rows, _condition(reading), attributes=attributes if has_country else attributes[1:]))
+    attributes = place_columns(reading, _PLACES, "`{column}` of the newest payment.")
+    return order_part(reading, FlatOrders(rows, _condition(reading), attributes=attributes))
 
 
 def _take_lost_disputes_off(reading: TableReading, rows: dict[str, str], suffix: str) -> None:
@@ -84,7 +79,7 @@ def _take_lost_disputes_off(reading: TableReading, rows: dict[str, str], suffix:
 
 
 _MOST_DESCRIPTIONS = 100
-_COUNTRIES = ("Card Address Country", "Card Issue Country")
+_PLACES = {"country": ("Card Address Country", "Card Issue Country"), "city": ("Card Address City",)}
 
 
 def _condition(reading: TableReading) -> str:

@@ -9,9 +9,9 @@ Analytics has a row for each order and names its customer; its net revenue is wi
 
 from __future__ import annotations
 
-from pipeline.onboarding.attributes import AttributeColumn
+from pipeline.onboarding.attributes import AttributeColumn, place_columns
 from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
-from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
+from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
 from pipeline.onboarding.layouts.trial_orders import is_trial
 from pipeline.onboarding.layouts.woocommerce_refunds import with_order_refunds
 from pipeline.onboarding.layouts.woocommerce_states import is_uncounted
@@ -101,11 +101,7 @@ _QUANTITIES = ("item_quantity", "Quantity (- Refund)", "Quantity")
 
 
 def _places(reading: TableReading) -> list[AttributeColumn]:
-    return [
-        AttributeColumn(AttributeDraft(name, "geographic", "Where the newest order went to."), reading.text(*columns))
-        for name, columns in _PLACES.items()
-        if any(map(reading.has_values, columns))
-    ]
+    return place_columns(reading, _PLACES, "Where the newest order went to.")
 
 
 def read_analytics(reading: TableReading) -> TablePart:
