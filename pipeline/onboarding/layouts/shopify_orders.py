@@ -7,7 +7,7 @@ order stand on its first row alone; `Subtotal` is after discounts and before shi
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from pipeline.onboarding.layouts.layout import AttributeDraft, Layout, TablePart, TableReading
@@ -39,7 +39,8 @@ def read(reading: TableReading) -> TablePart:
         f"net_amount is what was paid for the goods: {paid}, after all discounts, without shipping; discounts of an order are shared "
         "out over its lines to the cent."
     )
-    if _has_tax_within(reading):
+    orders = _order_amounts(reading)
+    if _has_tax_within(orders):
         reading.assume("Your prices include tax, so net_amount does.")
     if reading.has_values("Refunded Amount"):
         reading.assume(
@@ -64,8 +65,8 @@ def read(reading: TableReading) -> TablePart:
             customer=customer,
             line_order=_line_order(reading),
             category=_category(reading),
-            is_before_discount=_is_subtotal_before_discount(reading),
-            tips=", ".join(f"'{name}'" for name in TIPS) if _are_tips_apart(reading) else "",
+            is_before_discount=_is_subtotal_before_discount(reading, orders),
+            tips=", ".join(f"'{name}'" for name in TIPS) if _are_tips_apart(reading, orders) else "",
             trial=is_trial(reading, TRIALS, "order"),
             uncounted=", ".join(f"'{status}'" for status in statuses),
         ),
@@ -112,9 +113,9 @@ def _order_amounts(reading: TableReading) -> list[dict[str, Decimal]]:
     return [amounts for amounts in orders.values() if "Subtotal" in amounts]
 
 
-def _are_tips_apart(reading: TableReading) -> bool:
+def _are_tips_apart(reading: TableReading, orders: Sequence[Mapping[str, Decimal]]) -> bool:
     """Return whether tips are lines that `Subtotal` does not have: some totals add up only with them on top, and none without."""
-    tipped = [each for each in _order_amounts(reading) if each["tips"] > 0 and "Total" in each]
+    tipped = [each for each in orders if each["tips"] > 0 and "Total" in each]
 
     def is_sum(each: Mapping[str, Decimal], more: Decimal) -> bool:
         rest = each["Total"] - each["Shipping"] - more
@@ -130,9 +131,9 @@ def _are_tips_apart(reading: TableReading) -> bool:
     return is_so
 
 
-def _is_subtotal_before_discount(reading: TableReading) -> bool:
+def _is_subtotal_before_discount(reading: TableReading, orders: Sequence[Mapping[str, Decimal]]) -> bool:
     """Return whether the orders with a discount add up only if `Subtotal` is taken as before it, against what is documented."""
-    discounted = [each for each in _order_amounts(reading) if each["Discount Amount"] > 0 and "Total" in each]
+    discounted = [each for each in orders if each["Discount Amount"] > 0 and "Total" in each]
     sums = [(each["Subtotal"] - each["Discount Amount"] + each["Shipping"], each) for each in discounted]
     is_so = bool(sums) and all(
         (each["Subtotal"] == each["lines"] and each["Total"] - each["tips"] in (rest, rest + each["Taxes"]))
@@ -144,8 +145,8 @@ def _is_subtotal_before_discount(reading: TableReading) -> bool:
     return is_so
 
 
-def _has_tax_within(reading: TableReading) -> bool:
-    taxed = [each for each in _order_amounts(reading) if each["Taxes"] > 0 and "Total" in each]
+def _has_tax_within(orders: Sequence[Mapping[str, Decimal]]) -> bool:
+    taxed = [each for each in orders if each["Taxes"] > 0 and "Total" in each]
     return bool(taxed) and all(each["Total"] - each["Subtotal"] - each["Shipping"] in (0, each["tips"]) for each in taxed)
 
 
