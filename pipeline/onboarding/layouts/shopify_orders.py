@@ -47,16 +47,15 @@ def read(reading: TableReading) -> TablePart:
             "The export does not date refunds: they count for the day of their order. `Refunded Amount` gives goods back first; what "
             "exceeds them is shipping or tax and left out."
         )
-    reading.assume(
-        "A customer is an e-mail address, whatever its case; without one, a phone number. Orders with neither belong to nobody and are "
-        "left out."
-    )
+    has_phone = reading.has("Phone")
+    known = "; without one, a phone number. Orders with neither" if has_phone else ". Orders without one"
+    reading.assume(f"A customer is an e-mail address, whatever its case{known} belong to nobody and are left out.")
     if count := sum(number for name, number in reading.column("Lineitem name").counts.items() if "gift card" in name.lower()):
         lines = "1 line is a gift card, which counts" if count == 1 else f"{count:,} lines are gift cards, which count"
         reading.assume(f"{lines} as a sale; the net sales of Shopify's own reports leave gift cards out.")
     has_consents = reading.has_values("Accepts Marketing")
     email = f"lower(max({reading.text('Email')}))"
-    customer = f"COALESCE({email}, max({reading.text('Phone')}))" if reading.has("Phone") else email
+    customer = f"COALESCE({email}, max({reading.text('Phone')}))" if has_phone else email
     return TablePart(
         reading.table,
         lines=reading.render(

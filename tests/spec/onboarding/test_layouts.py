@@ -207,6 +207,7 @@ def test_mailchimp_says_who_may_be_written_to_and_what_they_opened(tmp_path: Pat
         ("etsy_items.csv", {}, ["Adjusted Order Total", "Status", "Order Value"]),
         ("stripe_payments.csv", {}, ["Disputed Amount", "Dispute Date (UTC)", "Refunded date (UTC)"]),
         ("square_items.csv", {"currency": "USD"}, ["Partial Refunds"]),
+        ("shopify_orders.csv", {"currency": "USD"}, ["Vendor"]),
     ],
 )
 def test_nothing_is_said_by_a_column_that_the_export_lacks(tmp_path: Path, name: str, settings: dict[str, str], missing: list[str]) -> None:

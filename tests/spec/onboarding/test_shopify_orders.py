@@ -83,6 +83,7 @@ def test_everything_that_was_assumed_is_said_and_kept_in_the_folder(made: NewCom
     said = " ".join(made.draft.assumptions)
     for word in ("Subtotal", "shipping", "refunds", "e-mail address", "pending", "category"):
         assert word in said, word
+    assert "phone number" not in said, "the export has no column of them"
     note = (made.folder / "README.md").read_text("utf-8")
     assert all(sentence in note for sentence in made.draft.assumptions)
 
