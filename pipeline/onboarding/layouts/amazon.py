@@ -1,18 +1,20 @@
 """Amazon, Seller Central, Order reports: tab-separated texts with a row for each item of an order.
 
 By Amazon's reference of report types (developer-docs.amazon.com, "Order report type values"): "All orders" names no buyer; "New orders" and
-"Unshipped orders" have an anonymous address of the buyer. `item-price` is of all units of the row, before promotions, without shipping.
+"Unshipped orders" have an anonymous address of the buyer. `item-price` is of all units of the row, before promotions, without shipping; a
+pending order, whose payment is not authorized yet, mostly has none.
 """
 
 from __future__ import annotations
 
 from pipeline.onboarding.attributes import place_columns
 from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
-from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
+from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading, quoted_text
 from pipeline.onboarding.questions import Choice
 
 NAME = "amazon_orders"
 _PLACES = {"city": ("ship-city",), "region": ("ship-state",), "country": ("ship-country",)}
+_CANCELLED, _UNPAID = ("cancelled", "canceled"), ("pending",)
 _DISCOUNT = "item-promotion-discount"
 
 
@@ -31,8 +33,8 @@ def read(reading: TableReading) -> TablePart:
     less = f" less `{_DISCOUNT}`" if discount else ", as no column says what promotions took off"
     reading.assume(f"net_amount is `item-price`{less}: without shipping, with tax where Amazon shows prices with it.")
     amount = f"COALESCE({reading.amount('item-price')}, 0)"
-    statuses = [f"lower({reading.text(name)}) = 'cancelled'" for name in ("order-status", "item-status") if reading.has(name)]
-    cancelled = "Cancelled ones are kept, but count nowhere." if statuses else "Nor does it say which were cancelled."
+    uncounted = _uncounted(reading)
+    cancelled = "Cancelled ones are kept, but count nowhere." if uncounted else "Nor does it say which were cancelled."
     reading.assume(f"Returns are not in this report: orders count in full. {cancelled}")
     rows = {
         "order_id": order,
@@ -44,12 +46,25 @@ def read(reading: TableReading) -> TablePart:
         "product_id": reading.text("sku", "asin"),
         "category": reading.text("product-name"),
         "channel": reading.text("sales-channel") if reading.has("sales-channel") else "'Amazon'",
-        **({"is_cancelled": f"COALESCE({' OR '.join(statuses)}, FALSE)"} if statuses else {}),
+        **({"is_cancelled": uncounted} if uncounted else {}),
         "currency": f"upper({reading.text('currency')})",
     }
     reading.assume("The category of a line is the name of its product, as the report has no better one.")
     attributes = place_columns(reading, _PLACES, "`{column}` of the newest order.")
     return order_part(reading, FlatOrders(rows, attributes=attributes))
+
+
+def _uncounted(reading: TableReading) -> str:
+    """Return the SQL condition of rows that were cancelled, or are not paid yet; empty where no column has the status."""
+    columns = [name for name in ("order-status", "item-status") if reading.has(name)]
+    if not columns:
+        return ""
+    is_left_out = reading.option(f"{reading.table}.unpaid", "left-out", ["counted"]) == "left-out"
+    if is_left_out and any(value.lower() in _UNPAID for name in columns for value in reading.column(name).counts):
+        reading.assume(f"Pending orders are not paid yet and do not count; --set {reading.table}.unpaid=counted counts them.")
+    listed = ", ".join(map(quoted_text, (*_CANCELLED, *(_UNPAID if is_left_out else ()))))
+    conditions = " OR ".join(f"lower({reading.text(name)}) IN ({listed})" for name in columns)
+    return f"COALESCE({conditions}, FALSE)"
 
 
 LAYOUT = Layout(

@@ -164,6 +164,16 @@ def test_without_a_buyer_amazon_orders_are_a_question(tmp_path: Path) -> None:
         made_of(tmp_path, ["amazon_all_orders.txt"], BERLIN)
 
 
+def test_pending_orders_of_amazon_are_no_sales_yet(tmp_path: Path) -> None:
+    text = export("amazon_all_orders.txt").replace("2024-02-06T00:00:00+00:00\tShipped", "2024-02-06T00:00:00+00:00\tPending")
+    settings = {**BERLIN, "orders.customer": "order"}
+    made = init(tmp_path / "shop", {"orders.txt": text}, settings)
+    assert net_by_order(made) == {"111-1": Decimal("17.98")}
+    assert any(sentence.startswith("Pending orders are not paid yet") for sentence in made.draft.assumptions)
+    counted = init(tmp_path / "counted", {"orders.txt": text}, {**settings, "orders.unpaid": "counted"})
+    assert net_by_order(counted) == {"111-1": Decimal("17.98"), "111-3": Decimal(26)}
+
+
 def test_amazon_writes_addresses_in_several_cases(tmp_path: Path) -> None:
     assert set(people_of(made_of(tmp_path, ["amazon_new_orders.txt"], BERLIN))) == {"x1@marketplace.amazon.de"}
 
