@@ -39,8 +39,11 @@ class FlatOrders:
 def order_part(reading: TableReading, orders: FlatOrders) -> TablePart:
     """Return what such a table gives a company."""
     options = [name for name in orders.rows if name in LINE_OPTIONS]
+    first = ["ordered_at", *options, "net_amount", "quantity"]
     values = {
         "rows": orders.rows,
+        # All that a row says: lines that tie on less would take each other's refunds, as their rows come.
+        "content": [*first, *(name for name in orders.rows if name not in (*first, "order_id"))],
         "condition": orders.condition,
         "source": orders.source or reading.table,
         "prelude": f"{orders.prelude.strip()},\n" if orders.prelude.strip() else "",

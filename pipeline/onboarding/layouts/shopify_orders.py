@@ -78,7 +78,7 @@ def read(reading: TableReading) -> TablePart:
 
 
 def _line_order(reading: TableReading) -> str:
-    columns = ("Lineitem name", "Lineitem sku", "Lineitem price", "Lineitem quantity", "Lineitem discount")
+    columns = ("Lineitem name", "Lineitem sku", "Lineitem price", "Lineitem quantity", "Lineitem discount", "Vendor")
     return ", ".join(reading.quoted(name) for name in columns if reading.has(name))
 
 

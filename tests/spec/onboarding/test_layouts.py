@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.onboarding import EXPORTS, export, init, lines_of, net_by_order, people_of
+from support.onboarding import EXPORTS, export, init, lines_of, net_by_order, people_of, query_lines
 
 from pipeline.errors import ConfigError
 from pipeline.onboarding.new_company import NewCompany
@@ -108,6 +108,16 @@ def test_charges_are_in_the_smallest_unit_of_their_own_currency(tmp_path: Path, 
     assert [(each.reason, each.amount) for each in made.left_out] == [(f"in {currency.upper()}", Decimal(amount) - Decimal(refunded))]
     own = init(tmp_path / "own", {"charges.csv": charges.replace(",eur,", f",{currency},")}, BERLIN)
     assert net_by_order(own)["ch_3"] == Decimal(amount) - Decimal(refunded)
+
+
+def test_of_two_equal_lines_the_refund_is_of_the_same_one_in_whatever_order_they_come() -> None:
+    header, *rows = (line.split(",") for line in export("woocommerce_items.csv").splitlines())
+    cup = next(row for row in rows if row[0] == "902")
+    whole = [cell.replace("-10.00", "0.00").replace("-1", "0") for cell in cup]
+    one, other = (dict(zip(header, map(list, zip(*lines, strict=True)), strict=True)) for lines in ([cup, whole], [whole, cup]))
+    found = query_lines(one)
+    assert [(line["line_number"], line["net_amount"]) for line in found] == [(1, 30), (2, 30), (10002, -10)]
+    assert query_lines(other) == found
 
 
 def test_square_names_its_time_zone_and_dates_its_refunds(tmp_path: Path) -> None:
