@@ -199,6 +199,18 @@ def test_amounts_of_a_currency_without_cents_are_shared_out_in_whole_units() -> 
     assert [line["net_amount"] for line in query_lines(columns_of(rows), currency="JPY")] == [333, 333, 334]
 
 
+def test_fractions_of_a_cent_are_shared_out_too() -> None:
+    head = {**HEAD, "Subtotal": "10.0050", "Refunded Amount": "10.0050"}
+    rows = [
+        {**(head if name == "A" else {"Name": "1"}), "Lineitem quantity": "1", "Lineitem name": name, "Lineitem price": "3.335"}
+        for name in "ABC"
+    ]
+    amounts = [line["net_amount"] for line in query_lines(columns_of(rows))]
+    # 10.01 over three, rounded down so far: 3.33, 6.67; the last gets what is left of 10.005.
+    assert amounts[:3] == [Decimal("3.33"), Decimal("3.34"), Decimal("3.335")]
+    assert sum(amounts) == 0
+
+
 def test_an_order_without_a_subtotal_is_worth_its_lines_less_its_discount() -> None:
     head = {**HEAD, "Subtotal": None, "Discount Amount": "1.00"}
     rows = [
