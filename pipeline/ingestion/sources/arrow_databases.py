@@ -29,6 +29,7 @@ from pipeline.spelling import printable_text
 BATCH_ROWS = 65_536
 _EARLIEST, _LATEST = datetime(1753, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _MOST_DIGITS = 38
+_DATA_STATES = "22"  # of SQLSTATE: a value that cannot be cast, is out of range, or divides by zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ class ArrowSession:
             return self._fitting_schema(self._database.describe(cursor, text))
 
     def rows(self, text: str, query: SourceQuery) -> Generator[pa.RecordBatch, None, None]:
-        with self._cursor(query) as cursor:
+        with self._cursor(query, reads_rows=True) as cursor:
             for batch in self._database.read(cursor, text):
                 fitting = self._fitting_schema(batch.schema)
                 try:
@@ -177,7 +178,7 @@ class ArrowSession:
         return values.cast(kind)
 
     @contextmanager
-    def _cursor(self, query: SourceQuery) -> Iterator[Any]:
+    def _cursor(self, query: SourceQuery, *, reads_rows: bool = False) -> Iterator[Any]:
         try:
             with closing(self._connection.cursor()) as cursor:
                 yield cursor
@@ -186,7 +187,7 @@ class ArrowSession:
         except Exception as error:
             if not _is_driver_error(error):
                 raise
-            raise _translated_error(error, query, self._where) from None
+            raise _translated_error(error, query, self._where, reads_rows=reads_rows) from None
 
 
 @contextmanager
@@ -232,13 +233,15 @@ def _is_driver_error(error: Exception) -> bool:
     return any(kind.__name__ in ("Error", "DatabaseError", "InterfaceError") for kind in type(error).__mro__)
 
 
-def _translated_error(error: Exception, query: SourceQuery, where: str) -> PipelineError:
+def _translated_error(error: Exception, query: SourceQuery, where: str, *, reads_rows: bool) -> PipelineError:
     """Return our error for a driver's: its words where they are about the query, and nothing of it where they would quote a row."""
     name, file = type(error).__name__, f"sources/{query.file.name}"
     if name in ("OperationalError", "InterfaceError"):
         what = "the source could not be read: the connection broke, or the server gave up"
         return TransientError(what, where=where, todo="Nothing was stored. Run again.")
-    if name == "ProgrammingError":
+    # These databases also call a value wrong that a query casts in vain; once it was described, it is right in itself.
+    is_about_value = reads_rows or str(getattr(error, "sqlstate", None) or "").startswith(_DATA_STATES)
+    if name == "ProgrammingError" and not is_about_value:
         return ConfigError(f"{file} cannot be run: {printable_text(str(error))}", where=str(query.file), todo="Edit the query.")
     what = f"{file} failed on a row: the database refused a value ({name})"
     return DataError(what, where=str(query.file), todo="Find the row in the source, or make the query bear it.")

@@ -82,6 +82,11 @@ class ProgrammingError(Error):
     """A query that cannot be run."""
 
 
+def _with_state(error: Exception, sqlstate: str) -> Exception:
+    error.sqlstate = sqlstate  # type: ignore[attr-defined]
+    return error
+
+
 class Driver:
     """A driver that writes down what it is asked, and answers with the same rows."""
 
@@ -206,9 +211,10 @@ def test_an_amount_that_would_be_rounded_is_refused(kind: str, tmp_path: Path, m
     [
         (ProgrammingError("Invalid object name 'ordrs'"), ConfigError, "cannot be run: Invalid object name 'ordrs'"),
         (Error("secret"), DataError, "the database refused a value"),
+        (_with_state(ProgrammingError("Numeric value 'secret' is not recognized"), "22018"), DataError, "the database refused a value"),
         (type("OperationalError", (Error,), {})("secret"), TransientError, "the connection broke"),
     ],
-    ids=["query", "row", "connection"],
+    ids=["query", "row", "value", "connection"],
 )
 def test_an_error_of_the_driver_is_told_without_a_row(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, refused: type[PipelineError], words: str
@@ -218,6 +224,18 @@ def test_an_error_of_the_driver_is_told_without_a_row(
         snapshot.schema(a_query(kind))
     assert words in found.value.what
     assert "secret" not in found.value.what
+
+
+def test_an_error_at_a_row_shows_nothing_of_it(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = Driver()
+    install(monkeypatch, kind, driver)
+    with opened(kind, tmp_path) as snapshot:
+        snapshot.schema(a_query(kind))
+        driver.error = ProgrammingError("Bad int64 value: secret")
+        with pytest.raises(DataError) as found:
+            list(snapshot.rows(a_query(kind).select_from_rows()))
+    assert "secret" not in str(found.value)
+    assert "the database refused a value" in found.value.what
 
 
 def test_a_driver_that_is_not_installed_says_which_extra_has_it(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
