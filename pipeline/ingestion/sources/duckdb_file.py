@@ -43,10 +43,7 @@ class DuckDBFileSnapshot:
             with interruptible():
                 yield
         except duckdb.Error as error:
-            message = str(error)
-        else:
-            return
-        raise self._explain_error(message, query)
+            raise self._explain_error(str(error), query) from None
 
     def _explain_error(self, message: str, query: SourceQuery) -> PipelineError:
         columns = self._connection.execute(_COLUMNS).fetchall()

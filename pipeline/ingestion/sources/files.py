@@ -23,7 +23,8 @@ from pipeline.ingestion.sources.declared_tables import require_known_tables
 from pipeline.ingestion.sources.duckdb_errors import absent_table, is_about_rows, query_error
 from pipeline.ingestion.sources.failed_casts import cast_columns, instant_columns
 from pipeline.ingestion.sources.newest_files import require_key, rows_of_newest_files
-from pipeline.ingestion.sources.private_duckdb import BATCH_ROWS, open_confined_duckdb, pattern_of, select_schema
+from pipeline.ingestion.sources.parquet_files import read_parquet_files
+from pipeline.ingestion.sources.private_duckdb import BATCH_ROWS, open_confined_duckdb, select_schema
 from pipeline.ingestion.sources.table_files import SourceTable, find_tables, link_targets, missing_table_error
 from pipeline.ingestion.sources.text_rows import FILE_COLUMN, TextRows
 from pipeline.ingestion.sources.text_tables import TextTable
@@ -92,7 +93,8 @@ class FilesSnapshot:
             raise DataError(what, where=where, todo="Have the file written again, or copy it again if it had not arrived yet.") from None
 
     def _open_parquet(self, files: SourceTable, key: Sequence[str]) -> None:
-        rows = self._read_parquet(files, files.paths)
+        read = partial(read_parquet_files, self._connection, is_partitioned=files.is_partitioned)
+        rows = read(files.paths)
         # pandas writes nanoseconds, which no column of ours holds and which cannot be compared with an instant.
         columns = [
             f"CAST({name} AS {_MICROSECONDS[kind]}) AS {name}" if kind in _MICROSECONDS else name
@@ -101,16 +103,10 @@ class FilesSnapshot:
         ]
         if key:
             for path in files.paths:
-                require_key(files, path, self._read_parquet(files, [path]).columns, key)
+                require_key(files, path, read([path]).columns, key)
             rows.create_view(f"segments raw {files.name}")
             rows = rows_of_newest_files(self._connection, rows, files, {str(path): path for path in files.paths}, key)
         rows.project(", ".join(columns)).create_view(files.name)
-
-    def _read_parquet(self, files: SourceTable, paths: Sequence[Path]) -> duckdb.DuckDBPyRelation:
-        names = ", ".join("'" + pattern_of(path).replace("'", "''") + "'" for path in paths)
-        hive = f"hive_partitioning = {str(files.is_partitioned).lower()}, hive_types_autocast = false"
-        options = f"filename = '{FILE_COLUMN}', union_by_name = true, {hive}"
-        return self._connection.sql(f"SELECT * FROM read_parquet([{names}], {options})")  # noqa: S608 - our own paths, quoted
 
     def _read_instants(self, query: SourceQuery) -> None:
         """Read the text that a query casts to an instant as DuckDB can; the views are made anew where that concerns them."""

@@ -15,9 +15,9 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import DataError
-from pipeline.ingestion.sources.private_duckdb import pattern_of
+from pipeline.ingestion.sources.parquet_files import read_parquet_files
 from pipeline.ingestion.sources.table_files import SourceTable
-from pipeline.ingestion.sources.text_rows import FILE_COLUMN, RECORD_COLUMN
+from pipeline.ingestion.sources.text_rows import RECORD_COLUMN
 
 BATCH_ROWS = 10_000
 
@@ -93,10 +93,7 @@ class StagedRows:
                 writer.write_batch(batch)
 
     def _read_parts(self, connection: DuckDBPyConnection, parts: Sequence[Path]) -> DuckDBPyRelation:
-        paths = ", ".join("'" + pattern_of(path).replace("'", "''") + "'" for path in parts)
-        hive = f"hive_partitioning = {str(self.files.is_partitioned).lower()}, hive_types_autocast = false"
-        options = f"filename = '{FILE_COLUMN}', union_by_name = true, {hive}"
-        return connection.sql(f"SELECT * FROM read_parquet([{paths}], {options})")  # noqa: S608 - our own paths, quoted
+        return read_parquet_files(connection, parts, is_partitioned=self.files.is_partitioned)
 
 
 def text_batch(records: Sequence[int], columns: Mapping[str, Sequence[str | None]]) -> pa.RecordBatch:
