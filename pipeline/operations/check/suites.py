@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.definition_files import definition_files
-from pipeline.ingestion.validation import SuiteDefinition, load_suite_definition, suite_parameters
+from pipeline.ingestion.validation import load_suite_definition, suite_parameters
 from pipeline.ingestion.validation.runnable_suites import require_runnable
-from pipeline.lake.tables import Table
 from pipeline.operations.check.problems import ProblemList
 from pipeline.publication.gates.table_checks import CHECKED_TABLES, load_table_suite
 
@@ -20,13 +19,6 @@ def check_suites(company: Company, found: ProblemList) -> int:
     parameters = suite_parameters(company, company.last_day or company.first_day)
     for name in sorted(own & (raw.keys() | computed.keys())):
         with found.collecting():
-            require_runnable(_suite(company, raw.get(name), computed.get(name)), parameters)
+            suite = load_table_suite(company, computed[name]) if name in computed else load_suite_definition(company, raw[name])
+            require_runnable(suite, parameters)
     return len(own)
-
-
-def _suite(company: Company, raw: Table | None, computed: Table | None) -> SuiteDefinition:
-    if computed is not None:
-        return load_table_suite(company, computed)
-    if raw is None:
-        raise ValueError("a suite is of a raw table or of a computed one")
-    return load_suite_definition(company, raw)
