@@ -10,10 +10,13 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from pipeline.errors import ConfigError
+from pipeline.spelling import printable_line
 
 POSTGRESQL = ("postgres", "postgresql")
 MYSQL = ("mysql", "mariadb")
 HTTP = ("http", "https")
+# As Airflow calls databases, and as their addresses begin; it keeps those of others in other forms than their drivers read.
+_SCHEMES = {**dict.fromkeys(POSTGRESQL, "postgresql"), **dict.fromkeys(MYSQL, "mysql"), "mssql": "mssql"}
 _SAFE_IN_PATH = "/:@!$&'()*+,;=~"
 _HOST_AND_PORT = re.compile(r"(?P<host>\[.*\]|[^:]*)(:(?P<port>[0-9]*))?")
 _IPV6 = re.compile("[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%.*)?")
@@ -56,18 +59,22 @@ def _airflow_connection_uri(value: str, variable: str) -> str:
     try:
         if value.lstrip().startswith("{"):
             fields = json.loads(value)
-            return http_uri(fields, where=where) if fields.get("conn_type") in HTTP else _database_uri(fields)
+            kind = str(fields.get("conn_type") or "postgresql")
+            if kind in _SCHEMES:
+                return _database_uri(fields, _SCHEMES[kind])
+            if kind in HTTP:
+                return http_uri(fields, where=where)
+            raise _unknown_kind(kind, variable)
         parts = urlsplit(value)
         if parts.scheme in HTTP:
             return http_uri(_http_fields(value), where=where)
     except (ValueError, AttributeError):
         raise ConfigError("the connection is neither a URI nor JSON", where=where) from None
-    if parts.scheme not in (*POSTGRESQL, *MYSQL):
-        todo = "Name a PostgreSQL or MySQL database, or a sink over HTTP."
-        raise ConfigError(f"the connection is of kind `{parts.scheme}`", where=where, todo=todo)
+    if parts.scheme not in _SCHEMES:
+        raise _unknown_kind(parts.scheme, variable)
     # Airflow's own settings of a connection are none that a database knows.
     kept = [(key, text) for key, text in parse_qsl(parts.query) if key != "__extra__"]
-    return urlunsplit(parts._replace(scheme=_scheme(parts.scheme), query=urlencode(kept, quote_via=quote)))
+    return urlunsplit(parts._replace(scheme=_SCHEMES[parts.scheme], query=urlencode(kept, quote_via=quote)))
 
 
 def http_uri(fields: Mapping[str, Any], *, where: str) -> str:
@@ -128,11 +135,13 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if _IPV6.fullmatch(host) else host
 
 
-def _scheme(kind: str) -> str:
-    return "mysql" if kind in MYSQL else "postgresql"
+def _unknown_kind(kind: str, variable: str) -> ConfigError:
+    ours = variable.replace("AIRFLOW_CONN_", "SEGMENTS_CONNECTION_")
+    todo = f"Name a database of PostgreSQL, MySQL or SQL Server, or a sink over HTTP; of another database, set {ours} to its address."
+    return ConfigError(f"the connection is of kind `{printable_line(kind)}`", where=f"environment variable {variable}", todo=todo)
 
 
-def _database_uri(fields: dict[str, Any]) -> str:
+def _database_uri(fields: dict[str, Any], scheme: str) -> str:
     extra = fields.get("extra") or {}
     extra = json.loads(extra) if isinstance(extra, str) else extra
     password = f":{quote(fields['password'], safe='')}" if fields.get("password") else ""
@@ -140,5 +149,4 @@ def _database_uri(fields: dict[str, Any]) -> str:
     port = f":{fields['port']}" if fields.get("port") else ""
     options = {key: value for key, value in extra.items() if isinstance(value, str | int) and key != "__extra__"}
     path = f"/{quote(fields.get('schema') or '', safe='')}"
-    scheme = _scheme(fields.get("conn_type") or "")
     return urlunsplit((scheme, f"{user}{fields.get('host') or ''}{port}", path, urlencode(options, quote_via=quote), ""))

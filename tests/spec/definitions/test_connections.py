@@ -38,6 +38,8 @@ def test_our_variable_wins_over_the_one_of_airflow(monkeypatch: pytest.MonkeyPat
         ("http://u:p%40@h:8000/https", "https://u:p%40@h:8000"),
         (json.dumps({"conn_type": "mysql", "host": "h", "login": "u", "password": "p@", "schema": "x"}), "mysql://u:p%40@h/x"),
         ("mysql://u:p@h:3306/x?charset=utf8mb4&__extra__=%7B%7D", "mysql://u:p@h:3306/x?charset=utf8mb4"),
+        ("mssql://u:p%7D@h:1433/x?Encrypt=yes&__extra__=%7B%7D", "mssql://u:p%7D@h:1433/x?Encrypt=yes"),
+        (json.dumps({"conn_type": "mssql", "host": "h", "login": "u", "schema": "x", "extra": {"Encrypt": "yes"}}), "mssql://u@h/x?Encrypt=yes"),
         (json.dumps({"conn_type": "http", "host": "h", "schema": "https", "password": "to/ken"}), "https://:to%2Fken@h"),
         (json.dumps({"conn_type": "http", "host": "https://h/crm", "login": "u", "password": "p", "port": 8000}),
          "https://u:p@h:8000/crm"),
@@ -63,6 +65,18 @@ def test_our_variable_wins_over_the_one_of_airflow(monkeypatch: pytest.MonkeyPat
 def test_a_connection_of_airflow_becomes_a_uri(monkeypatch: pytest.MonkeyPatch, value: str, uri: str) -> None:
     monkeypatch.setenv(AIRFLOW, value)
     assert connection_uri("shop db") == uri
+
+
+@pytest.mark.parametrize(
+    "value", ["snowflake://u:s3cret@/x?__extra__=%7B%7D", json.dumps({"conn_type": "snowflake", "password": "s3cret"})]
+)
+def test_a_database_that_airflow_keeps_in_a_form_of_its_own_is_no_other_one(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv(AIRFLOW, value)
+    with pytest.raises(ConfigError) as refused:
+        connection_uri("shop-db")
+    assert refused.value.what == "the connection is of kind `snowflake`"
+    assert OURS in refused.value.todo
+    assert "s3cret" not in str(refused.value)
 
 
 def test_a_connection_that_nobody_set_names_the_variable_to_set() -> None:
