@@ -10,7 +10,7 @@ from pipeline.calendar import is_once_a_day
 from pipeline.definitions.fields import printable_value
 from pipeline.definitions.settings import MOST_DAYS
 from pipeline.errors import ConfigError, ErrorCollector
-from pipeline.lake.tables import Kind
+from pipeline.lake.tables import CUSTOMER_ID, Kind
 from pipeline.spelling import did_you_mean
 
 if TYPE_CHECKING:
@@ -64,11 +64,9 @@ def _attributes_of_kind(company: Company, kind: Kind) -> set[str]:
 def require_source_queries(company: Company) -> None:
     """Raise ConfigError where the query is missing that every company has; one without order lines knows customers alone."""
     if not company.source_file("customers").is_file():
-        raise ConfigError(
-            "sources/customers.sql is missing",
-            where=str(company.folder),
-            todo="Write a query whose columns are those of the table; README shows them.",
-        )
+        columns = [CUSTOMER_ID.name, *(attribute.column.name for attribute in company.attributes)]
+        todo = f"Write it: a query for {', '.join(columns)}, one row for each customer."
+        raise ConfigError("sources/customers.sql is missing", where=str(company.folder), todo=todo)
 
 
 def require_prediction_features(company: Company, file: Path) -> None:

@@ -136,7 +136,8 @@ def read_source(section: Fields, folder: Path, queries: Iterable[str]) -> Source
     if kind == "postgresql":
         return Source(kind="postgresql", connection=section.take("connection", str), appended=appended)
     if kind in ("mysql", "mssql", "snowflake", "bigquery"):
-        return Source(kind=kind, connection=section.take("connection", str), zone=_read_source_zone(section), appended=appended)
+        zone = read_time_zone(section).key if section.has("time_zone") else ""
+        return Source(kind=kind, connection=section.take("connection", str), zone=zone, appended=appended)
     if kind == "duckdb":
         return Source(kind=kind, file=(folder / section.take("path", str)).resolve(), appended=appended)
     types = {table: columns.take_texts() for table, columns in section.section("column_types").sections()}
@@ -146,10 +147,6 @@ def read_source(section: Fields, folder: Path, queries: Iterable[str]) -> Source
     formats = read_formats(section.section("formats"))
     data = (root / section.take("path", str, default="data")).resolve()
     return Source(kind="files", folder=data, column_types=types, formats=formats, appended=appended)
-
-
-def _read_source_zone(section: Fields) -> str:
-    return read_time_zone(section).key if section.has("time_zone") else ""
 
 
 def _package_folder(section: Fields) -> Path | None:

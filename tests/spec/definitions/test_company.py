@@ -118,10 +118,11 @@ def test_a_folder_without_company_toml_says_where_to_point(tmp_path: Path) -> No
 
 
 def test_a_missing_source_query_is_named(tmp_path: Path) -> None:
-    folder = company_folder(tmp_path, MINIMAL)
+    folder = company_folder(tmp_path, f"{MINIMAL}[attributes.city]\nlevel = 'geographic'\n")
     (folder / "sources" / "customers.sql").unlink()
-    with pytest.raises(ConfigError, match=r"sources/customers\.sql is missing"):
+    with pytest.raises(ConfigError, match=r"sources/customers\.sql is missing") as refused:
         load_company(folder)
+    assert "a query for customer_id, city, one row for each customer" in refused.value.todo
 
 
 def test_the_morning_page_tells_most_of_a_scheme_that_there_is(tmp_path: Path) -> None:
