@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from pipeline.errors import ConfigError
 from pipeline.spelling import printable_line
@@ -51,6 +51,18 @@ def redact_uri(uri: str) -> str:
     if not parts.scheme or not uri.startswith(f"{parts.scheme}://"):
         return "***"
     return f"{parts.scheme}://{host}{parts.path}"
+
+
+def split_address(uri: str, schemes: Collection[str], title: str, example: str, *, where: str) -> SplitResult:
+    """Return the parts of a database's address; raises ConfigError, which says `where`, for one that begins otherwise or cannot be read."""
+    try:
+        parts = urlsplit(uri)
+        is_address = parts.scheme in schemes and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port that is no number, a bracket too many
+        is_address = False
+    if not is_address:
+        raise ConfigError(f"the connection is no address of {title}", where=where, todo=f"Write one such as {example}")
+    return parts
 
 
 def _airflow_connection_uri(value: str, variable: str) -> str:

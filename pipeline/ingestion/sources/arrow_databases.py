@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.definitions.company_sections import Source
-from pipeline.definitions.connections import redact_uri
+from pipeline.definitions.connections import redact_uri, split_address
 from pipeline.errors import ConfigError, DataError, PipelineError, TransientError
 from pipeline.ingestion.sources import SourceQuery
 from pipeline.ingestion.sources.relayed import RelayedSnapshot, relaying
@@ -34,13 +34,14 @@ _DATA_STATES = "22"  # of SQLSTATE: a value that cannot be cast, is out of range
 
 @dataclass(frozen=True, slots=True)
 class ArrowDatabase:
-    """How one kind of database is asked: `module` is its driver, in the `extra` of that name.
+    """How one kind of database is asked: `module` is its driver, in the `extra` of that name, `example` an address of such a database.
 
     `begin` are the statements that begin a session, in which `{zone}` is that of times without one. An instant is written as `instant`,
     or where times are those of a declared zone as `local`. `describe` gives the columns of a query that was not run.
     """
 
     title: str
+    example: str
     extra: str
     module: str
     connect: Callable[[Any, str], Any]
@@ -96,6 +97,7 @@ def _read_adbc(cursor: Any, text: str) -> Any:  # noqa: ANN401 - drivers have no
 DATABASES: Mapping[str, ArrowDatabase] = {
     "mssql": ArrowDatabase(
         "SQL Server",
+        "mssql://reader:password@host:1433/shop",
         "mssql",
         "mssql_python",
         _connect_sql_server,
@@ -107,6 +109,7 @@ DATABASES: Mapping[str, ArrowDatabase] = {
     ),
     "snowflake": ArrowDatabase(
         "Snowflake",
+        "snowflake://reader:password@account/SHOP/PUBLIC?warehouse=SMALL",
         "snowflake",
         "adbc_driver_snowflake.dbapi",
         lambda driver, uri: driver.connect(uri.removeprefix("snowflake://")),
@@ -118,6 +121,7 @@ DATABASES: Mapping[str, ArrowDatabase] = {
     ),
     "bigquery": ArrowDatabase(
         "BigQuery",
+        "bigquery://project/dataset?location=EU",
         "bigquery",
         "adbc_driver_bigquery.dbapi",
         _connect_bigquery,
@@ -197,8 +201,7 @@ def open_arrow_database(source: Source, uri: str, staging: Path, *, memory_limit
     Raises ConfigError where its driver is not installed or the connection is of another kind, TransientError where it cannot be reached.
     """
     database, where = DATABASES[source.kind], f"connection `{source.connection}` ({redact_uri(uri)})"
-    if urlsplit(uri).scheme != source.kind:
-        raise ConfigError(f"the connection is no address of {database.title}", where=where, todo=f"Write {source.kind}://...")
+    split_address(uri, (source.kind,), database.title, database.example, where=where)
     driver = _driver_of(database)
     try:
         connection = database.connect(driver, uri)

@@ -11,14 +11,14 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.definitions.company_sections import Source
-from pipeline.definitions.connections import MYSQL, redact_uri
+from pipeline.definitions.connections import MYSQL, redact_uri, split_address
 from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift, TransientError
 from pipeline.ingestion.sources import SourceQuery
 from pipeline.ingestion.sources.query_columns import expression_text
@@ -162,10 +162,7 @@ def _begin_snapshot(connection: Any, zone: str, where: str) -> None:  # noqa: AN
 
 
 def _connection_arguments(uri: str, where: str) -> dict[str, Any]:
-    parts = urlsplit(uri)
-    if parts.scheme not in MYSQL:
-        todo = "Write mysql://reader:password@host:3306/shop."
-        raise ConfigError("the connection is no address of MySQL", where=where, todo=todo)
+    parts = split_address(uri, MYSQL, "MySQL", "mysql://reader:password@host:3306/shop", where=where)
     given = dict(parse_qsl(parts.query))
     for name in given.keys() - set(_OPTIONS):
         todo = f"There are: {', '.join(_OPTIONS)}."

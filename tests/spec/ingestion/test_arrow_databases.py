@@ -245,10 +245,14 @@ def test_a_driver_that_is_not_installed_says_which_extra_has_it(kind: str, tmp_p
     assert f"pip install 'customer-segments[{kind}]'" in found.value.todo
 
 
-def test_an_address_of_another_kind_is_refused(kind: str, tmp_path: Path) -> None:
-    source = Source(kind=kind, connection="shop")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="is no address of"), open_arrow_database(source, "mysql://x@y/z", tmp_path, memory_limit="200MB"):
+@pytest.mark.parametrize("address", ["mysql://x@y/z", "{kind}://u:s3cret@host:s3cret/z", "{kind}://u:s3cret@[host/z", "s3cret"])
+def test_what_is_no_address_of_the_database_is_refused(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    install(monkeypatch, kind, Driver())
+    source, uri = Source(kind=kind, connection="shop"), address.format(kind=kind)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="is no address of") as refused, open_arrow_database(source, uri, tmp_path, memory_limit="200MB"):
         pass
+    assert f"{kind}://" in refused.value.todo
+    assert "s3cret" not in str(refused.value)
 
 
 def test_bounds_beyond_every_calendar_are_ones_that_the_database_knows(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
