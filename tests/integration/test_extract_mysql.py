@@ -229,9 +229,11 @@ def test_a_number_that_is_too_large_is_no_date_of_zeros(shop: Company, lake: Lak
         (lambda uri: uri + ".gone", TransientError, "the database could not be reached"),
         (lambda uri: uri.replace("mysql://", "postgresql://"), ConfigError, "the connection is no address of MySQL"),
         (lambda uri: uri.replace("localhost", "localhost:secret"), ConfigError, "the connection is no address of MySQL"),
+        (lambda uri: uri + "&ssl_ca=/nowhere.pem", ConfigError, "a certificate of the connection cannot be read"),
+        (lambda uri: uri + "&charset=klingon", ConfigError, "`charset` of the connection is none that MySQL has"),
         (lambda uri: uri.replace("unix_socket", "unix_sockets"), ConfigError, "`unix_sockets` is no option of the connection"),
     ],
-    ids=["user", "database", "socket", "scheme", "port", "option"],
+    ids=["user", "database", "socket", "scheme", "port", "certificate", "charset", "option"],
 )
 def test_a_connection_that_is_wrong_says_so(
     shop: Company, lake: Lake, uri: str, change_of_uri: Any, kind: type[PipelineError], words: str

@@ -27,6 +27,7 @@ from pipeline.spelling import did_you_mean, printable_text
 
 try:
     import pymysql
+    from pymysql.charset import charset_by_name
     from pymysql.constants import FIELD_TYPE
     from pymysql.cursors import SSCursor
 except ModuleNotFoundError:
@@ -37,6 +38,7 @@ except ModuleNotFoundError:
     ) from None
 
 BATCH_ROWS = 10_000
+_CHARSET = "utf8mb4"
 _OPTIONS = ("unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "charset")
 _EARLIEST, _LATEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _UNKNOWN_ZONE = 1298
@@ -136,6 +138,9 @@ def open_mysql(source: Source, uri: str, staging: Path, *, memory_limit: str) ->
         connection = pymysql.connect(**_connection_arguments(uri, where), connect_timeout=30, autocommit=False)
     except pymysql.MySQLError as error:
         raise _refused_connection(error, where) from None
+    except OSError:  # not of the network, which the driver calls its own errors
+        todo = "Correct ssl_ca, ssl_cert or ssl_key behind its address, and let the user that runs this read them."
+        raise ConfigError("a certificate of the connection cannot be read", where=where, todo=todo) from None
     try:
         _begin_snapshot(connection, source.zone, where)
         with relaying(MySQLSession(connection, source.zone, where), staging, memory_limit=memory_limit) as snapshot:
@@ -167,13 +172,15 @@ def _connection_arguments(uri: str, where: str) -> dict[str, Any]:
     for name in given.keys() - set(_OPTIONS):
         todo = f"There are: {', '.join(_OPTIONS)}."
         raise ConfigError(f"`{name}` is no option of the connection{did_you_mean(name, _OPTIONS)}", where=where, todo=todo)
+    if charset_by_name(given.get("charset", _CHARSET)) is None:
+        raise ConfigError("`charset` of the connection is none that MySQL has", where=where, todo=f"Leave it out: it is {_CHARSET} then.")
     return {
         "host": parts.hostname or "localhost",
         "port": parts.port or 3306,
         "user": unquote(parts.username or ""),
         "password": unquote(parts.password or ""),
         "database": unquote(parts.path[1:]) or None,
-        "charset": "utf8mb4",
+        "charset": _CHARSET,
         **given,
     }
 
