@@ -68,8 +68,8 @@ class FilesSnapshot:
 
     def _open_named_tables(self, query: SourceQuery) -> None:
         named = sql_words(query.text, query.dialect)
-        for name in self._tables.keys() - self._opened:
-            if name.lower() in named:
+        for name in self._tables:  # in order, so that of two that are wrong it is always the same that is named
+            if name.lower() in named and name not in self._opened:
                 self._open_table(self._tables[name])
                 self._opened.add(name)
         self._read_instants(query)

@@ -169,7 +169,7 @@ def _begin_snapshot(connection: Any, zone: str, where: str) -> None:  # noqa: AN
 def _connection_arguments(uri: str, where: str) -> dict[str, Any]:
     parts = split_address(uri, MYSQL, "MySQL", "mysql://reader:password@host:3306/shop", where=where)
     given = dict(parse_qsl(parts.query))
-    for name in given.keys() - set(_OPTIONS):
+    if name := next((name for name in given if name not in _OPTIONS), ""):
         todo = f"There are: {', '.join(_OPTIONS)}."
         raise ConfigError(f"`{name}` is no option of the connection{did_you_mean(name, _OPTIONS)}", where=where, todo=todo)
     if charset_by_name(given.get("charset", _CHARSET)) is None:

@@ -156,7 +156,7 @@ def _check_schemes(company: Company, definitions: list[Definition], found: Probl
 
 def _require_score_methods(definitions: Mapping[str, Definition]) -> None:
     """Raise ConfigError where the scheme whose methods hold for all others names one that is none."""
-    for name in SETTING_SCHEMES.keys() & definitions.keys():
+    for name in sorted(SETTING_SCHEMES.keys() & definitions.keys()):
         section = {"scores": definitions[name].toml().get("scores", {})}
         read_score_methods(Fields(section, Document(str(definitions[name].file))))
 
