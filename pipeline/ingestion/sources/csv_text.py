@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import TextIO
 
 from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import DataError
-from pipeline.ingestion.sources.compressed_files import open_bytes, read_blocks, require_named_compression
+from pipeline.ingestion.sources.compressed_files import compression_of, open_bytes, read_blocks, require_named_compression
 
 SEPARATORS = ",;\t|"
 UTF_8 = "utf-8"
@@ -185,7 +186,8 @@ def _find_mixed_line_ends(path: Path, encoding: str) -> DataError | None:
             if end and end != first:
                 names = {"\n": "LF (Unix)", "\r\n": "CR LF (Windows)", "\r": "CR (old Mac)"}
                 what = f"{path.name} mixes line ends: {names.get(first, 'others')} in line 1, {names.get(end, 'others')} in line {number}"
-                todo = f"Make them one kind: sed -i 's/\\r$//' {path.name}. Or have the file written again."
+                command = "" if compression_of(path) else f": sed -i 's/\\r$//' {quote(path.name)}"
+                todo = f"Make them one kind{command}. Or have the file written again."
                 return DataError(what, where=str(path), todo=todo)
     return None
 

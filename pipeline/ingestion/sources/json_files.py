@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pyarrow as pa
@@ -19,11 +20,12 @@ import pyarrow as pa
 from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import DataError
 from pipeline.ingestion.sources.cell_types import cell_type
-from pipeline.ingestion.sources.compressed_files import require_named_compression
+from pipeline.ingestion.sources.compressed_files import compression_of, require_named_compression
 from pipeline.ingestion.sources.csv_text import LINES_SHOWN, line_words, repeated_names
 from pipeline.ingestion.sources.encoded_text import decoded_blocks
 from pipeline.ingestion.sources.staged_rows import BATCH_ROWS, StagedRows, text_batch
 from pipeline.ingestion.sources.table_files import SourceTable
+from pipeline.spelling import printable_line
 
 Place = int
 _HALF_LETTER = re.compile("[\\ud800-\\udfff]")
@@ -97,8 +99,18 @@ def _listed_objects(path: Path, text: str) -> list[dict[str, Any]]:
     lists = [name for name, value in found.items() if isinstance(value, list)] if isinstance(found, dict) else []
     todo = "Name it .jsonl if it has one object a line; else have the list of objects alone written into it."
     if lists:
-        todo += f" Here it is within `{lists[0]}`: jq .{lists[0]} {path.name} > list.json"
+        todo += f" Here it is within `{printable_line(lists[0])}`{_command_for_list(path, lists[0])}"
     raise DataError(f"{path.name} is no list of JSON objects", where=str(path), todo=todo)
+
+
+def _command_for_list(path: Path, name: str) -> str:
+    """Return the end of a sentence: the command by which the file holds its list `name` alone, where one program can do that."""
+    if compression_of(path):
+        return "."
+    wanted = f".{name}" if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name) else f".[{json.dumps(name)}]"
+    # A hidden file is no table.
+    file, copy = quote(path.name), quote(f".{path.name}")
+    return f": jq {quote(wanted)} {file} > {copy} && mv {copy} {file}"
 
 
 def _parsed(text: str) -> object:

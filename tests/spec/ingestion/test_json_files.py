@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +134,22 @@ def test_text_of_a_declared_encoding_is_read_and_utf_8_under_it_refused(tmp_path
 
 def test_the_list_within_an_answer_is_named(tmp_path: Path) -> None:
     assert "jq .orders orders.json" in refusal(tmp_path, '{"count": 1, "orders": [{"a": 1}]}', name="orders.json").todo
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="needs jq")
+@pytest.mark.parametrize("key", ["orders", 'all "orders"'])
+def test_the_command_for_a_list_within_an_answer_leaves_the_list_alone(tmp_path: Path, key: str) -> None:
+    content, name = json.dumps({"count": 1, key: [{"a": 1}]}), "orders/all of them.json"
+    [command] = re.findall(": (jq .*)", refusal(tmp_path, content, name=name).todo)
+    file = tmp_path / "data" / name
+    file.write_text(content, "utf-8")
+    subprocess.run(["sh", "-c", command], cwd=file.parent, check=True)
+    assert read(tmp_path, file.read_text("utf-8"), name=name) == [("1",)]
+
+
+def test_a_compressed_list_within_an_answer_is_named_without_a_command(tmp_path: Path) -> None:
+    content = gzip.compress(b'{"orders": [{"a": 1}]}')
+    assert refusal(tmp_path, content, name="orders.json.gz").todo.endswith("Here it is within `orders`.")
 
 
 def test_exports_overlap_and_are_compressed(tmp_path: Path) -> None:
