@@ -33,6 +33,7 @@ from pipeline.features.known_columns import (
     FROZEN_LINES,
     KNOWN_LINES,
     UNKNOWN_DECLARED,
+    absent_sources,
     features_without_columns,
     frozen_lines,
     known_lines,
@@ -214,11 +215,12 @@ def _write_features(
     company: Company, session: CacheSession, window: FeatureWindow, event_days: RollupSet, baselines: Mapping[str, Any]
 ) -> None:
     known = known_lines(session)
-    if not reads_orders(session.lake, window.known_on):
+    absent = absent_sources(session.lake, window.known_on, event_days)
+    if ORDERS_SOURCE in absent:
         known |= {ORDERS_SOURCE: 0}
     inputs = [*register_frozen(session, window), *register_customers(company, session, window)]
     frozen = frozen_lines(baselines)
-    unknown = unknown_declared_features(company, session.engine, event_days, known) if company.features else {}
+    unknown = unknown_declared_features(company, session.engine, absent) if company.features else {}
     query = features_statement(company, {**features_without_columns(known, frozen), **unknown})
     manifest = {
         "statement": statement_digest(query),

@@ -14,9 +14,10 @@ from typing import Any
 from pipeline.definitions.company import Company
 from pipeline.definitions.features import DECLARED_FEATURES
 from pipeline.features.cache import CacheSession
+from pipeline.features.rollup_set import RollupSet
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, MONTHLY_FEATURES, ORDERS_SOURCE, RAW_ORDER_LINES, VISITS_SOURCE
+from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, MONTHLY_FEATURES, ORDERS_SOURCE, RAW_ORDER_LINES, VISITS, VISITS_SOURCE
 
 KNOWN_LINES, FROZEN_LINES = "known_lines", "frozen_lines"
 DECLARED, UNKNOWN_DECLARED = DECLARED_FEATURES, "unknown_declared_features"
@@ -41,6 +42,12 @@ def reads_orders(lake: Lake, night: date) -> bool:
         return True
     read = lake.read_columns(EXTRACTIONS, ["source_table"], day=night)["source_table"].to_pylist()
     return RAW_ORDER_LINES.name in read
+
+
+def absent_sources(lake: Lake, night: date, events: RollupSet) -> frozenset[str]:
+    """Return the sources that a night does without: visits where `events`, the days that it goes by, have none, and unread order lines."""
+    visits = set() if events.of_table(VISITS) else {VISITS_SOURCE}
+    return frozenset(visits if reads_orders(lake, night) else {*visits, ORDERS_SOURCE})
 
 
 def lacks_orders(unknown: Mapping[str, str]) -> bool:

@@ -33,7 +33,7 @@ from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.definitions.rules.types import TypedNode, typed_column
 from pipeline.definitions.settings import MOST_DAYS
 from pipeline.errors import ConfigError, OnError, PipelineError, raise_error
-from pipeline.lake.tables import VISITS_SOURCE, Column, Kind
+from pipeline.lake.tables import ORDERS_SOURCE, VISITS_SOURCE, Column, Kind
 from pipeline.spelling import did_you_mean
 
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -216,9 +216,9 @@ def _feature(
 
 
 def _needs(each: Aggregate, sources: Mapping[str, EventSource]) -> set[str]:
-    """Return what a source may not give: columns that an aggregate looks at, in its events and those before or after, and visits."""
+    """Return what a company may not have: columns that an aggregate looks at, in its events and those before or after, visits, orders."""
     needs = {f"{each.source}.{column}" for column in each.columns & sources[each.source].optional}
-    needs |= {VISITS_SOURCE} & {each.source, *each.other_sources}
+    needs |= {VISITS_SOURCE, ORDERS_SOURCE} & {sources[name].stored.name for name in (each.source, *each.other_sources)}
     if each.sequence is not None:
         other = sources[each.sequence.source]
         needs |= {f"{other.name}.{column}" for column in each.sequence.columns & other.optional}

@@ -20,9 +20,8 @@ from pipeline.features.declared.aggregate_sets import (
     counts_within_windows,
 )
 from pipeline.features.declared.counted_rows import counted_rows
-from pipeline.features.rollup_set import RollupSet
 from pipeline.lake.engines import Engine
-from pipeline.lake.tables import ORDERS_SOURCE, VISITS, VISITS_SOURCE, Table
+from pipeline.lake.tables import Table
 
 
 def with_declared_columns(
@@ -76,11 +75,11 @@ def _levels(features: Iterable[DeclaredFeature]) -> list[list[DeclaredFeature]]:
     return levels
 
 
-def unknown_declared_features(company: Company, engine: Engine, events: RollupSet, counted: Mapping[str, int]) -> dict[str, str]:
+def unknown_declared_features(company: Company, engine: Engine, absent: frozenset[str]) -> dict[str, str]:
     """Return the features that nobody has as the source does not give something, each with what it needs; the aggregates are registered.
 
-    A column counts as given where any row of the widest windows has a value. Where there are no rows, none lacks a column. Visits are
-    given where `events`, the event days that the night goes by, have any; order lines unless `counted` has 0 for their source.
+    A column counts as given where any row of the widest windows has a value. Where there are no rows, none lacks a column. `absent` are
+    the sources that the night does without.
     """
     given, lacking = set[str](), set[str]()
     for each in aggregates_by_source(company):
@@ -89,11 +88,10 @@ def unknown_declared_features(company: Company, engine: Engine, events: RollupSe
         rows, *known = _row(engine, exp.select(*_numbered(sums)).from_(each.table.name))
         given |= _fields(each.source, names, known)
         lacking |= _fields(each.source, names if rows else (), [not count for count in known])
-    of_orders = {ORDERS_SOURCE} if counted.get(ORDERS_SOURCE) == 0 else set()
-    return _features_lacking(company, lacking - given | of_orders, events)
+    return _features_lacking(company, lacking - given | absent)
 
 
-def unknown_since(company: Company, engine: Engine, events: RollupSet, day: date, given: Mapping[str, date]) -> dict[str, str]:
+def unknown_since(company: Company, engine: Engine, absent: frozenset[str], day: date, given: Mapping[str, date]) -> dict[str, str]:
     """Return the same of features declared since the night of `day`: their events are registered, and their aggregates are not.
 
     `given` are columns that the night found, each with the first day in which it looked. It would look in the days of all features, those
@@ -110,7 +108,7 @@ def unknown_since(company: Company, engine: Engine, events: RollupSet, day: date
             known = [_has_rows(engine, rows, exp.not_(exp.column(name, quoted=True).is_(exp.null()))) for name in names]
             found |= _fields(each.source, names, known)
             lacking |= _fields(each.source, names if all(known) or _has_rows(engine, rows) else (), [not is_known for is_known in known])
-    return _features_lacking(company, lacking - found, events)
+    return _features_lacking(company, lacking - found | absent)
 
 
 def columns_given(company: Company, day: date, unknown: Container[str]) -> dict[str, date]:
@@ -123,9 +121,8 @@ def columns_given(company: Company, day: date, unknown: Container[str]) -> dict[
     return firsts
 
 
-def _features_lacking(company: Company, lacking: set[str], events: RollupSet) -> dict[str, str]:
-    """Return the features that nobody has without the columns in `lacking`, and without visits where there are none."""
-    lacking |= set() if events.of_table(VISITS) else {VISITS_SOURCE}
+def _features_lacking(company: Company, lacking: set[str]) -> dict[str, str]:
+    """Return the features that nobody has without the columns and sources in `lacking`."""
     unknown: dict[str, str] = {}
     for feature in company.features:
         needs = {*(feature.needs & lacking), *(unknown[name] for name in feature.looks_at if name in unknown)}

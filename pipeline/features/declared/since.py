@@ -16,7 +16,7 @@ from pipeline.features.cache import CacheSession, cache_session
 from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet, aggregates_by_source
 from pipeline.features.declared.columns import columns_given, unknown_since, with_declared_columns
 from pipeline.features.declared.states import define_aggregates, known_events, register_rows_of
-from pipeline.features.known_columns import DECLARED, UNKNOWN_DECLARED
+from pipeline.features.known_columns import DECLARED, UNKNOWN_DECLARED, absent_sources
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
@@ -118,7 +118,7 @@ def features_as_declared(company: Company, lake: Lake, engine: Engine, day: date
         register_rows_of(session, window, sets, events)
         unchanged = replace(company, features=tuple(feature for feature in company.features if feature.name not in since))
         given = columns_given(unchanged, day, lake.manifest(path).get(UNKNOWN_DECLARED, {}))
-        unknown = unknown_since(partial, engine, events, day, given)
+        unknown = unknown_since(partial, engine, absent_sources(lake, day, events), day, given)
         whole = stored.with_columns(feature.column for feature in partial.features)
         yield DeclaredNight(whole, FeaturesSince(session, window, partial, stored, sets, events, unknown), unknown)
 

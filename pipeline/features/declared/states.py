@@ -22,11 +22,12 @@ from pipeline.features.declared.aggregate_sets import AggregateSet, aggregates_b
 from pipeline.features.declared.aggregate_sql import aggregates_statement
 from pipeline.features.declared.carrying_sql import aged_statement, carried_statement, changed_statement
 from pipeline.features.declared.recipes import recipe_of
+from pipeline.features.known_columns import reads_orders
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
 from pipeline.features.united_rows import register_event_days, register_ids
 from pipeline.lake.lake import Lake, Version, known_versions
 from pipeline.lake.statements import short_digest
-from pipeline.lake.tables import AFFECTED_CUSTOMERS, REGROUPED_CUSTOMERS, Table
+from pipeline.lake.tables import AFFECTED_CUSTOMERS, ORDER_LINES, REGROUPED_CUSTOMERS, Table
 
 log = logging.getLogger("pipeline.features.declared.states")
 
@@ -42,9 +43,14 @@ class StartingAggregates:
 
 
 def known_events(company: Company, lake: Lake, window: FeatureWindow) -> RollupSet:
-    """Return the event days that declared features go by; none for a company without any."""
+    """Return the event days that declared features go by; none for a company without any.
+
+    Of a night that read no order lines they hold none, though a later night has read some.
+    """
     known = RollupSet()
     tables = {table.name: table for wanted in aggregates_by_source(company) for table in wanted.stored}
+    if ORDER_LINES.name in tables and not reads_orders(lake, window.known_on):
+        del tables[ORDER_LINES.name]
     for table in tables.values():
         stored = lake.stored_versions(table)
         versions = known_versions(stored, through=window.day, known_on=window.known_on)

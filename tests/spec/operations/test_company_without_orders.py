@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.definitions.company import Company, load_company
 from pipeline.errors import ConfigError
+from pipeline.features import features_as_declared
 from pipeline.lake.addresses import morning_page
+from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, GATE_RESULTS
 from pipeline.publication.publish import current_publication
@@ -59,6 +62,22 @@ owner = "CRM"
 rule = "behaviour_clusters.segment = 'unclustered'"
 """,
 }
+OF_ORDERS = {
+    "features/own.toml": """
+[line_count_60_days]
+from = 'order_lines'
+value = 'COUNT(*)'
+last_days = 60
+description = 'Lines.'
+""",
+    "audiences/silent.toml": """
+title = "Ordered nothing of late"
+purpose = "Write."
+owner = "CRM"
+rule = "line_count_60_days = 0 AND COUNT(orders) >= 0"
+""",
+}
+NEEDS_ORDERS = {"silent": "needs order_lines"}
 ORDER_LINES = """
 SELECT order_no AS order_id, CAST(1 AS BIGINT) AS line_number, person AS customer_id, CAST(sold AS TIMESTAMPTZ) AS ordered_at,
   CAST(1 AS DECIMAL(18, 4)) AS quantity, CAST(paid AS DECIMAL(18, 4)) AS net_amount
@@ -159,7 +178,19 @@ def shop(tmp_path: Path) -> Path:
     return tmp_path / "shop"
 
 
+def test_a_count_of_orders_is_unknown_and_not_zero(shop: Path, lake: Lake) -> None:
+    write(shop, OF_ORDERS)
+    run_night(shop, lake, FIRST)
+    company = load_company(shop)
+    assert set(lake.read(company.table(CUSTOMER_FEATURES), day=FIRST)["line_count_60_days"].to_pylist()) == {None}
+    assert audiences_of_night(company, lake, FIRST).not_computed == NEEDS_ORDERS
+    write(shop, {"features/own.toml": OF_ORDERS["features/own.toml"].replace("= 60", "= 50")})
+    with closing(open_engine(lake, memory_limit="1GB")) as engine, features_as_declared(load_company(shop), lake, engine, FIRST) as night:
+        assert night.unknown == {"line_count_60_days": "order_lines"}
+
+
 def test_order_lines_that_come_later_are_read_from_their_beginning_and_missed_when_they_go(shop: Path, lake: Lake) -> None:
+    write(shop, OF_ORDERS)
     run_night(shop, lake, FIRST)
     lines = "".join(f"o{n},p{n:03},2024-{('01-03', '02-19')[n % 2]} 12:00:00+01,5.00\n" for n in range(1, 40))
     write(shop, {"sources/order_lines.sql": ORDER_LINES, "data/orders.csv": f"order_no,person,sold,paid\n{lines}"})
@@ -167,6 +198,7 @@ def test_order_lines_that_come_later_are_read_from_their_beginning_and_missed_wh
     features = lake.read(CUSTOMER_FEATURES, day=LAST)
     assert sum(features["lifetime_order_count"].to_pylist()) == 39
     assert "rfm" in set(lake.read(CUSTOMER_SEGMENTS, day=LAST)["scheme"].to_pylist())
+    assert audiences_of_night(load_company(shop), lake, LAST).not_computed == {}
     # The night that read none still knows of none.
     before = tree_bytes(lake, "tables")
     run_night(shop, lake, FIRST)
