@@ -14,7 +14,7 @@ import pytest
 from support.nights import night_of, run_night, tree_bytes, write_shop
 
 from pipeline.errors import DataError
-from pipeline.lake.checksums import is_whole
+from pipeline.lake.checksums import is_whole, read_seal
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import ALL_TABLES, CUSTOMER_FEATURES, Partition
 from pipeline.operations import steps
@@ -90,6 +90,21 @@ def test_no_step_computes_from_a_damaged_table(shop: Path, lakes: dict[str, Path
         assert refused.value.where == str(path), name
         assert f"--day {partition[-10:]}" in refused.value.todo, name
         assert tree_bytes(lake, "publications") == live, name
+
+
+@pytest.mark.parametrize("table", ["customer_features", "customer_segments", "customer_next_actions"])
+def test_no_column_is_published_damaged_though_no_step_before_reads_it(
+    shop: Path, lakes: dict[str, Path], tmp_path: Path, table: str
+) -> None:
+    lake = Lake(shutil.copytree(lakes["publish"], tmp_path / "lake", symlinks=True))
+    path = lake.root / "tables" / table / f"day={TONIGHT}" / "part-0.parquet"
+    names, end = read_seal(path).names, read_seal(path).ends[-1]
+    path.write_bytes(flipped(path.read_bytes(), end - 1))
+    assert is_whole(path, names[:-1])
+    assert not is_whole(path, names[-1:])
+    with pytest.raises(DataError, match=f"{table} is damaged") as refused:
+        steps.publish(night_of(shop, lake, TONIGHT))
+    assert refused.value.where == str(path)
 
 
 @pytest.mark.parametrize("day", [YESTERDAY, TONIGHT], ids=str)

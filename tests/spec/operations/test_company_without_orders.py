@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -19,11 +20,11 @@ from pipeline.features import features_as_declared
 from pipeline.lake.addresses import morning_page
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, GATE_RESULTS
+from pipeline.lake.tables import ALL_TABLES, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, GATE_RESULTS, VALIDATION_RESULTS, Partition
 from pipeline.publication.publish import current_publication
 from pipeline.segmentation import audiences_of_night, not_computed_on
 
-FIRST, LAST = date(2024, 2, 10), date(2024, 2, 20)
+FIRST, BETWEEN, LAST = date(2024, 2, 10), date(2024, 2, 15), date(2024, 2, 20)
 FILES = {
     "company.toml": """
 name = "Readers"
@@ -77,6 +78,8 @@ owner = "CRM"
 rule = "line_count_60_days = 0 AND COUNT(orders) >= 0"
 """,
 }
+# What a night read, and how it compared with the one published before, depend on when it came.
+OF_READINGS = (EXTRACTIONS, GATE_RESULTS, VALIDATION_RESULTS)
 NEEDS_ORDERS = {"silent": "needs order_lines"}
 ORDER_LINES = """
 SELECT order_no AS order_id, CAST(1 AS BIGINT) AS line_number, person AS customer_id, CAST(sold AS TIMESTAMPTZ) AS ordered_at,
@@ -206,6 +209,18 @@ def test_order_lines_that_come_later_are_read_from_their_beginning_and_missed_wh
     (shop / "sources" / "order_lines.sql").unlink()
     with pytest.raises(ConfigError, match=r"sources/order_lines.sql is missing, and the lake has order lines of earlier nights"):
         run_night(shop, lake, date(2024, 2, 21))
+
+
+def test_any_order_of_later_nights_gives_the_same_tables(readers: tuple[Company, Lake], tmp_path: Path) -> None:
+    company, lake = readers
+    mixed, in_order = Lake(shutil.copytree(lake.root, tmp_path / "mixed", symlinks=True)), Lake(tmp_path / "in-order")
+    run_night(company.folder, mixed, BETWEEN)
+    for day in (FIRST, BETWEEN, LAST):
+        run_night(company.folder, in_order, day)
+    tables = [f"tables/{table.name}" for table in ALL_TABLES if table.partition is Partition.NIGHT and table not in OF_READINGS]
+    found = tree_bytes(mixed, *tables)
+    assert {Path(name).parts[1] for name in found} >= {"customer_features", "customer_segments", "audience_members", "survey_shares"}
+    assert found == tree_bytes(in_order, *tables)
 
 
 def test_names_and_addresses_alone_are_told_what_is_missing(tmp_path: Path) -> None:
