@@ -28,7 +28,7 @@ from pipeline.publication.current import current_publication
 from pipeline.reporting.lineage.columns import column_graph, tables_behind
 from pipeline.reporting.lineage.graph import ROWS, Field
 from pipeline.reporting.lineage.lineage import CompanyLineage
-from pipeline.segmentation import schemes_of_night
+from pipeline.segmentation import clusters_of_night, schemes_of_night
 
 Inputs = Mapping[Field, bool]
 """Columns that something is made of, with whether each makes its value; else it only chooses rows."""
@@ -81,7 +81,7 @@ def _traced_outputs(company: Company, lake: Lake, tables: list[Table], day: date
     # Caches are none of them: they may be deleted at any time.
     stored = {table.name for table in ALL_TABLES} | {event.table.name for event in company.events.values()}
     stored |= {table.name for table in company.source_tables.values()}
-    absent = _absent_tables(company)
+    absent = _absent_tables(company, lake)
     for table in (company.table(each) for each in tables if each.name in stored):
         count = _row_count(lake, table, day)
         if count is None:
@@ -93,10 +93,11 @@ def _traced_outputs(company: Company, lake: Lake, tables: list[Table], day: date
         yield StepOutput(table_address(table.name), table.columns, count, fields, tuple(rows))
 
 
-def _absent_tables(company: Company) -> set[str]:
-    """Return the tables of events that the company has no source of: no night writes them."""
-    absent = [event for name, event in company.events.items() if not company.source_file(name).is_file()]
-    return {table.name for event in absent for table in (event.table, event.raw_table)}
+def _absent_tables(company: Company, lake: Lake) -> set[str]:
+    """Return the tables of event days that no night has written, such as those behind orders where the company has no source of them."""
+    tables = (*ALL_TABLES, *(table for event in company.declared_events for table in (event.table, event.raw_table)))
+    stored = {table.name: lake.event_days(table) for table in tables if table.partition is Partition.EVENT_DAY}
+    return {name for name, days in stored.items() if not (days.versions or days.damaged)}
 
 
 def _segment_outputs(company: Company, lake: Lake, day: date) -> Iterator[StepOutput]:
@@ -111,9 +112,7 @@ def _segment_outputs(company: Company, lake: Lake, day: date) -> Iterator[StepOu
 
 def _membership_inputs(company: Company, lake: Lake, day: date) -> dict[str, Inputs]:
     """Return what memberships are made of: any feature by which one of the night's schemes decides."""
-    from pipeline.definitions.schemes import load_cluster_schemes
-
-    schemes, clusters = schemes_of_night(company, lake, day).schemes, load_cluster_schemes(company)
+    schemes, clusters = schemes_of_night(company, lake, day).schemes, clusters_of_night(company, lake, day)
     lineage = CompanyLineage(company, schemes, clusters)
     names = [*(scheme.name for scheme in schemes), *(scheme.name for scheme in clusters)]
     deciding = {feature for name in names for feature in lineage.trace_name(name).features}

@@ -21,7 +21,9 @@ from pipeline.lake.addresses import morning_page
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import ALL_TABLES, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, GATE_RESULTS, VALIDATION_RESULTS, Partition
+from pipeline.operations.steps import STEPS
 from pipeline.publication.publish import current_publication
+from pipeline.reporting.lineage.outputs import step_outputs
 from pipeline.segmentation import audiences_of_night, not_computed_on
 
 FIRST, BETWEEN, LAST = date(2024, 2, 10), date(2024, 2, 15), date(2024, 2, 20)
@@ -146,6 +148,16 @@ def test_a_prospect_is_who_is_listed_as_one(readers: tuple[Company, Lake]) -> No
     assert len(features) == 120
     assert {row["customer_id"] for row in features if row["is_prospect"]} == {f"p{n:03}" for n in range(0, 120, 10)}
     assert {(row["r_score"], row["recency_days"], row["lifetime_order_count"]) for row in features} == {(None, None, 0)}
+
+
+def test_nothing_is_said_to_come_from_orders(readers: tuple[Company, Lake]) -> None:
+    company, lake = readers
+    outputs = {step: step_outputs(company, lake, step, LAST) for step in STEPS}
+    columns = {step: {each for output in found for inputs in output.fields.values() for each in inputs} for step, found in outputs.items()}
+    rows = {each.table for found in outputs.values() for output in found for each in output.rows}
+    assert {each.table for each in columns["features"]} == {"customers", "answers", "population_rhythm", "population_baselines"}
+    assert rows.isdisjoint({"raw_order_lines", "order_lines", "customer_days", "customer_day_categories"})
+    assert {each.column for each in columns["segment"]} == {"customer_id", "country"}
 
 
 def test_the_morning_page_opens(readers: tuple[Company, Lake]) -> None:
