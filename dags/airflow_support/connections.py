@@ -22,10 +22,17 @@ def find_address(name: str) -> str:
     except ConfigError as missing:
         address = _address_in_airflow(name, missing)
     # The password by itself too: a driver's message may quote it without the rest of the address.
-    for secret in (address, urlsplit(address).password):
+    for secret in (address, _password_of(address)):
         if secret:
             mask_secret(secret)
     return address
+
+
+def _password_of(address: str) -> str | None:
+    try:
+        return urlsplit(address).password
+    except ValueError:
+        return None  # what is no address has none, and whoever wants to use it says so
 
 
 def _address_in_airflow(name: str, missing: ConfigError) -> str:

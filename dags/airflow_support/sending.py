@@ -15,7 +15,7 @@ from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import httpx
 from airflow.providers.smtp.hooks.smtp import SmtpHook
@@ -30,7 +30,7 @@ from pipeline.errors import ConfigError, TransientError
 from pipeline.reporting.notifications import Notification
 
 TIMEOUT = httpx.Timeout(30, connect=10)
-MAIL, SLACK, HTTP = ("smtp", "email"), "slackwebhook", ("http", "https")
+MAIL, SLACK = ("smtp", "email"), "slackwebhook"
 SLACK_WEBHOOKS = "https://hooks.slack.com/services"
 PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 # It logs the address of every call, and that of Slack is a secret.
@@ -106,7 +106,7 @@ def _page_files(notification: Notification) -> Iterator[list[str]]:
 def _slack_address(recipient: Recipient) -> str:
     """Return the address of an incoming webhook: that of the connection, or the token that Airflow's provider for Slack keeps."""
     address = find_address(recipient.connection)
-    if urlsplit(address).scheme != SLACK:
+    if not address.lower().startswith(f"{SLACK}:"):
         return address
     kept = _airflow_connection(recipient)
     token, base = kept.password or "", kept.host or SLACK_WEBHOOKS

@@ -51,11 +51,13 @@ def refusals() -> dict[str, str]:
         **{code: f"{RECEIVER}/status/{code}" for code in ("404", "302", "429", "503")},
         "gone": f"http://127.0.0.1:{json.loads(MAIL_AWAY)['port']}/",
         "no address": "postgresql://127.0.0.1/x",
+        "half an address": "https://[shop",
     }
     found = {}
     for name, address in connections.items():
         os.environ["SEGMENTS_CONNECTION_X"] = address
         found[name] = refusal(Recipient(name, "webhook", "x", frozenset()))
+    found["half an address of Slack"] = refusal(Recipient("team", "slack", "x", frozenset()))
     os.environ["AIRFLOW_CONN_BARE"] = json.dumps({**mail, "extra": {}})
     os.environ["AIRFLOW_CONN_SITE"] = json.dumps({**mail, "conn_type": "http"})
     for name, connection in {"refused mailbox": "post", "no sender": "bare", "no mail": "site", "no connection": "nowhere"}.items():

@@ -187,6 +187,8 @@ def test_each_way_in_which_a_message_is_refused_says_what_to_mend_or_that_it_may
         "503": "TransientError: the receiver failed: HTTP 503",
         "gone": "TransientError: the receiver cannot be reached: ConnectError",
         "no address": "ConfigError: the connection is no address of HTTP",
+        "half an address": "ConfigError: the connection is no address of HTTP",
+        "half an address of Slack": "ConfigError: the connection is no address of HTTP",
         "refused mailbox": "ConfigError: the mail server refuses 1 of 1 addresses",
         "no sender": "ConfigError: the connection does not say from whom mail comes",
         "no mail": "ConfigError: the connection is of kind `http`, and mail needs `smtp`",
