@@ -101,12 +101,14 @@ def morning_notification(company: Company, lake: Lake, day: date) -> Notificatio
 
     Its first sentence is the subject. Sentences, segments and cards are in the company's language; a mail brings the page along.
     """
-    tables, language = read_night(company, lake, day, language=company.language), PageLanguage.of(company.language)
-    first, *others = _morning_lines(company, lake, tables, language)
+    valid, language = company_on(lake, company, day), PageLanguage.of(company.language)
+    tables = read_night(valid, lake, day, language=company.language)
+    first, *others = _morning_lines(valid, lake, tables, language)
     cards = [f"{card.title} ({language.count(card.customer_count)}): {card.texts.get('message', '')}" for card in actions_of(tables).cards]
-    lines = [*others, *cards, _live_line(company, lake), *source_notices(company, lake, day)]
+    lines = [*others, *cards, _live_line(company, lake), *source_notices(valid, lake, day)]
     notification = _notification(company, Occasion.PUBLISHED, day, f"{company.name}: {first}", lines)
-    return replace(notification, page=Page(f"{day}.html", page_of_night(company, lake, day, is_alone=True, tables=tables)))
+    page = page_of_night(valid, lake, day, language=company.language, is_alone=True, tables=tables)
+    return replace(notification, page=Page(f"{day}.html", page))
 
 
 def alarm_notification(company: Company, lake: Lake, day: date) -> Notification | None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from support.nights import run_night, write_shop
 
+from pipeline.definitions.company import load_company
 from pipeline.definitions.notify import Recipient
 from pipeline.errors import ConfigError, PipelineError, TransientError
 from pipeline.lake.lake import Lake
@@ -201,6 +202,15 @@ def test_the_morning_mail_and_its_page_read_the_night_once(deployment: Deploymen
     assert page
     assert page.html == page_of_night(deployment.company, deployment.lake, NIGHT, is_alone=True)
     assert reads.count(SEGMENT_PROFILES.name) == 2, "once for both, and once for the page just made"
+
+
+def test_the_morning_mail_goes_by_the_definitions_of_the_night(night: Path, deployment: Deployment, tmp_path: Path) -> None:
+    shop = shutil.copytree(night / "shop", tmp_path / "shop")
+    before = morning_notification(load_company(shop), deployment.lake, NIGHT)
+    settings = (shop / "company.toml").read_text("utf-8")
+    (shop / "company.toml").write_text(f"window_days = 30\n{settings}", "utf-8")
+    assert morning_notification(load_company(shop), deployment.lake, NIGHT) == before
+    assert "12 bought in the last 365 days, for 60.00 EUR net of refunds." in before.lines
 
 
 def test_a_night_is_late_only_where_the_company_set_a_time(deployment: Deployment) -> None:
