@@ -27,6 +27,7 @@ from pipeline.reporting.pages.morning.in_short import sentences_of
 from pipeline.reporting.pages.morning.language import SOURCE_LANGUAGE, PageLanguage
 from pipeline.reporting.pages.morning.night_tables import NightTables, read_night
 from pipeline.reporting.pages.morning.verdict import Verdict, verdict_of
+from pipeline.reporting.programs import program_path
 from pipeline.reporting.source_notices import source_notices
 from pipeline.reporting.summary.headline import headline_text
 from pipeline.reporting.summary.night_changes import NightChanges, change_lines, night_changes
@@ -37,7 +38,6 @@ from pipeline.spelling import printable_line
 MOST_SENTENCES = 1
 MOST_CARDS = 3
 MOST_FAULTS, MOST_NAMED = 5, 3  # lines of what went wrong, and names on one of them
-COMMAND = "segments "
 LONGEST_CARD_TEXT = 180  # two lines of a screen
 
 
@@ -76,7 +76,7 @@ def _summary_parts(company: Company, lake: Lake, day: date) -> Iterator[Renderab
 def _section(title: str, lines: Iterator[RenderableType]) -> Iterator[RenderableType]:
     yield Text(title, style="bold")
     for line in lines:
-        has_command = isinstance(line, str) and COMMAND in line
+        has_command = isinstance(line, str) and any(f"{program} " in line for program in ("segments", program_path("segments")))
         yield Text(f"  {line}") if has_command else Padding(line, (0, 0, 0, 2))
     yield Text()
 

@@ -14,7 +14,7 @@ from pipeline.definitions.company import Company
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS
-from pipeline.publication.publish import current_publication
+from pipeline.publication.current import current_publication
 from pipeline.reporting.programs import program_path, short_path
 
 MORE = "More"

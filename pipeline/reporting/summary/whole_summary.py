@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table as Grid
 from rich.text import Text
 
+from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.history import company_on
@@ -59,7 +60,7 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
     if actions:
         titles = {(row["scheme"], row["segment"]): row["title"] for row in profiles}
         yield next_action_grid(actions, titles, customer_count, company.currency)
-    schemes = schemes_of_night(company, lake, day)
+    schemes, options = schemes_of_night(company, lake, day), command_options(company, lake)
     applies_to = {scheme.name: scheme.applies_to_text for scheme in schemes.schemes if scheme.applies_to_text}
     unclustered = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("unclustered", {})
     for name, title, question in _scheme_questions(schemes.schemes, clusters_of_night(company, lake, day)):
@@ -70,7 +71,7 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
             words = applies_to_words(applies_to[name], outside)
             yield Text(f"{words[0].upper()}{words[1:]}.\n", style="dim")
         if len(rows) > MOST_ROWS:
-            yield Text(f"and {len(rows) - SHOWN_ROWS} smaller ones: segments catalog --scheme {name}\n", style="dim")
+            yield Text(f"and {len(rows) - SHOWN_ROWS} smaller ones: segments catalog --scheme {name}{options}\n", style="dim")
     yield from (Text(f"{warning}\n", style="yellow") for warning in column_warnings(company, lake, day))
     lacking = {**not_computed_on(company, lake, day, schemes=schemes), **unclustered}
     if lacking:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -83,6 +84,14 @@ def test_a_command_in_what_went_wrong_stays_whole(tmp_path: Path) -> None:
         run_night(shop, Lake(shop / "lake"), day)
     [line] = [line for line in short_summary(shop, width=80).splitlines() if "changed in the source" in line]
     assert line.rstrip().endswith(f"segments backfill --reread --from 2024-03-03 --to 2024-03-03 --company {shop} --lake {shop / 'lake'}")
+
+
+def test_commands_stay_whole_wherever_the_program_is(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path("/srv/programs of the shop") / ("x" * 60)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setattr("pipeline.reporting.summary.summary.MOST_FAULTS", 0)
+    [line] = [line for line in short_summary(shop, width=80).splitlines() if "more: " in line]
+    assert shlex.split(line)[-2:] == ["--day", str(NIGHT)]
 
 
 def test_the_short_one_fits_a_screen_and_names_the_rest(shop: Path) -> None:
@@ -186,4 +195,5 @@ def test_a_scheme_of_many_segments_shows_the_largest_and_says_where_the_others_a
     run_night(folder, Lake(folder / "lake"), NIGHT)
     text = summary(folder, width=120)
     assert "and 11 smaller ones: segments catalog --scheme category_affinity" in text
+    assert f"--scheme category_affinity --company {folder} --lake {folder / 'lake'}" in text
     assert text.count("category 0") + text.count("category 1") == 12
