@@ -24,9 +24,9 @@ def exceeded_limits(plan: Plan, definition: SinkDefinition) -> Iterator[str]:
             yield f"{count:,} of {plan.managed_count:,} customers would be {done}; the limit is {share:.0%} (`limits.{name}`)"
 
 
-def require_within_limits(plan: Plan, definition: SinkDefinition) -> None:
-    """Raise GateClosed where a plan exceeds a limit."""
-    command = f"segments sync --sink {definition.name}"
+def require_within_limits(plan: Plan, definition: SinkDefinition, *, options: str) -> None:
+    """Raise GateClosed where a plan exceeds a limit; its commands have `options`: see command_options."""
+    command = f"segments sync --sink {definition.name}{options}"
     if exceeded := list(exceeded_limits(plan, definition)):
         raise GateClosed(
             f"the sync to {definition.name} was stopped: " + "; ".join(exceeded),

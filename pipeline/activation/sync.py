@@ -24,6 +24,7 @@ from pipeline.activation.reconciling import add_differences
 from pipeline.activation.sinks import open_sink
 from pipeline.activation.sinks.sink import Sink
 from pipeline.activation.vocabulary import list_titles, managed_lists
+from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import Company
 from pipeline.definitions.sinks import OPT_OUTS, SinkDefinition, load_sinks
 from pipeline.errors import DataError, GateClosed
@@ -120,7 +121,7 @@ def sync_sink(definition: SinkDefinition, inputs: SyncInputs, options: SyncOptio
         report = _plan_sync(session, options, publication, started)
         if not options.override_reason:
             try:
-                require_within_limits(report.plan, definition)
+                require_within_limits(report.plan, definition, options=command_options(inputs.company, inputs.lake))
             except GateClosed as closed:
                 raise SyncStopped(closed, replace(report, is_stopped=True)) from None
         try:
@@ -131,13 +132,13 @@ def sync_sink(definition: SinkDefinition, inputs: SyncInputs, options: SyncOptio
     return report
 
 
-def require_accepted(report: SyncReport, definition: SinkDefinition) -> None:
+def require_accepted(report: SyncReport, definition: SinkDefinition, inputs: SyncInputs) -> None:
     """Raise DataError where the sink refused more customers than the definition allows."""
     if report.refused_count > max(FEWEST_REFUSED, definition.limits.refused_share * report.plan.count):
         raise DataError(
             f"{definition.name} refused {report.refused_count:,} of {report.plan.count:,} customers",
             where=definition.where,
-            todo=f"See whom and why: segments sync --sink {definition.name} --rejected.",
+            todo=f"See whom and why: segments sync --sink {definition.name} --rejected{command_options(inputs.company, inputs.lake)}",
         )
 
 

@@ -54,7 +54,7 @@ def sync_sinks(  # noqa: PLR0913
             with holding_off_erasures(deployment.lake):
                 report = sync_sink(definition, inputs, options)
             yield report
-            require_accepted(report, definition)
+            require_accepted(report, definition, inputs)
         except SyncStopped as stopped:
             yield stopped.report
             failed.append(stopped)

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from pipeline.definitions.campaigns import CampaignState, load_campaigns
+from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
@@ -63,7 +64,7 @@ def campaign_report(company: Company, lake: Lake, campaign_id: str) -> CampaignR
     unmeasured = _unmeasured_reports(company, lake)
     if campaign_id not in unmeasured:
         what = f"there is no campaign `{campaign_id}`{did_you_mean(campaign_id, unmeasured)}"
-        raise ConfigError(what, where="ID", todo="segments campaign results shows all that are known.")
+        raise ConfigError(what, where="ID", todo=f"To see all that are known: segments campaign results{command_options(company, lake)}")
     return unmeasured[campaign_id]
 
 

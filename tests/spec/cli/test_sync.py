@@ -46,6 +46,9 @@ def test_a_limit_is_overridden_with_a_reason_alone_which_is_kept(options: list[s
     stopped = ran(*options)
     assert stopped.exception.exit_code == 6  # type: ignore[union-attr]
     assert "20 of 20 customers would be removed" in str(stopped.exception)
+    again = f"segments sync --sink post --company {tmp_path / 'company'} --lake {tmp_path / 'lake'}"
+    assert f"{again} --dry-run" in str(stopped.exception)
+    assert f"{again} --override-limits --reason" in str(stopped.exception)
     assert "post: 0 to add, 0 to change, 20 to remove; nothing was written" in stopped.stdout
     assert "lifecycle.active      0     20" in stopped.stdout
     assert ran(*options, "--override-limits").exception.exit_code == 3  # type: ignore[union-attr]
