@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -53,14 +53,14 @@ def campaign_reports(company: Company, lake: Lake) -> list[CampaignReport]:
     measured = _reports_of_night(lake, nights[-1]) if nights else {}
     unmeasured = _unmeasured_reports(company, lake)
     # One that was due more than a year ago is in older nights alone.
-    older = {name: _newest_report(lake, nights, name) or report for name, report in unmeasured.items() if name not in measured}
-    return [report for _, report in sorted({**older, **measured}.items())]
+    older = _newest_reports(lake, nights[:-1], unmeasured.keys() - measured.keys())
+    return [report for _, report in sorted({**unmeasured, **older, **measured}.items())]
 
 
 def campaign_report(company: Company, lake: Lake, campaign_id: str) -> CampaignReport:
     """Return the campaign as the newest night that tells of it has it; raises ConfigError for one that nobody knows."""
-    if found := _newest_report(lake, _measured_nights(lake), campaign_id):
-        return found
+    if found := _newest_reports(lake, _measured_nights(lake), {campaign_id}):
+        return found[campaign_id]
     unmeasured = _unmeasured_reports(company, lake)
     if campaign_id not in unmeasured:
         what = f"there is no campaign `{campaign_id}`{did_you_mean(campaign_id, unmeasured)}"
@@ -74,9 +74,17 @@ def _measured_nights(lake: Lake) -> list[date]:
     return [night for night in nights if live is None or night <= live.day]
 
 
-def _newest_report(lake: Lake, nights: Sequence[date], campaign_id: str) -> CampaignReport | None:
-    """Return the campaign as the newest of `nights` has it that has it at all."""
-    return next((found for night in reversed(nights) if (found := _reports_of_night(lake, night).get(campaign_id))), None)
+def _newest_reports(lake: Lake, nights: Sequence[date], campaign_ids: Collection[str]) -> dict[str, CampaignReport]:
+    """Return these campaigns, each as the newest of `nights` has it that has it at all."""
+    found: dict[str, CampaignReport] = {}
+    for night in reversed(nights):
+        if not (lacking := set(campaign_ids) - found.keys()):
+            break
+        # There may be years of nights, and most tell of none of them.
+        if not lacking.isdisjoint(lake.read_columns(CAMPAIGN_SUMMARIES, ["campaign_id"], day=night)["campaign_id"].to_pylist()):
+            reports = _reports_of_night(lake, night)
+            found |= {name: reports[name] for name in lacking & reports.keys()}
+    return found
 
 
 def _reports_of_night(lake: Lake, night: date) -> dict[str, CampaignReport]:

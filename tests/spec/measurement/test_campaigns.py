@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from support.campaigns import (
@@ -30,7 +31,15 @@ from support.nights import run_night, tree_bytes
 from pipeline.definitions.company import load_company
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CAMPAIGN_ARMS, CAMPAIGN_CHECKS, CAMPAIGN_RESULTS, CAMPAIGN_SUMMARIES, CAMPAIGN_VALUES, CUSTOMER_FEATURES
+from pipeline.lake.tables import (
+    CAMPAIGN_ARMS,
+    CAMPAIGN_CHECKS,
+    CAMPAIGN_RESULTS,
+    CAMPAIGN_SUMMARIES,
+    CAMPAIGN_VALUES,
+    CUSTOMER_FEATURES,
+    Table,
+)
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers
 from pipeline.reporting.campaigns import campaign_report, campaign_reports
@@ -116,6 +125,27 @@ def test_a_campaign_that_the_newest_night_tells_no_more_is_listed_as_it_ended(me
     [report] = campaign_reports(load_company(shop), lake)
     assert (report.night, report.summary["state"]) == (before, "final")
     assert report == campaign_report(load_company(shop), lake, "spring")
+
+
+def test_campaigns_that_no_night_tells_of_are_looked_for_once_and_by_their_ids_alone(
+    measured: tuple[Path, Lake], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, lake = copied(measured[0], tmp_path / "shop"), Lake(copied(measured[1].root, tmp_path / "lake"))
+    for night in range(1, 4):
+        for name in TABLES:
+            copied(lake.root / name / f"day={DUE}", lake.root / name / f"day={DUE - timedelta(days=night)}")
+    for name in ("summer", "autumn"):
+        (shop / "campaigns" / f"{name}.toml").write_text((shop / "campaigns" / "spring.toml").read_text("utf-8"), "utf-8")
+    read, reads = Lake.read, list[str]()
+
+    def counted_read(lake: Lake, table: Table, **options: Any) -> pa.Table:
+        reads.append(table.name)
+        return read(lake, table, **options)
+
+    monkeypatch.setattr(Lake, "read", counted_read)
+    states = {report.summary["campaign_id"]: report.summary["state"] for report in campaign_reports(load_company(shop), lake)}
+    assert states == {"autumn": "not started", "spring": "final", "summer": "not started"}
+    assert reads.count(CAMPAIGN_RESULTS.name) == 1
 
 
 def test_nothing_is_shown_before_its_date_and_nobody_is_kept_to_an_arm_after_the_end(tmp_path: Path, lake: Lake) -> None:
