@@ -43,6 +43,15 @@ def current_publication(lake: Lake) -> Publication | None:
         ) from None
 
 
+def known_live_day(lake: Lake) -> date | None:
+    """Return the night that is live; None where none is, or where that cannot be told, which is no reason to say nothing else."""
+    try:
+        live = current_publication(lake)
+    except DataError:
+        return None
+    return live.day if live else None
+
+
 def publication_from_manifest(lake: Lake, manifest: Mapping[str, Any]) -> Publication:
     """Return the publication that `manifest` describes."""
     return Publication(

@@ -16,7 +16,7 @@ from pipeline.errors import DataError, GateClosed, PipelineError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CAMPAIGN_SUMMARIES, SEGMENT_PROFILES
-from pipeline.publication.current import current_publication
+from pipeline.publication.current import current_publication, known_live_day
 from pipeline.reporting.pages.morning import page_of_night
 from pipeline.reporting.pages.morning.cards import actions_of
 from pipeline.reporting.pages.morning.in_short import Alarm, Sentence, sentences_of
@@ -82,7 +82,7 @@ def failure_notification(company: Company, lake: Lake, failed: FailedTask) -> No
     """Return what to say of a task that failed, or that held something back: why, what to do, and what stays live."""
     is_held_back = failed.occasion is Occasion.HELD_BACK
     outcome = "is held back" if is_held_back else f"failed in {failed.name}"
-    if failed.is_after_publishing and _is_live(lake, failed.day):
+    if failed.is_after_publishing and failed.day and failed.day == known_live_day(lake):
         outcome = f"is live; {failed.name} failed after it"
     notification = _notification(
         company, failed.occasion, failed.day, f"{company.name}: {failed.work} {outcome}", [*_error_lines(failed), _live_line(company, lake)]
@@ -198,14 +198,6 @@ def _error_lines(failed: FailedTask) -> list[str]:
     # Nothing of its text: an error that is not ours may quote a row.
     what = f"It ended with {type(error).__name__}." if isinstance(error, BaseException) else "It was ended from outside."
     return [what, f"Next: read the log of the task {failed.name} in Airflow; then clear the task, and the rest of the run follows."]
-
-
-def _is_live(lake: Lake, day: date | None) -> bool:
-    try:
-        live = current_publication(lake)
-    except DataError:
-        return False
-    return live is not None and live.day == day
 
 
 def _live_line(company: Company, lake: Lake) -> str:

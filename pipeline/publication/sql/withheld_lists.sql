@@ -1,5 +1,5 @@
 -- Which lists a customer is on none of: while a campaign lasts its control is on no list that it is for, and the control of the company-wide
--- holdout on none that any campaign is for.
+-- holdout on none of `campaign_lists`.
 SELECT customer_id, list_name
 FROM campaign_arms
 WHERE is_control AND list_name IS NOT NULL

@@ -15,11 +15,11 @@ from pathlib import Path
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
 from pipeline.definitions.settings import LANGUAGE
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import ConfigError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_PROFILES
-from pipeline.publication.current import current_publication
+from pipeline.publication.current import known_live_day
 from pipeline.reporting.pages.morning.language import PageLanguage, page_languages
 from pipeline.reporting.pages.morning.night_index import write_index
 from pipeline.reporting.pages.morning.night_tables import NightTables, read_checks, read_night
@@ -45,7 +45,7 @@ def page_of_night(  # noqa: PLR0913 - what a page is of, and what it is for
     validation = "validation.html" if lake.exists(addresses.validation_page(day)) else ""
     links = NO_LINKS if is_alone else PageLinks(validation, "../index.html")
     reader = PageLanguage.of(wanted)
-    live_day = _live_day(lake) if outcome_of(judged).is_refused else None
+    live_day = known_live_day(lake) if outcome_of(judged).is_refused else None
     return render_page(morning_page(judged, shown, reader, live_day=live_day), reader, links)
 
 
@@ -108,14 +108,6 @@ def _logging_what_fails(day: date) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - a page must never fail a night
         # The kind alone: what an error says may have a customer's value in it.
         log.warning("the morning page of %s was not written: %s", day, type(error).__name__)
-
-
-def _live_day(lake: Lake) -> date | None:
-    try:
-        live = current_publication(lake)
-    except DataError:
-        return None  # what is live cannot be told, which is no reason to tell nothing of the night
-    return live.day if live else None
 
 
 def _last_good_night(company: Company, lake: Lake, day: date, language: str) -> NightTables | None:

@@ -120,7 +120,7 @@ def csv_link(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def sparkline(figures: Sequence[Decimal]) -> str:
-    """Return the points of a line over figures by day or week, in a box of 112 by 28; nothing lies at its bottom."""
+    """Return the points of a line over figures by day or week, in a box of 112 by 28; a figure of 0 lies at its bottom."""
     most = max(*figures, Decimal(1))
     step = Decimal(112) / max(len(figures) - 1, 1)
     return " ".join(f"{place * step:.1f},{26 - 24 * max(value, Decimal(0)) / most:.1f}" for place, value in enumerate(figures))
