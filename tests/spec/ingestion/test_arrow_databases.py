@@ -17,6 +17,9 @@ from support.builders import a_company
 from pipeline.calendar import BEGINNING, END, Window, days_window
 from pipeline.definitions.company_sections import Source
 from pipeline.errors import ConfigError, DataError, PipelineError, TransientError
+from pipeline.ingestion.day_totals import SourceRows
+from pipeline.ingestion.erased.filter import SnapshotWithoutErased
+from pipeline.ingestion.erased.hashes import ErasedIds
 from pipeline.ingestion.reading import table_for_query
 from pipeline.ingestion.sources import SourceQuery
 from pipeline.ingestion.sources.arrow_databases import DATABASES, open_arrow_database
@@ -168,6 +171,23 @@ def test_what_is_made_around_a_query_is_worked_out_here(kind: str, tmp_path: Pat
         [total] = [row for batch in snapshot.rows(counted) for row in batch.to_pylist()]
     assert (total["event_day"], total["row_count"], total["net_amount"]) == (date(2024, 3, 6), 1, "0.0100")
     assert "event_day" not in " ".join(driver.asked)
+
+
+def test_erased_customers_are_neither_read_nor_counted(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = LINES.append_column("customer_id", pa.array(["c1", "c2"]))
+    install(monkeypatch, kind, Driver(lines))
+    key = b"key"
+    query, days = a_query(kind), CountedDays([], None, DAY)
+    with opened(kind, tmp_path) as snapshot:
+        left = SnapshotWithoutErased(snapshot, ErasedIds(key, [ErasedIds(key, ()).hash_of("c2")]))
+        rows = [row for batch in left.rows(query.select_from_rows(["customer_id"])) for row in batch.to_pylist()]
+        totals = {
+            each: SourceRows(each, query, RAW_ORDER_LINES, lines.column_names, by_customer=True).totals(days, BERLIN)
+            for each in (snapshot, left)
+        }
+    assert rows == [{"customer_id": "c1"}]
+    assert list(totals[snapshot]) == [date(2024, 3, 6)]  # of c2, the day after
+    assert totals[left] == {}
 
 
 def test_a_night_has_each_query_described_once(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
