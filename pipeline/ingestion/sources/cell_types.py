@@ -17,6 +17,7 @@ from pipeline.ingestion.sources import quote_name
 from pipeline.spelling import did_you_mean
 
 BAD_CELL = "segments: a cell does not read as its declared type"
+_MOST_DIGITS = 38
 _DATE_PATTERN = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
 _WHOLE = ("SMALLINT", "INTEGER", "BIGINT")
 _CELL_PATTERNS = {
@@ -79,7 +80,7 @@ def cell_type(table: str, kind: str, declared: TableFormat) -> CellType:
     words = " ".join(kind.upper().split())
     decimals = re.fullmatch(r"(?:DECIMAL|NUMERIC) ?\( ?([0-9]+) ?, ?([0-9]+) ?\)", words)
     whole, point = _number_patterns(declared)
-    if decimals:
+    if decimals and 0 < int(decimals[1]) <= _MOST_DIGITS and int(decimals[2]) <= int(decimals[1]):
         pattern = f"[+-]?({whole})?({point}[0-9]{{0,{decimals[2]}}}0*)?"
         return CellType(f"DECIMAL({decimals[1]},{decimals[2]})", pattern, declared)
     sql = _TYPE_SYNONYMS.get(words, words)
@@ -87,7 +88,7 @@ def cell_type(table: str, kind: str, declared: TableFormat) -> CellType:
         raise ConfigError(
             f"source.column_types.{table} has the type `{kind}`{did_you_mean(sql, _CELL_PATTERNS)}",
             where="company.toml",
-            todo=f"Choose DECIMAL(18,4) or one of {', '.join(_CELL_PATTERNS)}.",
+            todo=f"Choose DECIMAL(18,4), of at most {_MOST_DIGITS} digits in all, or one of {', '.join(_CELL_PATTERNS)}.",
         )
     pattern = _CELL_PATTERNS[sql]
     if sql in _WHOLE:

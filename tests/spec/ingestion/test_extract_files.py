@@ -616,6 +616,8 @@ def read_nickname(company: Company, lake: Lake, expression: str) -> list[str]:
     [
         ({"icome": "DATE"}, "source.column_types.people names `icome`, which no file has (did you mean `income`?)"),
         ({"income": "MONEY"}, "source.column_types.people has the type `MONEY`"),
+        ({"income": "DECIMAL(40,2)"}, "source.column_types.people has the type `DECIMAL(40,2)`"),
+        ({"income": "DECIMAL(4,18)"}, "source.column_types.people has the type `DECIMAL(4,18)`"),
         ({"income": "DATE); DROP TABLE people; --"}, "source.column_types.people has the type"),
     ],
 )
