@@ -1,7 +1,8 @@
 """JSON as rows of text: one object a line (.jsonl, .ndjson), or one list of objects (.json); each top-level key is a column.
 
 A number is the text that the file has, so that no digit of an amount is lost. A list or an object within an object stays JSON, for a query
-to take apart. Lines are read one after the other; a .json file is held in memory, some seven times its size.
+to take apart: there DuckDB reads numbers as doubles. Lines are read one after the other; a .json file is held in memory, some seven times
+its size.
 """
 
 from __future__ import annotations
