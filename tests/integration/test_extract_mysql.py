@@ -213,6 +213,13 @@ def test_a_date_of_zeros_is_named(shop: Company, lake: Lake, uri: str) -> None:
     assert "NULLIF(GREATEST(born, born), '0000-00-00')" in refusal(shop, lake, uri).todo
 
 
+def test_a_time_has_two_digits_for_hours_and_its_sign(shop: Company, lake: Lake, uri: str) -> None:
+    times = "CASE id WHEN 1 THEN CAST('09:05:00.5' AS TIME(6)) ELSE CAST('-00:59:59' AS TIME(6)) END AS category"
+    write_query(shop.folder, "order_lines", ORDER_LINES.replace("status AS category", times))
+    read(shop, lake, uri)
+    assert {row["category"] for row in lines_of(lake).values()} == {"09:05:00.500000", "-00:59:59"}
+
+
 def test_a_number_that_is_too_large_is_no_date_of_zeros(shop: Company, lake: Lake, uri: str) -> None:
     write_query(shop.folder, "order_lines", ORDER_LINES.replace("1 AS line_number", "18446744073709551615 AS line_number"))
     error = refusal(shop, lake, uri)

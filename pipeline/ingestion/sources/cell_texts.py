@@ -26,9 +26,15 @@ def cell_text(cell: Cell) -> str | None:
     if isinstance(cell, datetime):
         return cell.isoformat(sep=" ")
     if isinstance(cell, timedelta):
-        seconds = round(cell.total_seconds())
-        return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        return duration_text(timedelta(seconds=round(cell.total_seconds())))
     return cell.isoformat()
+
+
+def duration_text(duration: timedelta) -> str:
+    """Return hours, minutes and seconds, however many hours there are, with microseconds where there are any."""
+    seconds, microseconds = divmod(abs(duration) // timedelta(microseconds=1), 1_000_000)
+    text = f"{'-' * (duration < timedelta())}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{text}.{microseconds:06}" if microseconds else text
 
 
 def number_text(number: float) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -21,6 +21,7 @@ from pipeline.definitions.company_sections import Source
 from pipeline.definitions.connections import MYSQL, redact_uri, split_address
 from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift, TransientError
 from pipeline.ingestion.sources import SourceQuery
+from pipeline.ingestion.sources.cell_texts import duration_text
 from pipeline.ingestion.sources.query_columns import expression_text
 from pipeline.ingestion.sources.relayed import RelayedSnapshot, relaying
 from pipeline.spelling import did_you_mean, printable_text
@@ -101,7 +102,7 @@ class MySQLSession:
             local = pa.array(cells, pa.timestamp("us"))
             return pc.assume_timezone(local, self._zone or "UTC", ambiguous="earliest", nonexistent="latest").cast(kind)
         if pa.types.is_string(kind):
-            return pa.array([cell.hex() if isinstance(cell, bytes) else cell if cell is None else str(cell) for cell in cells], kind)
+            return pa.array([_cell_text(cell) for cell in cells], kind)
         return pa.array(cells, kind)
 
     @contextmanager
@@ -112,6 +113,14 @@ class MySQLSession:
                 yield cursor
         except pymysql.MySQLError as error:
             raise _translated_error(error, query, self._where) from None
+
+
+def _cell_text(cell: object) -> str | None:
+    if isinstance(cell, bytes):
+        return cell.hex()
+    if isinstance(cell, timedelta):
+        return duration_text(cell)
+    return None if cell is None else str(cell)
 
 
 def _unfit_value(field: pa.Field, query: SourceQuery) -> DataError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from support.source_folders import Rows, read_table, refused_table
 from support.workbooks import Error, Formula, Sheet, Styled, an_ods, an_xlsx
 
 from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.ingestion.sources.cell_texts import cell_text
 
 HEADER = ["order", "paid", "sold", "note"]
 # Written by xlwt. Orders: the header, ("007", 19.99, 2024-01-05 10:00, true) and (7, 0.1 + 0.2, 2024-01-05). Übersicht: #N/A in B2.
@@ -295,6 +296,11 @@ def test_a_sheet_of_old_excel_is_read_too(tmp_path: Path) -> None:
     assert "orders.xls is damaged" in refusal(tmp_path, content[: len(content) // 3], name="orders.xls").what
     error = refusal(tmp_path, b"<html><table>", name="orders.xls")
     assert "save it as .xlsx" in error.todo
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "00:00:00"), (90_061.4, "25:01:01"), (-3599, "-00:59:59"), (-7200, "-02:00:00")])
+def test_a_duration_has_hours_minutes_and_seconds(seconds: float, text: str) -> None:
+    assert cell_text(timedelta(seconds=seconds)) == text
 
 
 def test_an_error_in_a_sheet_of_openoffice_is_no_empty_cell(tmp_path: Path) -> None:
