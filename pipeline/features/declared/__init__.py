@@ -5,7 +5,7 @@ A night reads the rows of customers who did something, and of those whose old ro
 
 from pipeline.features.declared.aggregate_sets import aggregates_by_source, columns_read, columns_read_of_others, first_days
 from pipeline.features.declared.aggregate_sql import aggregates_statement
-from pipeline.features.declared.columns import unknown_declared_features, with_declared_columns
+from pipeline.features.declared.columns import declared_features_lacking, unknown_declared_features, with_declared_columns
 from pipeline.features.declared.since import FeaturesSince, features_as_declared, features_declared_since
 from pipeline.features.declared.states import known_events, register_aggregates
 
@@ -15,6 +15,7 @@ __all__ = [
     "aggregates_statement",
     "columns_read",
     "columns_read_of_others",
+    "declared_features_lacking",
     "features_as_declared",
     "features_declared_since",
     "first_days",

@@ -88,7 +88,7 @@ def unknown_declared_features(company: Company, engine: Engine, absent: frozense
         rows, *known = _row(engine, exp.select(*_numbered(sums)).from_(each.table.name))
         given |= _fields(each.source, names, known)
         lacking |= _fields(each.source, names if rows else (), [not count for count in known])
-    return _features_lacking(company, lacking - given | absent)
+    return declared_features_lacking(company, lacking - given | absent)
 
 
 def unknown_since(company: Company, engine: Engine, absent: frozenset[str], day: date, given: Mapping[str, date]) -> dict[str, str]:
@@ -108,7 +108,7 @@ def unknown_since(company: Company, engine: Engine, absent: frozenset[str], day:
             known = [_has_rows(engine, rows, exp.not_(exp.column(name, quoted=True).is_(exp.null()))) for name in names]
             found |= _fields(each.source, names, known)
             lacking |= _fields(each.source, names if all(known) or _has_rows(engine, rows) else (), [not is_known for is_known in known])
-    return _features_lacking(company, lacking - found | absent)
+    return declared_features_lacking(company, lacking - found | absent)
 
 
 def columns_given(company: Company, day: date, unknown: Container[str]) -> dict[str, date]:
@@ -121,8 +121,8 @@ def columns_given(company: Company, day: date, unknown: Container[str]) -> dict[
     return firsts
 
 
-def _features_lacking(company: Company, lacking: set[str]) -> dict[str, str]:
-    """Return the features that nobody has without the columns and sources in `lacking`."""
+def declared_features_lacking(company: Company, lacking: set[str]) -> dict[str, str]:
+    """Return the declared features that nobody has without the columns and sources in `lacking`, each with what it needs."""
     unknown: dict[str, str] = {}
     for feature in company.features:
         needs = {*(feature.needs & lacking), *(unknown[name] for name in feature.looks_at if name in unknown)}

@@ -30,10 +30,15 @@ def not_computed_words(checked: CheckedSchemes, given: Collection[str]) -> list[
 
 def _unknown_features(company: Company, given: Collection[str]) -> dict[str, str]:
     """Return the features that nobody would have on a night whose order lines have these columns, each with what it needs."""
+    from pipeline.features.declared import declared_features_lacking
     from pipeline.features.known_columns import LINE_COUNT, OPTIONAL_COLUMNS, features_without_columns
 
     sources = (VISITS_SOURCE, ORDERS_SOURCE)
     there = {*given, *(name for name in sources if company.source_file(name).is_file())}
     # As a night counts lines, of which one is as good as many here.
     counts = {name: int(name in there) for name in (*OPTIONAL_COLUMNS, *sources)}
-    return features_without_columns({LINE_COUNT: counts[ORDERS_SOURCE], **counts}, {})
+    absent = {name for name in sources if not counts[name]}
+    columns = OPTIONAL_COLUMNS if counts[ORDERS_SOURCE] else ()
+    lacking = absent | {f"{ORDERS_SOURCE}.{name}" for name in columns if not counts[name]}
+    declared = declared_features_lacking(company, lacking)
+    return {**features_without_columns({LINE_COUNT: counts[ORDERS_SOURCE], **counts}, {}), **declared}

@@ -164,6 +164,19 @@ def test_a_scheme_of_the_company_that_needs_what_the_source_does_not_give_is_nam
     assert check_company(shop).not_computed == ("wine (needs order_lines)",)
 
 
+def test_an_audience_that_counts_what_the_source_does_not_give_is_named(tmp_path: Path) -> None:
+    shop = write_shop(tmp_path / "shop", ORDERS, customers=["1"])
+    (shop / "audiences").mkdir()
+    for name, rule in {"buyers": "COUNT(orders LAST 30 DAYS) > 0", "wine": "COUNT(order_lines WHERE category = 'wine') > 0"}.items():
+        (shop / "audiences" / f"{name}.toml").write_text(f'title = "T"\npurpose = "P."\nowner = "O"\nrule = "{rule}"\n', "utf-8")
+    assert check_company(shop).not_computed == ()
+    file = shop / "sources" / "order_lines.sql"
+    file.write_text(file.read_text("utf-8").replace(",\n  category", ""), "utf-8")
+    assert check_company(shop).not_computed == ("wine (needs order_lines.category)",)
+    file.unlink()
+    assert check_company(shop).not_computed == ("buyers (needs order_lines)", "wine (needs order_lines)")
+
+
 @pytest.mark.parametrize(
     ("old", "new"), [("AS TIMESTAMP)", "AS TIMESTMP)"), ("CAST(pieces AS DECIMAL(18, 4))", "rnd(pieces)"), ("  category", "  categry")]
 )
