@@ -213,6 +213,11 @@ def _tried(folder: Path, draft: CompanyDraft, now: datetime, memory_limit: str) 
     with _open_source(company.source, memory_limit) as snapshot:
         read = read_queries(company, snapshot)
         left_out = lines_left_out(snapshot, draft, company.source_file("order_lines")) if "order_lines" in read else []
+    if not read["customers"].rows.num_rows:
+        reasons = "; ".join(f"{each.reason} ({each.line_count:,})" for each in left_out)
+        what = "no customer comes out of the files" + (f": their lines are {reasons}" if reasons else "")
+        todo = "Give files with the buyers, or --set which columns say who bought, and when."
+        raise DataError(what, where="--from", todo=todo)
     today = business_day(now, ZoneInfo(draft.zone)) + ONE_DAY
     first, last, later = first_and_last_day(read, today)
     dated = replace(draft, first_day=first, last_day=last)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.onboarding import ANSWERS, init, lines_of, part_of, people_of
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError
 from pipeline.onboarding.customer_columns import padded_width
 
 
@@ -111,3 +111,10 @@ def test_addresses_are_people_whatever_their_case_also_where_a_person_names_the_
     people = people_of(init(tmp_path / "shop", {"orders.csv": text + others}, settings))
     assert {"ana@x.de", "bo@x.de"} <= set(people)
     assert not {"Ana@x.de", "ana@X.de", "guest"} & set(people)
+
+
+def test_sales_to_nobody_in_particular_alone_make_no_company(tmp_path: Path) -> None:
+    text = "order,date,customer,net\n1,2024-04-15,guest,10.00\n2,2024-06-04,guest,20.00\n"
+    with pytest.raises(DataError, match=r"no customer comes out of the files: their lines are of nobody known \(2\)"):
+        init(tmp_path / "shop", {"orders.csv": text}, ANSWERS)
+    assert not (tmp_path / "shop").exists()
