@@ -89,7 +89,10 @@ def _decimal_mark(body: str) -> str:
     mark, other = body[last], "," if body[last] == "." else "."
     if other in body:
         return mark
+    if body.count(mark) > 1:
+        # Of thousands, so that the other one is the decimal mark.
+        return other if _GROUPED.fullmatch(body) else ""
     # A group of thousands never begins with a zero: `0.125` is a decimal.
-    if body.count(mark) > 1 or (_GROUPED.fullmatch(body) and not body.startswith("0")):
+    if _GROUPED.fullmatch(body) and not body.startswith("0"):
         return ""
     return mark

@@ -56,8 +56,28 @@ def test_a_mark_that_may_be_either_is_left_open(cells: list[str]) -> None:
     assert not style.decimal
 
 
+@pytest.mark.parametrize(("cells", "decimal"), [(["1.234.567", "2.000"], ","), (["1,234,567"], "."), (["$1,234,567", "$2.50"], ".")])
+def test_a_mark_that_comes_twice_in_a_number_is_of_thousands(cells: list[str], decimal: str) -> None:
+    style = number_style(cells)
+    assert style is not None
+    assert style.decimal == decimal
+
+
 @pytest.mark.parametrize(
-    "cells", [[], ["mug"], ["12", "n/a"], ["2024-01-05"], ["05/04/2024"], ["1,5", "1.5"], ["#1001"], ["K1", "K2"], ["5%"], ["10:30"]]
+    "cells",
+    [
+        [],
+        ["mug"],
+        ["12", "n/a"],
+        ["2024-01-05"],
+        ["05/04/2024"],
+        ["1,5", "1.5"],
+        ["#1001"],
+        ["K1", "K2"],
+        ["5%"],
+        ["10:30"],
+        ["1.234.567", "2.50"],
+    ],
 )
 def test_what_is_no_number_has_no_style(cells: list[str]) -> None:
     assert number_style(cells) is None
