@@ -141,4 +141,4 @@ def _united(name: str, selects: Sequence[str]) -> str:
 
 
 def _header(text: str) -> str:
-    return f"-- {text}\n-- Written by `segments init`; yours to change. `segments run` says what is wrong, with the column.\n"
+    return f"-- {text}\n-- Written by `segments init`; yours to change. `segments check` says whether it still fits.\n"

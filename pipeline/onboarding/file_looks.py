@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import ConfigError
-from pipeline.ingestion.sources.compressed_files import open_bytes
+from pipeline.ingestion.sources.compressed_files import read_blocks, require_named_compression
 from pipeline.ingestion.sources.table_files import FileKind, file_kind
 from pipeline.onboarding.file_formats import LINES_LOOKED_AT, SEPARATORS, FoundFormat, text_format
 
@@ -31,8 +31,8 @@ def look_at_file(path: Path, *, given_encoding: str = "") -> list[FoundFormat]:
 
         return workbook_formats(path)
     if kind == "CSV":
-        with open_bytes(path) as file:
-            return [text_format(file.read(), given_encoding=given_encoding)]
+        require_named_compression(path)
+        return [text_format(b"".join(read_blocks(path)), given_encoding=given_encoding)]
     if not kind:
         todo = _REMEDIES.get(path.suffix.lower(), "Give a CSV file, a workbook (.xlsx, .xls, .ods), JSON lines or Parquet.")
         raise ConfigError(f"{path.name} is no table that can be read", where=str(path), todo=todo)

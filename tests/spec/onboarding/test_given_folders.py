@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from support.onboarding import EXPORTS, export
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError
 from pipeline.onboarding.file_looks import may_be_table
 from pipeline.onboarding.new_company import NewCompany, make_company
 from pipeline.onboarding.questions import Settings
@@ -69,3 +70,19 @@ def test_a_file_that_is_named_itself_is_never_passed_over(tmp_path: Path, downlo
 def test_a_text_is_a_table_where_its_lines_are_alike(tmp_path: Path, name: str, text: str, *, is_one: bool) -> None:
     (tmp_path / name).write_text(text, "utf-8")
     assert may_be_table(tmp_path / name) is is_one
+
+
+def test_a_compressed_file_that_is_cut_off_is_said_to_be(tmp_path: Path) -> None:
+    path = tmp_path / "payments.csv.gz"
+    path.write_bytes(gzip.compress(export("stripe_payments.csv").encode())[:-20])
+    with pytest.raises(DataError, match=r"payments\.csv\.gz is cut off") as raised:
+        made_of(tmp_path, path)
+    assert raised.value.where == str(path)
+
+
+def test_a_compressed_file_that_is_called_plain_is_said_to_be_compressed(tmp_path: Path) -> None:
+    path = tmp_path / "payments.csv"
+    path.write_bytes(gzip.compress(export("stripe_payments.csv").encode()))
+    with pytest.raises(DataError, match=r"payments\.csv is compressed by gzip") as raised:
+        made_of(tmp_path, path)
+    assert raised.value.where == str(path)
