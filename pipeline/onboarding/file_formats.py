@@ -57,9 +57,13 @@ def _encoding(content: bytes, given: str) -> tuple[str, str, Question | None]:
         return known, "", None
     if found:
         return found, "", None
-    if _UNLIKELY.search(content.decode(WESTERN, errors="replace")):
-        text = "The file is not UTF-8, and has letters that are not Western. In which encoding was it saved?"
-        return WESTERN, "", Question("encoding", text, (*_ENCODINGS[1:], _ENCODINGS[0]))
+    fitting = [choice for choice in (*_ENCODINGS[1:], _ENCODINGS[0]) if _is_written_in(content, choice.value)]
+    if _ENCODINGS[0] not in fitting or _UNLIKELY.search(content.decode(WESTERN)):
+        text = (
+            "The file is not UTF-8, and has letters that are not Western. In which encoding was it saved? "
+            "If it is another one than these, begin again with --set encoding=NAME."
+        )
+        return WESTERN, "", Question("encoding", text, tuple(fitting))
     return WESTERN, "The text is not UTF-8: it is read as Windows-1252, what Excel writes in Western Europe.", None
 
 
@@ -69,11 +73,15 @@ def _unicode_encoding(content: bytes) -> str:
         return "utf-16"
     if b"\0" in content[:4]:
         return "utf-16-be" if content.startswith(b"\0") else "utf-16-le"
+    return "utf-8" if _is_written_in(content, "utf-8") else ""
+
+
+def _is_written_in(content: bytes, encoding: str) -> bool:
     try:
-        content.decode("utf-8")
+        content.decode(encoding)
     except UnicodeDecodeError:
-        return ""
-    return "utf-8"
+        return False
+    return True
 
 
 def _known_encoding(name: str) -> str:

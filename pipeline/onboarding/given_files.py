@@ -80,6 +80,9 @@ def naming_given_files(files: Sequence[Path], new: Path, folder: Path) -> Iterat
             names = (name, re.sub(DATE_BEFORE, "", name))
             error.where = next((str(file) for file in files if file.stem in names), error.where)
         error.where = error.where.replace(str(new), str(folder))
+        if "encoding" in error.todo:
+            # There is no company.toml yet to declare it in.
+            error.todo = "Name the encoding that it was saved in, such as --set encoding=windows-1254, or have the file written again."
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -208,6 +209,20 @@ def test_letters_that_are_not_western_are_a_question_before_all_others(tmp_path:
     assert "Which one tells customers apart" not in said, "misread names say nothing"
     made = init(tmp_path / "shop", {"list.csv": text}, {**ANSWERS, "encoding": "windows-1254"})
     assert [(line["customer_id"], line["net_amount"]) for line in lines_of(made)] == [("Ayşe Yılmaz", Decimal("1250.50"))]
+
+
+def test_what_no_western_letter_is_written_with_is_a_question_with_the_encodings_that_have_it(tmp_path: Path) -> None:
+    text = b"order,date,customer,net\n1,2024-04-15,M\x81x,10.00\n"
+    said = refusal(tmp_path, text)
+    assert re.findall(r"--set encoding=(\S+)  ", said) == ["mac-roman"]
+
+
+def test_an_encoding_that_is_not_the_files_is_to_be_set_anew(tmp_path: Path) -> None:
+    text = b"order,date,customer,net\n1,2024-04-15,M\x81x,10.00\n"
+    with pytest.raises(DataError, match="text that is not WINDOWS-1254 in line 2") as raised:
+        init(tmp_path / "shop", {"orders.csv": text}, {**ANSWERS, "encoding": "windows-1254"})
+    assert "--set encoding=" in raised.value.todo
+    assert "company.toml" not in raised.value.todo
 
 
 def test_an_encoding_that_is_given_is_that_of_the_files_that_are_not_utf_8(tmp_path: Path) -> None:
