@@ -131,17 +131,20 @@ def terms_of(reading: TableReading, columns: OrderColumns) -> list[str]:
         column.name
         for column in reading.sample.columns()
         if column.name not in taken
-        and number_style(without_totals(column.counts))
         and not (roles[column.name] & _NO_TERMS)
         and not is_plain_id(plain_name(column.name))
-        and any(numbers_of(reading, column.name))
+        and number_style(without_totals(column.counts))
+        and any(map(reading.style(column.name).number, filter(has_digit, column.counts)))
     ]
 
 
 def numbers_of(reading: TableReading, name: str) -> list[Decimal]:
     """Return the number in each cell of a column; zero where it has none."""
     style = reading.style(name)
-    return [style.number(cell) if has_digit(cell) else Decimal() for (cell,) in reading.sample.records((name,))]
+    cells = [cell for (cell,) in reading.sample.records((name,))]
+    # Many rows have the same amount: each is read once.
+    numbers = {cell: style.number(cell) if has_digit(cell) else Decimal() for cell in set(cells)}
+    return [numbers[cell] for cell in cells]
 
 
 def has_digit(cell: str) -> bool:
