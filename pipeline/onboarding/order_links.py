@@ -105,6 +105,12 @@ def join_orders(reading: TableReading, link: OrderLink) -> None:
 
 def _joined_sql(link: OrderLink, name: str, added: Sequence[str]) -> str:
     columns = ", ".join(["lines.*", *(f"orders.{quoted_name(each)}" for each in added)])
-    on = f"trim(lines.{quoted_name(link.lines_key)}) = trim(orders.{quoted_name(link.orders_key)})"
+    on = f"{_key_sql('lines', link.lines, link.lines_key)} = {_key_sql('orders', link.orders, link.orders_key)}"
     tables = f"{link.lines.name} AS lines\n  JOIN {link.orders.name} AS orders ON {on}"
     return f"{name} AS (\n  -- Lines with what is known of their orders.\n  SELECT {columns}\n  FROM {tables}\n)"
+
+
+def _key_sql(alias: str, sample: TableSample, key: str) -> str:
+    """Return a column as a text without white space around it."""
+    column = f"{alias}.{quoted_name(key)}"
+    return f"trim(CAST({column} AS VARCHAR))" if key in sample.typed else f"trim({column})"

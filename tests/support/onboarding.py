@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.onboarding.layouts import layout_of
 from pipeline.onboarding.layouts.layout import TablePart, TableReading
@@ -31,6 +32,13 @@ def init(folder: Path, files: Mapping[str, str | bytes], settings: Mapping[str, 
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         paths.append(path)
     return make_company(folder, paths, Settings(dict(settings or {})), ask=None, command="segments init shop", now=now)
+
+
+def parquet(columns: Mapping[str, Sequence[object]]) -> bytes:
+    """Return a file whose columns have types of their own."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({name: list(values) for name, values in columns.items()}), sink)
+    return bytes(sink.getvalue())
 
 
 def export(name: str) -> str:

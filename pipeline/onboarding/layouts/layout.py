@@ -120,15 +120,16 @@ class TableReading:
         present = list(dict.fromkeys(f"NULLIF(trim({self.quoted(name)}), '')" for name in names if self.has(name)))
         return f"COALESCE({', '.join(present)})" if len(present) > 1 else present[0] if present else "NULL"
 
-    def style(self, name: str) -> NumberStyle:
-        """Return how the numbers of a column are written; asks where a point and a comma both make sense."""
-        found = number_style(self.column(name).counts) or NumberStyle(is_plain=True)
+    def style(self, *names: str) -> NumberStyle:
+        """Return how the numbers of columns are written, of several in one way; asks where a point and a comma both make sense."""
+        values = [value for name in names for value in self.column(name).counts]
+        found = number_style(values) or NumberStyle(is_plain=True)
         if found.decimal:
             return found
         key = f"{self.table}.decimal"
-        text = f"{self.table}: is the mark within the numbers of `{name}` a decimal mark, or does it separate thousands?"
+        text = f"{self.table}: is the mark within the numbers of `{names[0]}` a decimal mark, or does it separate thousands?"
         given = self.choose(key, text, (Choice("thousands", "it separates thousands"), Choice("decimal", "it is the decimal mark")))
-        mark = "," if any("," in value for value in self.column(name).counts) else "."
+        mark = "," if any("," in value for value in values) else "."
         other = "." if mark == "," else ","
         return NumberStyle(mark if given == "decimal" else other, is_plain=mark == "." and given == "decimal", marks=found.marks)
 

@@ -51,7 +51,7 @@ def split_items(reading: TableReading) -> None:
         given = [bool(cell) for (cell,) in reading.sample.records((columns[amount],))]
         part = reading.sample.rows.select([*rest, *columns.values()]).rename_columns([*rest, *columns])
         parts.append(part.filter(pa.array(given)))
-        listed = ", ".join([*map(quoted_name, rest), *(f"{quoted_name(name)} AS {quoted_name(stem)}" for stem, name in columns.items())])
+        listed = ", ".join([*map(quoted_name, rest), *(f"{reading.quoted(name)} AS {quoted_name(stem)}" for stem, name in columns.items())])
         selects.append(f"  SELECT {listed}\n  FROM {reading.table}\n  WHERE {reading.text(columns[amount])} IS NOT NULL")
     said = ", ".join(f"`{name}`" for name in names)
     reading.assume(f"{reading.table}: {said} are items side by side: each becomes a line of its order.")

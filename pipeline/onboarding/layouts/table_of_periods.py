@@ -46,7 +46,7 @@ def read(reading: TableReading) -> TablePart:
         reading.assume(f"{reading.table}: rows of sums are left out.")
     table = f"{reading.table}_months"
     named = ", ".join(reading.quoted(name) for name in periods)
-    amount = reading.style(next(iter(periods))).sql("amount")
+    amount = reading.style(*periods).sql("amount")
     rows = {
         "order_id": f"concat_ws(' ', {customer}, {month})",
         "customer_id": customer,

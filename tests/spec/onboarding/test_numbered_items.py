@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from support.onboarding import ANSWERS, init, lines_of, net_by_order, part_of
+from support.onboarding import ANSWERS, init, lines_of, net_by_order, parquet, part_of
 
 HEAD = "Bon,Date,Client no,item1,qty1,price1,item2,qty2,price2,item3,qty3,price3,total"
 
@@ -36,3 +37,13 @@ def test_addresses_of_two_lines_are_no_items() -> None:
     }  # fmt: skip
     part, _ = part_of(columns)
     assert "UNION ALL" not in part.lines
+
+
+def test_items_need_not_be_texts(tmp_path: Path) -> None:
+    columns = {
+        "Bon": [1, 2], "Date": [date(2024, 3, 1), date(2024, 3, 2)], "Client no": [7, 8], "item1": [11, 12], "price1": [3, 1],
+        "item2": [13, None], "price2": [4, None], "total": [7, 1],
+    }  # fmt: skip
+    made = init(tmp_path / "shop", {"list.parquet": parquet(columns)}, ANSWERS)
+    assert net_by_order(made) == {"1": Decimal(7), "2": Decimal(1)}
+    assert {line["product_id"] for line in lines_of(made)} == {"11", "12", "13"}

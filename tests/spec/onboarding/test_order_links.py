@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.onboarding import ANSWERS, NewCompany, init, lines_of, net_by_order, people_of
+from support.onboarding import ANSWERS, NewCompany, init, lines_of, net_by_order, parquet, people_of
 
 ORDERS = (
     "Order No,Order date,Client no,Mail,City,Goods,Discount,Shipping,Total,State\n"
@@ -51,3 +52,12 @@ def test_lists_of_people_are_no_lines(tmp_path: Path) -> None:
     people = "Nr,Name,Spent\na7,Kim,5.00\nb8,Lee,6.00\n"
     made = init(tmp_path / "shop", {"orders.csv": ORDERS, "people.csv": people}, ANSWERS)
     assert [table.title for table in made.draft.tables] == ["A table of orders", "A table of customers"]
+
+
+def test_numbers_of_orders_need_not_be_texts(tmp_path: Path) -> None:
+    days = [date(2024, 3, 1), date(2024, 3, 2)]
+    orders = {"Order No": [1, 2], "Order date": days, "Client no": [7, 8], "Total": [9, 5]}
+    lines = {"Order No": [1, 1, 2], "SKU": ["mug", "pot", "mug"], "Qty": [1, 2, 1], "Unit price": [3, 3, 5]}
+    made = init(tmp_path / "shop", {"orders.parquet": parquet(orders), "positions.parquet": parquet(lines)}, ANSWERS)
+    assert net_by_order(made) == {"1": Decimal(9), "2": Decimal(5)}
+    assert {line["customer_id"] for line in lines_of(made)} == {"7", "8"}

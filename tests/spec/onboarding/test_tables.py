@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.onboarding import NOW, init, lines_of, net_by_order, part_of, people_of
+from support.onboarding import NOW, init, lines_of, net_by_order, parquet, part_of, people_of
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.onboarding.new_company import make_company
@@ -185,6 +185,18 @@ def test_a_report_of_months_becomes_an_order_a_month_and_says_so(tmp_path: Path)
         ("Kim", "2024-01-01", Decimal("10.50")), ("Kim", "2024-03-01", Decimal(20)), ("Lee", "2024-02-01", Decimal(5)),
     ]  # fmt: skip
     assert any("no orders" in sentence for sentence in made.draft.assumptions)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"Customer;Jan 2024;Feb 2024\nKim;100;1.234,00\nLee;200;\n",
+        parquet({"Customer": ["Kim", "Lee"], "Jan 2024": [100, 200], "Feb 2024": [1234, None]}),
+    ],
+)
+def test_months_are_read_in_one_way_whatever_their_own_numbers_look_like(content: bytes, tmp_path: Path) -> None:
+    name = "list.parquet" if content.startswith(b"PAR1") else "list.csv"
+    assert init(tmp_path / "shop", {name: content}, ANSWERS).net_amount == Decimal(1534)
 
 
 def test_dates_in_several_forms_are_told_by_their_forms(tmp_path: Path) -> None:
