@@ -13,10 +13,11 @@ from pipeline.onboarding.layouts.order_refunds import refunds
 from pipeline.onboarding.layouts.order_states import OrderStates
 from pipeline.onboarding.layouts.order_tips import tips_taken_off
 from pipeline.onboarding.layouts.order_totals import implied_discount, is_of_whole_order, is_order_discount_taken_off, numbers_of, terms_of
+from pipeline.onboarding.layouts.row_time_zones import in_zone_of_row, zone_column
 from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import Role, plain_name
 from pipeline.onboarding.table_sample import TableSample
-from pipeline.onboarding.time_zones import is_utc, zone_of_name
+from pipeline.onboarding.time_zones import is_utc
 
 
 def row_columns(reading: TableReading, columns: OrderColumns, customer: str, states: OrderStates) -> Mapping[str, str]:
@@ -164,18 +165,11 @@ def _moment(reading: TableReading, date: str, time: str) -> str:
     if is_utc(plain_name(date)) or is_utc(plain_name(time)):
         reading.assume(f"{reading.table}: `{time or date}` is in UTC, as its name says.")
         return found
-    local = found.removesuffix(f" AT TIME ZONE '{reading.zone}'")
     column = zone_column(reading.sample)
-    if not column or local == found:
-        return found
-    reading.assume(f"{reading.table}: the time of each row is that of its `{column}`.")
-    cases = " ".join(f"WHEN {quoted_text(name)} THEN '{zone_of_name(name)}'" for name in sorted(reading.column(column).counts))
-    return f"{local} AT TIME ZONE CASE {reading.text(column)} {cases} ELSE '{reading.zone}' END"
-
-
-def zone_column(sample: TableSample) -> str:
-    """Return the column of which every value names a time zone; empty where there is none."""
-    return next((each.name for each in sample.columns() if each.counts and all(map(zone_of_name, each.counts))), "")
+    moment = in_zone_of_row(reading, found, column) if column else found
+    if moment != found:
+        reading.assume(f"{reading.table}: the time of each row is that of its `{column}`.")
+    return moment
 
 
 def currency_columns(sample: TableSample, named: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from pipeline.onboarding.layouts.flat_orders import FlatOrders, order_part
 from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading
+from pipeline.onboarding.layouts.row_time_zones import in_zone_of_row
 from pipeline.onboarding.time_zones import zone_of_name
 
 ITEMS, TRANSACTIONS = "square_items", "square_transactions"
@@ -59,13 +60,9 @@ def _common_rows(reading: TableReading) -> Mapping[str, str]:
 
 def _moment(reading: TableReading) -> str:
     """Return the SQL of when a row was sold, by the time zone that each row names."""
-    zones = {name: zone_of_name(name) for name in reading.column("Time Zone").counts}
     moment = reading.moment_of("Date", "Time" if reading.has("Time") else "")
-    if set(zones.values()) <= {reading.zone} or not all(zones.values()):
-        return moment
-    local = moment.rpartition(" AT TIME ZONE ")[0]
-    cases = " ".join("WHEN '" + name.replace("'", "''") + f"' THEN '{zone}'" for name, zone in sorted(zones.items()))
-    return f"{local} AT TIME ZONE CASE {reading.text('Time Zone')} {cases} ELSE '{reading.zone}' END"
+    is_of_company = set(map(zone_of_name, reading.column("Time Zone").counts)) <= {reading.zone}
+    return moment if is_of_company else in_zone_of_row(reading, moment, "Time Zone")
 
 
 def _condition(reading: TableReading) -> str:

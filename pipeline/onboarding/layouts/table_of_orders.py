@@ -17,8 +17,9 @@ from pipeline.onboarding.layouts.numbered_items import split_items
 from pipeline.onboarding.layouts.order_column_choice import order_columns
 from pipeline.onboarding.layouts.order_columns import AS_YOU_SAID, NONE, OrderColumns, named_column
 from pipeline.onboarding.layouts.order_refunds import refund_date
-from pipeline.onboarding.layouts.order_rows import currency_columns, row_columns, zone_column
+from pipeline.onboarding.layouts.order_rows import currency_columns, row_columns
 from pipeline.onboarding.layouts.order_states import read_states, state_columns
+from pipeline.onboarding.layouts.row_time_zones import zone_column
 from pipeline.onboarding.questions import Choice
 from pipeline.onboarding.roles import ColumnRole, Role, column_roles
 from pipeline.onboarding.table_sample import TableSample

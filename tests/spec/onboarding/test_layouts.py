@@ -128,6 +128,15 @@ def test_square_names_its_time_zone_and_dates_its_refunds(tmp_path: Path) -> Non
     assert [(each.reason, each.amount) for each in made.left_out] == [("of nobody known", Decimal("4.50"))]
 
 
+def test_rows_of_square_are_in_the_time_zone_that_each_names_and_in_the_company_s_where_it_is_unknown(tmp_path: Path) -> None:
+    text = export("square_items.csv").splitlines()
+    text[3] = text[3].replace("09:00:00,Pacific Time (US & Canada)", "01:30:00,Eastern Time (US & Canada)")
+    text[5] = text[5].replace("10:00:00,Pacific Time (US & Canada)", "01:30:00,Mars Time")
+    made = init(tmp_path / "shop", {"items.csv": "\n".join([*text, ""])}, {"currency": "USD", "time_zone": "America/Los_Angeles"})
+    days = {line["order_id"]: str(line["event_day"]) for line in lines_of(made)}
+    assert days == {"T1": "2024-03-09", "T2": "2024-03-09", "T4": "2024-03-11"}  # 01:30 in New York is 22:30 of the day before
+
+
 def test_what_square_gave_back_by_amount_is_taken_off_on_its_own_day(tmp_path: Path) -> None:
     text = (EXPORTS / "square_transactions.csv").read_text("utf-8")
     sale = next(line for line in text.splitlines() if ",T4," in line)
