@@ -149,9 +149,9 @@ class TableReading:
         choices = ORDERS[::-1] if self.currency == "USD" or self.zone in _AMERICAN_ZONES else ORDERS
         return found.ordered(self.choose(f"{self.table}.date_format", text, choices) or choices[0].value)
 
-    def moment(self, name: str) -> str:
-        """Return the SQL that reads the column as an instant."""
-        return self.format(name).sql(self.quoted(name), self.zone_of(name))
+    def moment(self, name: str, zone: str = "") -> str:
+        """Return the SQL that reads the column as an instant, its clock times in `zone`, else as its name says."""
+        return self.format(name).sql(self.quoted(name), zone or self.zone_of(name))
 
     def zone_of(self, name: str) -> str:
         """Return the time zone of the clock times in a column: the company's, unless the column's name says UTC."""

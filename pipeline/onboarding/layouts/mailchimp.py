@@ -53,7 +53,7 @@ def _contacts(reading: TableReading, consent: str) -> TablePart:
         tags = f"replace({reading.text('TAGS')}, '\"', '')"
         attributes.append(AttributeColumn(AttributeDraft("tags", "behavioural", "Tags of the contact.", "list"), tags))
     since = next((name for name in ("OPTIN_TIME", "CONFIRM_TIME") if reading.has_values(name)), "")
-    created = reading.format(since).sql(reading.quoted(since), "UTC") if since else ""
+    created = reading.moment(since, "UTC") if since else ""
     email = f"lower({reading.text('Email Address', 'Email')})"
     return people_part(reading, customer=email, attributes=attributes, created=created, consent=consent, rank=1)
 
@@ -80,7 +80,7 @@ def read_activity(reading: TableReading) -> TablePart:
 {reading.table}_events AS (
   SELECT
     {email} AS customer_id,
-    {reading.format("Timestamp").sql(reading.quoted("Timestamp"), "UTC")} AS happened_at,
+    {reading.moment("Timestamp", "UTC")} AS happened_at,
     {does} AS action,
     CAST({campaign} AS VARCHAR) AS campaign,
     CAST({url} AS VARCHAR) AS url

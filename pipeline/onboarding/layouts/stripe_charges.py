@@ -52,7 +52,7 @@ def _in_units(reading: TableReading, name: str, currency: str) -> str:
 def _created(reading: TableReading) -> str:
     if all(re.fullmatch(r"\d{9,10}", value) for value in reading.column("created").counts):
         return f"to_timestamp(CAST({reading.quoted('created')} AS BIGINT))"
-    return reading.format("created").sql(reading.quoted("created"), "UTC")
+    return reading.moment("created", "UTC")
 
 
 LAYOUT = Layout(

@@ -36,7 +36,7 @@ def read(reading: TableReading) -> TablePart:
     rows = {
         "order_id": reading.text("id"),
         "customer_id": f"COALESCE(lower({reading.text('Customer Email', 'Email')}), {reading.text('Customer ID', 'Customer')})",
-        "ordered_at": reading.format(created).sql(reading.quoted(created), "UTC"),
+        "ordered_at": reading.moment(created, "UTC"),
         "quantity": "CAST(1 AS DECIMAL(18, 4))",
         "net_amount": reading.amount(f"{suffix}Amount"),
         "currency": f"upper({reading.text(f'{suffix}Currency')})",

@@ -7,6 +7,8 @@ after discounts and rounded, so cents may be missing too.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipeline.onboarding.layouts.flat_orders import FlatOrders
 from pipeline.onboarding.layouts.layout import TableReading
 
@@ -47,4 +49,4 @@ def with_order_refunds(reading: TableReading, orders: FlatOrders) -> FlatOrders:
             "of the order, as the export does not say when. Goods that were given back are left out by their quantity."
         )
         found["order_refunded"] = "CASE WHEN abs(missing_amount) <= rounding_amount THEN given_back_amount ELSE 0 END"
-    return FlatOrders(found, orders.condition, source=compared, prelude=prelude, attributes=orders.attributes)
+    return replace(orders, rows=found, source=compared, prelude=prelude)
