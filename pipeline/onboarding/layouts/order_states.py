@@ -19,10 +19,10 @@ from pipeline.onboarding.table_sample import ColumnSample
 _MOST_STATES = 20
 _LONGEST_STATE = 40
 _OF_PIECES = re.compile(r"\b(quantity|qty|count|number|pieces|items?|units|menge|anzahl|stuck\w*|adet|quantite|cantidad|quantita|aantal)\b")
-_COUNTS, _LEFT_OUT, _GIVEN_BACK, _NEGATIVE = "counts", "left-out", "given-back", "negative"
+COUNTS, LEFT_OUT, _GIVEN_BACK, _NEGATIVE = "counts", "left-out", "given-back", "negative"
 _CHOICES = (
-    Choice(_COUNTS, "these rows are sales"),
-    Choice(_LEFT_OUT, "they are kept and count nowhere"),
+    Choice(COUNTS, "these rows are sales"),
+    Choice(LEFT_OUT, "they are kept and count nowhere"),
     Choice(_GIVEN_BACK, "they are sales that were given back in full"),
 )
 _OF_A_KIND = (
@@ -30,12 +30,12 @@ _OF_A_KIND = (
     Choice(_GIVEN_BACK, "each is a sale that was given back: nothing is left of it"),
 )
 _SAID = {
-    _COUNTS: "count",
-    _LEFT_OUT: "are kept and count nowhere",
+    COUNTS: "count",
+    LEFT_OUT: "are kept and count nowhere",
     _GIVEN_BACK: "are sales of which nothing is left, as they were given back",
     _NEGATIVE: "are taken off",
 }
-_EFFECTS = {"called_off": _LEFT_OUT, "unpaid": _LEFT_OUT, "given_back": _GIVEN_BACK, "given_back_in_part": _COUNTS, "counts": _COUNTS}
+_EFFECTS = {"called_off": LEFT_OUT, "unpaid": LEFT_OUT, "given_back": _GIVEN_BACK, "given_back_in_part": COUNTS, "counts": COUNTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,10 @@ def read_states(reading: TableReading, columns: Sequence[str], amount: str, take
         for value in reading.column(column).values:
             if not is_total(value):
                 by_effect[_effect(reading, column, value, signs.get(value, 1))].append(value)
-        _say(reading, column, by_effect)
+        say_states(reading, column, by_effect)
         for effect, values in by_effect.items():
             conditions[effect].append(f"COALESCE({reading.text(column)} IN ({', '.join(map(quoted_text, values))}), FALSE)")
-    cancelled, given_back, negative = (" OR ".join(conditions.get(effect, ())) for effect in (_LEFT_OUT, _GIVEN_BACK, _NEGATIVE))
+    cancelled, given_back, negative = (" OR ".join(conditions.get(effect, ())) for effect in (LEFT_OUT, _GIVEN_BACK, _NEGATIVE))
     return OrderStates(cancelled, given_back, negative, tuple(column.name for column in flags))
 
 
@@ -92,13 +92,13 @@ def _flag_effects(column: ColumnSample) -> dict[str, str]:
     plain, values = plain_name(column.name), column.counts
     effect = _EFFECTS.get(state_of(plain), "")
     is_count = number_style(values) is not None and (plain.endswith("s") or _OF_PIECES.search(plain) is not None)
-    if is_count or (effect in {_COUNTS, ""} and not is_paid_name(plain)):
+    if is_count or (effect in {COUNTS, ""} and not is_paid_name(plain)):
         return {}
     if values and all(answer_of(value) for value in values):
-        return {"no": _LEFT_OUT} if is_paid_name(plain) else {"yes": effect}
+        return {"no": LEFT_OUT} if is_paid_name(plain) else {"yes": effect}
     if not date_format(values):
         return {}
-    return {"blank": _LEFT_OUT} if is_paid_name(plain) else {"date": effect} if effect in {_LEFT_OUT, _GIVEN_BACK} else {}
+    return {"blank": LEFT_OUT} if is_paid_name(plain) else {"date": effect} if effect in {LEFT_OUT, _GIVEN_BACK} else {}
 
 
 def _read_flags(reading: TableReading, flags: Iterable[ColumnSample]) -> dict[str, list[str]]:
@@ -129,7 +129,7 @@ def _effect(reading: TableReading, column: str, value: str, sign: int) -> str:
     rows = f"{reading.table}: {count:,} row{' has' if count == 1 else 's have'} the `{column}` `{value}`."
     is_kind = any(is_sale_kind(plain_name(each)) for each in reading.column(column).counts)
     if sign < 0 and kind in {"called_off", "given_back", "given_back_in_part"}:
-        return _COUNTS  # such a row takes off by itself what another one added
+        return COUNTS  # such a row takes off by itself what another one added
     if kind == "given_back" and is_kind:
         return reading.choose(key, f"{rows} Is each money that was given back, or a sale that was?", _OF_A_KIND) or _NEGATIVE
     if kind == "unpaid" and is_delivery_name(plain_name(column)):
@@ -137,7 +137,7 @@ def _effect(reading: TableReading, column: str, value: str, sign: int) -> str:
     if not kind:
         # What most rows are are sales; of a rarer state nothing speaks for an answer.
         is_usual = 2 * count > reading.sample.rows.num_rows
-        return reading.choose(key, f"{rows} Do they count?", _CHOICES, is_likeliest_known=is_usual) or _COUNTS
+        return reading.choose(key, f"{rows} Do they count?", _CHOICES, is_likeliest_known=is_usual) or COUNTS
     return reading.option(key, _EFFECTS[kind], [each.value for each in _CHOICES if each.value != _EFFECTS[kind]])
 
 
@@ -153,7 +153,8 @@ def _signs(reading: TableReading, column: str, amount: str) -> Mapping[str, int]
     return {value: -1 if max(numbers) <= 0 and min(numbers) < 0 else 1 for value, numbers in seen.items()}
 
 
-def _say(reading: TableReading, column: str, by_effect: Mapping[str, Sequence[str]]) -> None:
+def say_states(reading: TableReading, column: str, by_effect: Mapping[str, Sequence[str]]) -> None:
+    """Say how many rows have each state of a column, and what becomes of them; `by_effect` has the states."""
     counts = reading.column(column).counts
     parts = [
         f"{', '.join(f'{value} ({counts[value]:,})' for value in by_effect[effect])} {words}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 
 from pipeline.onboarding.column_names import state_of
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
+from pipeline.onboarding.layouts.order_states import COUNTS, LEFT_OUT, say_states
 from pipeline.onboarding.roles import plain_name
 
 UNPAID = ("pending", "pendingpayment", "onhold")
@@ -14,30 +14,29 @@ CALLED_OFF = ("cancelled", "canceled", "failed", "refunded", "trash", "checkoutd
 COUNTED = ("processing", "completed")
 # The prefix of the database and what may stand between words; a regular expression for Python and for DuckDB.
 _MARKS = "^wc-|[ _-]"
-_COUNTS, _LEFT_OUT = "counts", "left-out"
 
 
 def is_uncounted(reading: TableReading, column: str) -> str:
     """Return the SQL condition of rows whose status says that they are not paid, or called off; says how many have each status."""
-    unpaid = reading.option(f"{reading.table}.unpaid", _LEFT_OUT, ["counted"])
+    unpaid = reading.option(f"{reading.table}.unpaid", LEFT_OUT, ["counted"])
     values = reading.column(column).values
     kinds = {value: _kind(value) for value in values}
-    usual = {value: _COUNTS if kind in {"", "unpaid" if unpaid == "counted" else ""} else _LEFT_OUT for value, kind in kinds.items()}
+    usual = {value: COUNTS if kind in {"", "unpaid" if unpaid == "counted" else ""} else LEFT_OUT for value, kind in kinds.items()}
     effects = {
-        value: reading.option(reading.value_key("status", value), effect, [_LEFT_OUT if effect == _COUNTS else _COUNTS])
+        value: reading.option(reading.value_key("status", value), effect, [LEFT_OUT if effect == COUNTS else COUNTS])
         for value, effect in usual.items()
     }
-    if any(kind == "unpaid" and effects[value] == _LEFT_OUT for value, kind in kinds.items()):
+    if any(kind == "unpaid" and effects[value] == LEFT_OUT for value, kind in kinds.items()):
         reading.assume(
             f"Orders that are pending or on hold are not paid yet and do not count; --set {reading.table}.unpaid=counted counts them."
         )
     reading.assume("Cancelled, failed and wholly refunded orders are kept, but count nowhere.")
-    _say(reading, column, effects)
+    say_states(reading, column, {each: [value for value in effects if effects[value] == each] for each in (COUNTS, LEFT_OUT)})
     # A later export may have a status that this one has not.
     known = CALLED_OFF if unpaid == "counted" else (*UNPAID, *CALLED_OFF)
     seen = {_bare(value): effect for value, effect in effects.items()}
     gone = dict.fromkeys([*known, *seen])
-    listed = ", ".join(quoted_text(status) for status in gone if seen.get(status, _LEFT_OUT) == _LEFT_OUT)
+    listed = ", ".join(quoted_text(status) for status in gone if seen.get(status, LEFT_OUT) == LEFT_OUT)
     return f"COALESCE(regexp_replace(lower({reading.text(column)}), '{_MARKS}', '', 'g') IN ({listed}), FALSE)"
 
 
@@ -54,16 +53,3 @@ def _kind(status: str) -> str:
         return "unpaid" if bare in UNPAID else "called_off"
     found = state_of(plain_name(status.lower().removeprefix("wc-")))
     return {"unpaid": "unpaid", "called_off": "called_off", "given_back": "called_off"}.get(found, "")
-
-
-def _say(reading: TableReading, column: str, effects: Mapping[str, str]) -> None:
-    counts = reading.column(column).counts
-
-    def listed(values: Sequence[str]) -> str:
-        return ", ".join(f"{value} ({counts[value]:,})" for value in values)
-
-    words = {_COUNTS: "count", _LEFT_OUT: "are kept and count nowhere"}
-    groups = {effect: [value for value in effects if effects[value] == effect] for effect in words}
-    parts = [f"{listed(values)} {words[effect]}" for effect, values in groups.items() if values]
-    if parts:
-        reading.assume(f"{reading.table}: by `{column}`, rows that are {'; '.join(parts)}.")
