@@ -31,7 +31,7 @@ def read(reading: TableReading) -> TablePart:
     """Return what a Shopify orders export gives a company."""
     unpaid = reading.option(f"{reading.table}.unpaid", "left-out", ["counted"])
     statuses = CALLED_OFF if unpaid == "counted" else (*UNPAID, *CALLED_OFF)
-    if unpaid == "left-out" and any(reading.column("Financial Status").counts.get(status) for status in UNPAID):
+    if unpaid == "left-out" and any(status.lower() in UNPAID for status in reading.column("Financial Status").counts):
         reading.assume(f"Orders pending or authorized are not paid and do not count; --set {reading.table}.unpaid=counted counts them.")
     reading.assume("An order counts from `Created at` on. Cancelled, voided and expired orders are kept, but count nowhere.")
     paid = "`Subtotal`" if reading.has("Subtotal") else "prices times quantities, as the export has no `Subtotal`"

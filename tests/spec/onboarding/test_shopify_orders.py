@@ -135,6 +135,21 @@ def test_a_subtotal_from_before_the_discount_is_noticed_by_the_total(tmp_path: P
     assert any("before the discount" in sentence for sentence in made.draft.assumptions)
 
 
+def test_an_order_without_a_subtotal_beside_those_from_before_the_discount_is_worth_its_lines_less_its_discount(tmp_path: Path) -> None:
+    before = EXPORT.replace("#1001,Kim@Example.com,paid,yes,USD,25.00", "#1001,Kim@Example.com,paid,yes,USD,30.00")
+    lacking = before.replace("partially_refunded,yes,USD,30.00,0.00,0.00,30.00,0.00", "partially_refunded,yes,USD,,0.00,0.00,28.00,2.00")
+    made = init(tmp_path / "my_shop", {"orders_export.csv": lacking}, ANSWERS)
+    assert net_by_order(made) == {"#1001": Decimal(25), "#1002": Decimal(0), "#1004": Decimal("17.99")}  # 30 less 2 and 10.01
+    assert made.broken == []
+
+
+@pytest.mark.parametrize("status", ["pending", "Authorized"])
+def test_unpaid_orders_are_named_in_whatever_case_their_state_is_written(tmp_path: Path, status: str) -> None:
+    made = init(tmp_path / "my_shop", {"orders_export.csv": EXPORT.replace(",pending,", f",{status},")}, ANSWERS)
+    assert made.net_amount == Decimal("44.99")
+    assert any(sentence.startswith("Orders pending or authorized are not paid") for sentence in made.draft.assumptions)
+
+
 def of_tipped_order(subtotal: str, total: str) -> str:
     """Return the export with a Mug at 10.00 and a Tip of 3.00 in an order with shipping of 5.00 and taxes of 2.00."""
     amounts = f"{subtotal},5.00,2.00,{total},0.00"
