@@ -91,7 +91,7 @@ class CompanyDraft:
         parts = [part for part in self.parts if part.people]
         attributes = self.attributes
         united = _united("people", [_people_select(place, part, attributes) for place, part in enumerate(parts, 1)])
-        picked = [f"arg_min({each.name}, source) AS {each.name}" for each in attributes]
+        picked = [f"arg_min({each.name}, (source, {each.name})) AS {each.name}" for each in attributes]
         columns = ",\n  ".join(["customer_id", "min(created_at) AS created_at", *picked])
         header = _header("Customers: everybody once; where several files know something, the first one counts.")
         tables = ",\n".join([*(part.people for part in parts), united])
