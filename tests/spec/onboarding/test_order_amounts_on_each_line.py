@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.onboarding import ANSWERS, init, lines_of, net_by_order, part_of
+from support.onboarding import ANSWERS, init, lines_of, net_by_order, part_of, query_lines
 
 HEAD = "Order No,Date,Customer Email,Product,Qty,Order Subtotal,Shipping,Order Total"
 ROWS = (
@@ -100,3 +100,25 @@ def test_a_total_below_leaves_prices_of_whole_rows_as_the_totals_of_orders_show_
     _, reading = part_of(columns)
     assert reading.questions == []
     assert any("`Price` is of all pieces of a row" in each for each in reading.assumptions)
+
+
+def test_an_order_below_zero_of_which_nothing_was_given_back_has_no_refund() -> None:
+    columns = rows_of(
+        "Order No,Date,Client no,Product,Amount,Refunded amount",
+        "1,2024-03-01,a,Coat,10.00,0.00", "1,2024-03-01,a,Hat,-30.00,0.00", "2,2024-03-02,b,Coat,7.00,3.00", "2,2024-03-02,b,Hat,5.00,3.00",
+    )  # fmt: skip
+    lines = query_lines(columns)
+    assert [(line["order_id"], line["net_amount"]) for line in lines if line["refunded_order_day"]] == [
+        ("2", Decimal("-1.75")), ("2", Decimal("-1.25")),
+    ]  # fmt: skip
+
+
+def test_an_order_with_a_coupon_among_its_lines_is_given_back_whole() -> None:
+    columns = rows_of(
+        "Order No,Date,Client no,Product,Amount,Refunded amount",
+        "1,2024-03-01,a,Coat,10.00,10.50", "1,2024-03-01,a,Coupon,-2.00,10.50", "1,2024-03-01,a,Hat,2.50,10.50",
+        "2,2024-03-02,b,Coat,7.00,3.00", "2,2024-03-02,b,Hat,5.00,3.00",
+    )  # fmt: skip
+    lines = query_lines(columns)
+    assert sum(line["net_amount"] for line in lines if line["order_id"] == "1") == 0
+    assert sum(line["net_amount"] for line in lines if line["order_id"] == "2") == 9
