@@ -11,12 +11,11 @@ from pipeline.onboarding.column_names import is_plain_id
 from pipeline.onboarding.layouts import table_of_customers, table_of_orders
 from pipeline.onboarding.layouts.layout import Layout, TableReading, quoted_name
 from pipeline.onboarding.recognised_table import RecognisedTable
-from pipeline.onboarding.roles import Role, column_roles, plain_name
+from pipeline.onboarding.roles import AMOUNTS, Role, column_roles, plain_name
 from pipeline.onboarding.table_sample import TableSample, fold_name
 
 NAME = "table_of_lines"
 _FEWEST_SHARED = 0.5
-_AMOUNTS = {Role.AMOUNT, Role.PRICE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def lines_layout(sample: TableSample, orders: Sequence[TableSample]) -> Layout |
     """Return the layout of a table without dates that has the lines of one of the tables of orders; None where it is none."""
     roles = column_roles(sample)
     links = [link for each in orders if (link := link_of(sample, each))]
-    if not links or not {each.role for each in roles} & _AMOUNTS:
+    if not links or not {each.role for each in roles} & AMOUNTS:
         return None
     found = table_of_orders.layout(sample, roles)
     return replace(found, name=NAME, title="Lines of orders", table="lines", key=(links[0].lines_key,))
@@ -70,7 +69,7 @@ def find_links(tables: Sequence[RecognisedTable]) -> dict[str, OrderLink]:
     found: dict[str, OrderLink] = {}
     for lines in samples:
         link = next((link for each in orders if each is not lines and (link := link_of(lines, each))), None)
-        if link and {each.role for each in column_roles(lines)} & _AMOUNTS:
+        if link and {each.role for each in column_roles(lines)} & AMOUNTS:
             found[lines.name] = link
     return found
 
@@ -78,7 +77,7 @@ def find_links(tables: Sequence[RecognisedTable]) -> dict[str, OrderLink]:
 def may_be_lines(layout: Layout | None, sample: TableSample) -> bool:
     """Return whether a table that is known as no orders by itself may have the lines of another one's."""
     roles = {each.role for each in column_roles(sample)}
-    return layout is None or (layout.name == table_of_customers.NAME and bool(roles & _AMOUNTS) and Role.EMAIL not in roles)
+    return layout is None or (layout.name == table_of_customers.NAME and bool(roles & AMOUNTS) and Role.EMAIL not in roles)
 
 
 def join_orders(reading: TableReading, link: OrderLink) -> None:

@@ -39,6 +39,10 @@ class Role(Enum):
     STATUS = "status"
 
 
+AMOUNTS = frozenset({Role.AMOUNT, Role.PRICE})
+"""Roles of columns that say what something cost."""
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnRole:
     """A column, what it may mean, how sure its name makes that (0 is surest), and the reason in words."""

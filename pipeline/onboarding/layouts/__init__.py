@@ -25,7 +25,7 @@ from pipeline.onboarding.layouts import (
 from pipeline.onboarding.layouts.layout import Layout
 from pipeline.onboarding.number_styles import number_style
 from pipeline.onboarding.questions import Settings
-from pipeline.onboarding.roles import ColumnRole, Role, column_roles, contradictions
+from pipeline.onboarding.roles import AMOUNTS, ColumnRole, Role, column_roles, contradictions
 from pipeline.onboarding.table_sample import TableSample
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -50,7 +50,6 @@ LAYOUTS: tuple[Layout, ...] = (
 
 
 _ROWS_OF_BUYERS = 1.5
-_AMOUNTS = {Role.AMOUNT, Role.PRICE}
 
 
 def _are_rows_of_buyers(sample: TableSample, roles: Sequence[ColumnRole]) -> bool:
@@ -80,12 +79,12 @@ def layout_of(sample: TableSample, settings: Settings) -> Layout:
     # What is said of one file must not change what another one is.
     named = {key.partition(".")[2] for key, name in settings.values.items() if key.startswith("orders.") and sample.spelling(name)}
     is_of_people = not named and table_of_customers.is_list_of_people(sample, roles)
-    has_amount = bool(found & _AMOUNTS) or "amount" in named or _are_rows_of_buyers(sample, roles)
+    has_amount = bool(found & AMOUNTS) or "amount" in named or _are_rows_of_buyers(sample, roles)
     if (Role.DATE in found or "date" in named) and has_amount and not is_of_people:
         return table_of_orders.layout(sample, roles)
     odd = [] if is_of_people else contradictions(sample)
     by_name = found | {role for role, _ in odd}
-    if odd and Role.DATE in by_name and by_name & _AMOUNTS:
+    if odd and Role.DATE in by_name and by_name & AMOUNTS:
         what = f"{sample.files[0].name} is no table of orders yet: {'; '.join(words for _, words in odd)}"
         raise ConfigError(what, where=str(sample.files[0]), todo="Write all of them in one way, or empty the cells, and begin again.")
     if len(periods := table_of_periods.month_columns(sample)) >= table_of_periods.FEWEST_PERIODS:

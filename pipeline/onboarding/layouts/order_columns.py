@@ -63,7 +63,7 @@ def take_asked(reading: TableReading, columns: OrderColumns, role: Role, fitting
     chosen = fitting[0]
     if len(fitting) > 1:
         named = word_list(f"`{each.column}`" for each in fitting)
-        text = f"{reading.table}: which column {meaning}? {named} {'both' if len(fitting) == len(('one', 'other')) else 'all'} could."
+        text = f"{reading.table}: which column {meaning}? {named} {'all' if fitting[2:] else 'both'} could."
         given = reading.choose(f"{reading.table}.{role.value}", text, [Choice(each.column, each.reason) for each in fitting])
         chosen = next((each for each in fitting if each.column == given), chosen)
     columns.take(role, chosen.column, chosen.reason)

@@ -51,7 +51,7 @@ def _currency(reading: TableReading, columns: OrderColumns) -> str:
         return f"upper({reading.text(*found)})"
     amount = columns.get(Role.AMOUNT) or columns.get(Role.PRICE)
     signs = {sign: code for sign in signs_of(reading.column(amount).counts) if (code := currency_of_sign(sign))} if amount else {}
-    if len(set(signs.values())) < len(("one", "other")):
+    if len(set(signs.values())) <= 1:
         return ""
     cases = " ".join(f"WHEN contains(upper({reading.text(amount)}), {quoted_text(sign)}) THEN '{code}'" for sign, code in signs.items())
     return f"CASE {cases} END"

@@ -49,27 +49,18 @@ def read(reading: TableReading) -> TablePart:
 
 def is_list_of_people(sample: TableSample, roles: Sequence[ColumnRole]) -> bool:
     """Return whether each row is somebody of their own, whose only dates are of their life or of their first and last order."""
-    ids = [name for name in (email_column(roles), customer_column(sample, roles)) if name]
+    known = customer_columns(sample, roles, of_people=True)
+    ids = [name for name in (known.email, known.number or known.name) if name]
     dates = [plain_name(each.column) for each in roles if each.role is Role.DATE]
     is_sold = any(each.role is Role.ORDER_ID for each in roles)
     return not is_sold and any(sample.column(name).is_unique for name in ids) and all(map(is_of_life, dates))
 
 
-def email_column(roles: Iterable[ColumnRole]) -> str:
-    """Return the column of e-mail addresses; empty where there is none."""
-    return next((each.column for each in roles if each.role is Role.EMAIL), "")
-
-
-def customer_column(sample: TableSample, roles: Iterable[ColumnRole]) -> str:
-    """Return the column that tells customers apart by an id or a name; empty where there is none."""
-    known = customer_columns(sample, roles, of_people=True)
-    return known.number or known.name
-
-
 def _customer_columns(reading: TableReading, roles: Iterable[ColumnRole]) -> CustomerColumns:
+    known = customer_columns(reading.sample, roles, of_people=True)
     if given := reading.settings.get(f"{reading.table}.customer"):
-        return chosen_columns(reading, CustomerColumns(email=email_column(roles)), named_column(reading, given, "customer"))
-    return chosen_columns(reading, customer_columns(reading.sample, roles, of_people=True), reading.linked_column)
+        return chosen_columns(reading, CustomerColumns(email=known.email), named_column(reading, given, "customer"))
+    return chosen_columns(reading, known, reading.linked_column)
 
 
 def layout(roles: Iterable[ColumnRole], key: str) -> Layout:
