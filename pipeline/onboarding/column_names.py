@@ -156,6 +156,17 @@ def state_of(plain: str) -> str:
     return "given_back_in_part" if kind == "given_back" and _IN_PART.search(plain) else kind
 
 
+def usual_states(seen: Iterable[str]) -> dict[str, list[str]]:
+    """Return, by kind, the usual states of the languages that the `seen` ones are of, in small letters, without those."""
+    lowered = {each.lower() for each in seen}
+    found: dict[str, list[str]] = {}
+    for states in _content()["usual_states"].values():
+        if lowered & {state for of_kind in states.values() for state in of_kind}:
+            for kind, of_kind in states.items():
+                found.setdefault(kind, []).extend(state for state in of_kind if state not in lowered)
+    return found
+
+
 def is_sale_kind(plain: str) -> bool:
     """Return whether a value says that a row is a sale, so that others beside it are rows of other kinds."""
     return _is_any(plain, _content()["sale_kinds"]["names"])

@@ -79,12 +79,15 @@ def part_of(
     return layout.read(reading), reading
 
 
-def query_lines(columns: Mapping[str, list[str | None]], *, currency: str = "EUR") -> list[dict[str, Any]]:
-    """Return the lines that a table of text gives, by its own SQL."""
+def query_lines(
+    columns: Mapping[str, list[str | None]], *, currency: str = "EUR", later: Mapping[str, list[str | None]] | None = None
+) -> list[dict[str, Any]]:
+    """Return the lines that a table of text gives by its own SQL, or those of a `later` one by the same."""
     part, reading = part_of(columns, currency=currency)
+    rows = pa.table({name: pa.array(values, pa.string()) for name, values in later.items()}) if later else reading.sample.rows
     with duckdb.connect() as connection:
         connection.sql("SET TimeZone = 'UTC'")
-        connection.register("orders", reading.sample.rows)
+        connection.register("orders", rows)
         return list(
             connection.sql(f"WITH {part.lines} SELECT * FROM orders_lines ORDER BY order_id, line_number").to_arrow_table().to_pylist()
         )

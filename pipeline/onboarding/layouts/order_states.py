@@ -8,7 +8,16 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pipeline.onboarding.column_names import answer_of, answers, is_delivery_name, is_paid_name, is_sale_kind, is_total, state_of
+from pipeline.onboarding.column_names import (
+    answer_of,
+    answers,
+    is_delivery_name,
+    is_paid_name,
+    is_sale_kind,
+    is_total,
+    state_of,
+    usual_states,
+)
 from pipeline.onboarding.date_formats import date_format
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
 from pipeline.onboarding.number_styles import number_style
@@ -83,8 +92,25 @@ def read_states(reading: TableReading, columns: Sequence[str], amount: str, take
         say_states(reading, column, by_effect)
         for effect, values in by_effect.items():
             conditions[effect].append(f"COALESCE({reading.text(column)} IN ({', '.join(map(quoted_text, values))}), FALSE)")
+        for effect, values in _later_states(reading, column, signs).items():
+            conditions[effect].append(f"COALESCE(lower({reading.text(column)}) IN ({', '.join(map(quoted_text, values))}), FALSE)")
     cancelled, given_back, negative = (" OR ".join(conditions.get(effect, ())) for effect in (LEFT_OUT, _GIVEN_BACK, _NEGATIVE))
     return OrderStates(cancelled, given_back, negative, tuple(column.name for column in flags))
+
+
+def _later_states(reading: TableReading, column: str, signs: Mapping[str, int]) -> dict[str, list[str]]:
+    """Return by its effect what a later export may have in this column of states, and this one has not."""
+    seen = reading.column(column).counts
+    if min(signs.values(), default=1) < 0 or any(is_sale_kind(plain_name(value)) for value in seen):
+        return {}  # rows of several kinds: what another one means is not in its words alone
+    usual = usual_states(seen)
+    if is_delivery_name(plain_name(column)):
+        usual.pop("unpaid", None)
+    found: dict[str, list[str]] = {}
+    for kind, values in usual.items():
+        if values and _EFFECTS[kind] != COUNTS:
+            found.setdefault(_EFFECTS[kind], []).extend(values)
+    return found
 
 
 def _flag_effects(column: ColumnSample) -> dict[str, str]:

@@ -126,3 +126,26 @@ def test_what_an_unknown_state_means_is_left_to_be_written_unless_most_rows_have
     )
     with pytest.raises(ConfigError, match=r"`orders\.status\.angebot`"):
         init(tmp_path / "shop", {"list.csv": text}, {**ANSWERS, "orders.status.angebot": "..."})
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "left"),
+    [
+        (["Completed", "Cancelled"], ["Refunded", "Pending", "voided", "Shipped", "Gift wrapped"], ["Shipped", "Gift wrapped"]),
+        (["Bezahlt", "Storniert"], ["Erstattet", "OFFEN", "Geliefert"], ["Geliefert"]),
+        (["Tamamlandı", "İptal"], ["Iade edildi", "Kargoda"], ["Kargoda"]),
+    ],
+)
+def test_states_that_a_later_export_brings_are_known_in_its_language(first: list[str], later: list[str], left: list[str]) -> None:
+    net = dict.fromkeys(later, Decimal())
+    for line in query_lines(orders_of([*first, first[0]]), later=orders_of(later)):
+        net[later[int(line["order_id"]) - 1]] += Decimal(0) if line["is_cancelled"] else line["net_amount"]
+    assert [state for state in later if net[state]] == left
+
+
+def orders_of(states: list[str]) -> dict[str, list[str | None]]:
+    numbers = range(1, len(states) + 1)
+    return {
+        "order": [str(number) for number in numbers], "date": [f"2024-03-0{number}" for number in numbers],
+        "customer": ["a1" for _ in numbers], "amount": ["1.00" for _ in numbers], "status": [*states],
+    }  # fmt: skip
