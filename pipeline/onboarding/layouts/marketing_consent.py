@@ -91,7 +91,12 @@ def _is_consent(column: ColumnSample) -> bool:
 
 
 def _is_silence_no(reading: TableReading, column: ColumnSample, known_by: Sequence[str]) -> bool:
-    """Return whether who left a cell empty did not agree, where other cells say yes and no; asks if that is somebody's only answer."""
+    """Return whether who left a cell empty did not agree, where other cells say yes and no; asks if that is somebody's only answer.
+
+    Days of agreement say no in no other way.
+    """
+    if _is_of_days(column):
+        return reading.option(f"{reading.table}.consent.empty", "no", ["yes"]) != "yes"
     if {"yes", "no"} - {answer_of(value) for value in column.counts}:
         return False
     is_answered: dict[str, bool] = defaultdict(bool)
@@ -108,8 +113,8 @@ def _is_silence_no(reading: TableReading, column: ColumnSample, known_by: Sequen
 def _meaning(reading: TableReading, column: ColumnSample, *, is_yes_agreeing: bool, is_silence_no: bool = False) -> str:
     """Return the SQL of whether the cells of a column agree, and say how many do."""
     text = reading.text(column.name)
-    if date_format(column.counts) and not all(answer_of(value) for value in column.counts):
-        _say(reading, column, column.given_count if is_yes_agreeing else 0)
+    if _is_of_days(column):
+        _say(reading, column, column.given_count if is_yes_agreeing else 0, silence="not published" if is_silence_no else "published")
         return f"CASE WHEN {text} IS NOT NULL THEN {'TRUE' if is_yes_agreeing else 'FALSE'} END"
     # `blocked` in a column of who is blocked is a no, whatever a no means there.
     agreeing = answers("yes") if is_yes_agreeing else [answer for answer in answers("no") if not is_refusal(plain_name(answer))]
@@ -123,6 +128,10 @@ def _meaning(reading: TableReading, column: ColumnSample, *, is_yes_agreeing: bo
     _say(reading, column, agreed, silence="not published" if is_silence_no else "published")
     # Whatever else a later file has is no agreement.
     return f"lower({text}) IN ({', '.join(map(quoted_text, dict.fromkeys(agreeing)))})"
+
+
+def _is_of_days(column: ColumnSample) -> bool:
+    return date_format(column.counts) is not None and not all(answer_of(value) for value in column.counts)
 
 
 def _say(reading: TableReading, column: ColumnSample, agreeing: int, *, silence: str = "published") -> None:

@@ -84,7 +84,14 @@ def test_an_answer_that_somebody_explained_is_found_whatever_its_case() -> None:
 
 def test_a_day_of_unsubscribing_is_a_no_and_a_day_of_opting_in_a_yes() -> None:
     assert consents("Unsubscribed at", ["", "2024-03-01", "2024-04-01", ""]) == {"2": False, "3": False}
-    assert consents("Opt-in date", ["2024-03-01", "", "", "2024-03-01"]) == {"1": True, "4": True}
+    assert consents("Opt-in date", ["2024-03-01", "", "", "2024-03-01"]) == {"1": True, "2": False, "3": False, "4": True}
+
+
+def test_who_has_no_day_of_opting_in_is_published_where_somebody_says_so() -> None:
+    columns: dict[str, list[str | None]] = {"customer id": ["1", "2"], "city": ["Bonn"] * 2, "Opt-in date": ["2024-03-01", None]}
+    said = {answer: part_of(columns, {"orders.consent.empty": answer})[1].assumptions for answer in ("no", "yes")}
+    assert any("1 say nothing and are not published" in each for each in said["no"])
+    assert any("1 say nothing and are published" in each for each in said["yes"])
 
 
 def test_columns_about_mail_that_are_no_consent_are_none() -> None:
