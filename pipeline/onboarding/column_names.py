@@ -89,6 +89,20 @@ def is_total(value: str) -> bool:
     return f"{value.strip().casefold().rstrip(':').strip()} ".startswith(_total_labels())
 
 
+def sum_labels(names: Iterable[str]) -> list[str]:
+    """Return those names of customers that are labels of rows of sums, in order: `Total`, and `Total Kim Ltd` beside `Kim Ltd`.
+
+    A firm may be called `Total Wine`.
+    """
+    known = {name.strip().casefold() for name in names}
+    return sorted(name for name in names if is_total(name) and (not (rest := _after_label(name)) or rest in known))
+
+
+def _after_label(value: str) -> str:
+    plain = f"{value.strip().casefold().rstrip(':').strip()} "
+    return plain.removeprefix(max((label for label in _total_labels() if plain.startswith(label)), key=len)).strip()
+
+
 @cache
 def _total_labels() -> tuple[str, ...]:
     return tuple(f"{label} " for label in _content()["totals"]["labels"])

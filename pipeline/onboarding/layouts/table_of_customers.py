@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pipeline.onboarding.attributes import attribute_columns
-from pipeline.onboarding.column_names import is_customer_since, is_of_life, is_total, small_letters
+from pipeline.onboarding.column_names import is_customer_since, is_of_life, small_letters, sum_labels
 from pipeline.onboarding.customer_columns import CustomerColumns, customer_columns
 from pipeline.onboarding.layouts.customer_ids import PEOPLE, chosen_columns, customer_id
 from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading, quoted_text
@@ -31,9 +31,9 @@ def read(reading: TableReading) -> TablePart:
     attributes = attribute_columns(reading, {*used, *since, *consent.columns}, are_words_taken=True)
     if attributes:
         reading.assume(f"{reading.table}: attributes are {', '.join(each.draft.name for each in attributes)}; other columns are not read.")
-    labels = sorted(value for name in used if name for value in reading.column(name).counts if is_total(value))
+    labels = sorted(label for name in used if name for label in sum_labels(reading.column(name).counts))
     if labels:
-        reading.assume(f"{reading.table}: rows of sums are left out.")
+        reading.assume(f"{reading.table}: rows of sums ({len(labels)}) are left out.")
     listed = ", ".join(quoted_text(small_letters(label)) for label in labels)
     condition = f"lower({sql}) NOT IN ({listed})" if labels else ""
     somebody = f"{sql} IS NOT NULL{f' AND {condition}' if condition else ''}"

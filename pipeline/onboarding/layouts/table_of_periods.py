@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from pipeline.onboarding.attributes import attribute_columns
-from pipeline.onboarding.column_names import is_total
+from pipeline.onboarding.column_names import sum_labels
 from pipeline.onboarding.customer_columns import customer_columns
 from pipeline.onboarding.layouts.flat_orders import SHOP_RANK, FlatOrders, order_part
 from pipeline.onboarding.layouts.layout import Layout, TablePart, TableReading, quoted_text
@@ -41,9 +41,9 @@ def read(reading: TableReading) -> TablePart:
     days = " ".join(f"WHEN {quoted_text(name)} THEN DATE '{day}'" for name, day in periods.items())
     month = f"CASE month {days} END"
     customer = reading.text(column)
-    labels = sorted({value for value in reading.column(column).counts if is_total(value)})
+    labels = sum_labels(reading.column(column).counts)
     if labels:
-        reading.assume(f"{reading.table}: rows of sums are left out.")
+        reading.assume(f"{reading.table}: rows of sums ({len(labels)}) are left out.")
     table = f"{reading.table}_months"
     named = ", ".join(reading.quoted(name) for name in periods)
     amount = reading.style(*periods).sql("amount")

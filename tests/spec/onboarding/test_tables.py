@@ -390,3 +390,10 @@ def test_finnish_sales_are_read(tmp_path: Path) -> None:
     assert made.net_amount == Decimal(567)
     consents = {row["customer_id"]: row["is_consenting"] for row in made.read["consents"].rows.to_pylist()}
     assert consents == {"1028": False, "1029": True}
+
+
+def test_a_firm_whose_name_begins_as_a_row_of_sums_does_is_a_customer(tmp_path: Path) -> None:
+    text = "Customer,Jan 2024,Feb 2024\nTotal Wine,5.00,1.00\nKim Ltd,2.00,\nTotal Kim Ltd,2.00,\nTotal,7.00,1.00\n"
+    made = init(tmp_path / "shop", {"months.csv": text}, ANSWERS)
+    assert sorted(line["net_amount"] for line in lines_of(made)) == [1, 2, 5]
+    assert any("rows of sums (2) are left out" in each for each in made.draft.assumptions)
