@@ -1,4 +1,4 @@
-"""Suites of rules, checked over bounded batches of raw rows: counted in SQL, and rows to set aside found by Great Expectations.
+"""Suites of rules, checked over bounded batches of raw rows: in SQL and, where it does not know an expectation, by Great Expectations.
 
 Only names, counts and row positions leave this module: the library's own results hold customers' values.
 """
@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
-from pipeline.ingestion.validation.expectation_counts import count_failures_in_memory, is_about_table
 from pipeline.ingestion.validation.expectation_sql import is_known_to_sql
+from pipeline.ingestion.validation.failures_in_sql import Failures, failures_in_memory, is_about_table
 from pipeline.ingestion.validation.frames import pandas_frame
 from pipeline.ingestion.validation.suites import SuiteDefinition, ValidationRule, columns_named, load_suite_definition
 from pipeline.lake.spared_imports import spared_imports
@@ -85,12 +85,11 @@ class Suite:
 
         Raises ConfigError where a rule cannot run, such as one on a column that is not there.
         """
-        # Most batches have no row to set aside: then counts are enough, and the library, whose import alone costs more
-        # than all other checks of a small shop, is not needed to say which rows they are.
-        counts = count_failures_in_memory(self.definition, rows, parameters)
-        if counts is not None and not any(count for rule, count in zip(self.rules, counts, strict=True) if rule.rejects_rows):
-            return [_finding_without_rows(*each) for each in zip(self.rules, self.definition.entries, counts, strict=True)]
-        return self.check_by_library(rows, parameters)
+        # SQL takes a hundredth of the time: importing the library alone costs more than all other checks of a small shop.
+        failures = failures_in_memory(self.definition, rows, parameters)
+        if failures is None:
+            return self.check_by_library(rows, parameters)
+        return [_finding_in_sql(*each) for each in zip(self.rules, self.definition.entries, failures, strict=True)]
 
     def check_by_library(self, rows: pa.Table, parameters: Mapping[str, Any]) -> list[RuleFinding]:
         """Return what `check` returns, found by Great Expectations alone."""
@@ -140,8 +139,8 @@ def load_suite(company: Company, table: Table) -> Suite:
     return suite
 
 
-def _finding_without_rows(rule: ValidationRule, entry: Mapping[str, Any], failed: int) -> RuleFinding:
-    return RuleFinding(rule, failed, is_about_rows=not is_about_table(entry), positions=np.empty(0, np.int64))
+def _finding_in_sql(rule: ValidationRule, entry: Mapping[str, Any], failures: Failures) -> RuleFinding:
+    return RuleFinding(rule, failures.count, is_about_rows=not is_about_table(entry), positions=failures.positions)
 
 
 def _build_library_suite(definition: SuiteDefinition) -> ExpectationSuite:
