@@ -50,7 +50,7 @@ def _input_datasets(night: Night, outputs: Iterable[StepOutput]) -> list[InputDa
 
 def _output_dataset(night: Night, output: StepOutput) -> OutputDataset:
     from openlineage.client.event_v2 import OutputDataset
-    from openlineage.client.facet_v2 import column_lineage_dataset, output_statistics_output_dataset, schema_dataset
+    from openlineage.client.facet_v2 import column_lineage_dataset, output_statistics_output_dataset, schema_dataset, symlinks_dataset
 
     def input_field(field: Field, *, is_value: bool) -> column_lineage_dataset.InputField:
         way = ("DIRECT", "TRANSFORMATION") if is_value else ("INDIRECT", "FILTER")
@@ -68,10 +68,14 @@ def _output_dataset(night: Night, output: StepOutput) -> OutputDataset:
         },
         dataset=[input_field(each, is_value=False) for each in output.rows],
     )
+    # The same rows under another name, which is what OpenLineage calls a link.
+    links = symlinks_dataset.SymlinksDatasetFacet([symlinks_dataset.Identifier(output.catalog, output.catalog_table, "TABLE")])
     return OutputDataset(
         namespace=LAKE,
         name=str(night.lake.local(output.address)),
-        facets={"schema": schema_dataset.SchemaDatasetFacet(columns)} | ({"columnLineage": lineage} if output.fields else {}),
+        facets={"schema": schema_dataset.SchemaDatasetFacet(columns)}
+        | ({"columnLineage": lineage} if output.fields else {})
+        | ({"symlinks": links} if output.catalog else {}),
         outputFacets={"outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=output.row_count)},
     )
 

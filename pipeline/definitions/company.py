@@ -39,6 +39,7 @@ from pipeline.definitions.events import read_events, require_queries
 from pipeline.definitions.field_records import TableKeys
 from pipeline.definitions.fields import IDENTIFIER, Document, Fields
 from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
+from pipeline.definitions.iceberg_settings import IcebergSettings, read_iceberg
 from pipeline.definitions.notify import NotifySettings, read_notify
 from pipeline.definitions.past_definitions import PastDefinitions
 from pipeline.definitions.settings import LANGUAGE, MOST_DAYS
@@ -91,6 +92,7 @@ class Company:
     removes_departed: bool = True
     former_names: tuple[str, ...] = ()
     crm: CrmSettings | None = None
+    iceberg: IcebergSettings | None = None
     limits: GateLimits = field(default_factory=GateLimits)
     past_definitions: PastDefinitions | None = None
     features: tuple[DeclaredFeature, ...] = ()
@@ -239,6 +241,7 @@ def read_company(definition: Definition, folder: Path) -> Company:
         attributes=tuple(read_attributes(content.section("attributes"))),
         declared_events=events,
         crm=read_crm(content),
+        iceberg=read_iceberg(target),
         limits=limits,
         prediction_features=predictions.texts("features", default=[]),
         report_scheme=report.take("scheme", str, default=""),

@@ -40,6 +40,30 @@ def connection_uri(name: str) -> str:
     )
 
 
+def catalog_properties(name: str) -> dict[str, str]:
+    """Return the properties by which pyiceberg opens the catalogue `name`, from SEGMENTS_CATALOG_<NAME>: its URI, or all of them as JSON.
+
+    Raises ConfigError naming the variable where it is not set, or neither of the two.
+    """
+    variable = f"SEGMENTS_CATALOG_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
+    where, text = f"environment variable {variable}", os.environ.get(variable, "").strip()
+    if not text:
+        what = f"catalogue `{name}` is not set"
+        raise ConfigError(what, where=where, todo=f"Set {variable} to a URI such as https://host/catalog or sqlite:////data/catalog.db.")
+    if not text.startswith("{"):
+        return {"uri": text}
+    try:
+        properties = json.loads(text)
+        is_flat = all(isinstance(value, str | int | float) for value in properties.values())
+    except (ValueError, AttributeError):
+        is_flat = False
+    if not is_flat:
+        todo = 'Write pairs of texts, such as {"type": "glue", "glue.region": "eu-central-1"}.'
+        raise ConfigError(f"the properties of catalogue `{name}` are no JSON object of texts", where=where, todo=todo)
+    # As pyiceberg writes them: it compares with "true".
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in properties.items()}
+
+
 def redact_uri(uri: str) -> str:
     """Return `uri` without user, password and parameters: safe to show."""
     try:

@@ -17,6 +17,8 @@ that ends in `/` is a prefix of others. Nothing here touches a file: `Store` rea
     publications/<id>/ and current                   what readers see; `current` leads to one of them
     segments.sqlite                                  the same as tables of a database
     unfinished.txt                                   the publication that is on its way into the database
+    registered.txt                                   the publications that tables of an Iceberg catalogue may lead to
+    iceberg/                                         metadata of those tables, where the catalogue is a database
     company.json                                     whose lake it is
     rollbacks.json and begun/<day>.txt               what was taken back, and the epoch in which a night began
     reports/day=D/ and reports/index.html            pages for people
@@ -42,6 +44,7 @@ PUBLICATION_MANIFEST = "manifest.json"
 CURRENT = "current"
 SQLITE = "segments.sqlite"
 UNFINISHED = "unfinished.txt"
+REGISTERED, ICEBERG = "registered.txt", "iceberg/"
 ROLLBACKS = "rollbacks.json"
 OWNER = "company.json"
 LISTS = "lists/"

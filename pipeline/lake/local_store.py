@@ -157,6 +157,9 @@ class LocalStore:
     def where(self, address: str = "") -> str:
         return str(self.local(address))
 
+    def uri(self, address: str = "") -> str:
+        return f"file://{self.local(address).absolute()}"
+
     def local(self, address: str) -> Path:
         return self._root / address
 

@@ -86,6 +86,9 @@ class Store(Protocol):
     def where(self, address: str = "") -> str:
         """Return the place of `address`, as messages name it."""
 
+    def uri(self, address: str = "") -> str:
+        """Return the URI of what is at `address`, by which programs on other machines find it where they reach the store."""
+
     def local(self, address: str) -> Path:
         """Return a path on this machine for what is at `address`, for other programs to read; never to be written to."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.calendar import business_day
 from pipeline.definitions.company import Company, load_company
-from pipeline.definitions.connections import connection_uri
+from pipeline.definitions.connections import catalog_properties, connection_uri
 from pipeline.definitions.fields import printable_value
 from pipeline.definitions.settings import is_memory_size
 from pipeline.errors import ConfigError
@@ -29,17 +29,19 @@ if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
 Connections = Callable[[str], str]
+Catalogs = Callable[[str], Mapping[str, str]]
 AIRFLOW_SETTINGS = ("AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One company, its lake, the addresses of its databases by name, and how much memory an engine may take."""
+    """One company, its lake, the addresses of its databases and catalogues by name, and how much memory an engine may take."""
 
     company: Company
     lake: Lake
     connections: Connections = connection_uri
     memory_limit: str = MEMORY_LIMIT
+    catalogs: Catalogs = catalog_properties
 
     @classmethod
     def of(cls, company: Path, lake: Path, *, connections: Connections = connection_uri) -> Deployment:

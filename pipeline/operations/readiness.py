@@ -38,3 +38,9 @@ def require_ready(deployment: Deployment, company: Company, day: date) -> None:
         from pipeline.publication.targets.postgresql import require_reachable
 
         require_reachable(deployment.connections(company.target.connection), company.target)
+    if company.iceberg is not None:
+        from pipeline.publication.iceberg.catalogs import require_pyiceberg
+
+        # Its address alone: a night is published whether or not the catalogue answers.
+        deployment.catalogs(company.iceberg.catalog)
+        require_pyiceberg("[publish.iceberg] of company.toml")

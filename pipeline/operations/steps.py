@@ -163,8 +163,12 @@ def audit(night: Night, *, override_gates: Sequence[str] | str = (), override_re
 
 
 def publish(night: Night) -> None:
-    """Publish the night's tables to the database target and swap `current`; a restatement is never published."""
+    """Publish the night's tables to the database target and swap `current`; a restatement is never published.
+
+    A catalogue of Iceberg tables comes last: what is live does not wait for it, and the same step brings it forward the next time.
+    """
     from pipeline.operations.erasure.erase import finish_erasures
+    from pipeline.publication.iceberg import register_live
     from pipeline.publication.publish import publish as publish_night
     from pipeline.reporting.pages.morning import write_morning_page
 
@@ -175,6 +179,7 @@ def publish(night: Night) -> None:
     with _withdrawing_refused_night(night), hold_night(night, is_computed=True) as company:
         publish_night(company, night.lake, night.day, connections=deployment.connections, memory_limit=deployment.memory_limit)
         write_morning_page(company, night.lake, night.day)
+    register_live(deployment.company, night.lake, catalogs=deployment.catalogs)
 
 
 STEPS: Mapping[str, Step] = {
@@ -236,10 +241,12 @@ def _withdrawing_refused_night(night: Night) -> Iterator[None]:
         with _telling_of_refusal(night):
             yield
     except (DataError, GateClosed):
+        from pipeline.publication.iceberg import register_live
         from pipeline.publication.publish import restore_target
 
         try:
             restore_target(deployment.company, deployment.lake, connections=deployment.connections)
+            register_live(deployment.company, deployment.lake, catalogs=deployment.catalogs)
         except PipelineError as error:
             log.warning("the database target may show a night that was refused: %s", error.what)
         raise

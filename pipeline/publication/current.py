@@ -74,6 +74,11 @@ def publication_ids(lake: Lake) -> list[str]:
     return lake.store.list_folders(addresses.PUBLICATIONS)
 
 
+def registered_ids(lake: Lake) -> list[str]:
+    """Return the ids of the publications that tables of an Iceberg catalogue may lead to: several while it is being brought forward."""
+    return lake.read_text(addresses.REGISTERED).split() if lake.exists(addresses.REGISTERED) else []
+
+
 def make_current(lake: Lake, publication: Publication, live_id: str | None) -> None:
     """Make `publication` the one that readers follow; raises TransientError where that of `live_id` is not live any more."""
     expected = addresses.publication(live_id) if live_id else None
@@ -83,8 +88,8 @@ def make_current(lake: Lake, publication: Publication, live_id: str | None) -> N
 
 
 def remove_superseded(lake: Lake, publication: Publication) -> None:
-    """Remove every publication but `publication` and its previous; each leaves its place whole."""
-    kept = (publication.publication_id, publication.previous)
+    """Remove every publication but `publication`, its previous and those that a catalogue may lead to; each leaves its place whole."""
+    kept = (publication.publication_id, publication.previous, *registered_ids(lake))
     remove_publications(lake, [name for name in publication_ids(lake) if name not in kept])
 
 

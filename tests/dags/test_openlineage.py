@@ -25,7 +25,10 @@ Inputs = Mapping[tuple[str, str], bool]
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     folder = tmp_path_factory.mktemp("lineage")
-    return Deployment.of(a_small_company(folder / "company"), folder)
+    company = a_small_company(folder / "company")
+    with (company / "company.toml").open("a") as file:
+        file.write('\n[publish.iceberg]\ncatalog = "warehouse"\n')
+    return Deployment.of(company, folder)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,7 @@ def facts(deployment: Deployment) -> Facts:
     with pytest.MonkeyPatch.context() as environment:
         transport = {"type": "composite", "continue_on_failure": False, "transports": [kept, away]}
         environment.setenv("OPENLINEAGE__TRANSPORT", json.dumps(transport))
+        environment.setenv("SEGMENTS_CATALOG_WAREHOUSE", f"sqlite:///{folder}/catalog.db")
         return run_apart(SCRIPT, deployment, folder / "facts.json", "nightly_segments", "run")
 
 
@@ -123,6 +127,14 @@ def test_memberships_are_made_of_what_schemes_decide_by(deployment: Deployment, 
 def test_what_is_published_is_what_the_night_stored(outputs: Mapping[str, Mapping[str, Event]]) -> None:
     told = fields_of(outputs["publish"]["customer_segments.parquet"])
     assert told["segment"] == {("customer_segments", "segment"): True}
+
+
+def test_what_is_published_has_the_name_of_its_iceberg_table_too(
+    deployment: Deployment, outputs: Mapping[str, Mapping[str, Event]]
+) -> None:
+    [link] = outputs["publish"]["customer_segments.parquet"]["facets"]["symlinks"]["identifiers"]
+    assert link == {"namespace": "warehouse", "name": "segments.customer_segments", "type": "TABLE"}
+    assert (deployment.company.parent / "catalog.db").exists()
 
 
 def test_every_input_of_a_step_is_an_output_of_an_earlier_one_or_its_own(

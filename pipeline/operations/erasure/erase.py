@@ -111,6 +111,7 @@ def holding_off_nights(lake: Lake, *, wait_seconds: float) -> Iterator[None]:
 def _data_stores(deployment: Deployment) -> Sequence[CustomerDataStore]:
     """Return all stores: first those that others read, last those that may fail, by a damaged file or a database out of reach."""
     # Every night asks for erasures; what speaks with sinks is loaded where there is one.
+    from pipeline.operations.erasure.catalogue import catalogued_tables
     from pipeline.operations.erasure.sinks import synced_sinks
 
     lake = deployment.lake
@@ -122,6 +123,7 @@ def _data_stores(deployment: Deployment) -> Sequence[CustomerDataStore]:
         tables,
         *postgresql_targets(deployment.company, lake, deployment.connections),
         *synced_sinks(deployment),
+        *catalogued_tables(deployment),
     ]
 
 

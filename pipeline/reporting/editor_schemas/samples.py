@@ -32,6 +32,8 @@ connection = "shop"
 [publish]
 kind = "postgresql"
 connection = "crm"
+[publish.iceberg]
+catalog = "warehouse"
 
 [notify.owners]
 kind = "mail"

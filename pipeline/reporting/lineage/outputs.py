@@ -7,7 +7,7 @@ what `segments catalog --lineage` tells of a feature.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import pyarrow.parquet as pq
@@ -38,7 +38,8 @@ Inputs = Mapping[Field, bool]
 class StepOutput:
     """One table that a step wrote: where it lies, its columns, and how many rows were written, where that is known.
 
-    `fields` tells what single columns are made of, `rows` what chooses the rows of all of them.
+    `fields` tells what single columns are made of, `rows` what chooses the rows of all of them. `catalog` and `catalog_table` name the
+    same rows in a catalogue of Iceberg tables, where they are registered in one.
     """
 
     address: str
@@ -46,6 +47,8 @@ class StepOutput:
     row_count: int | None
     fields: Mapping[str, Inputs] = field(default_factory=dict)
     rows: tuple[Field, ...] = ()
+    catalog: str = ""
+    catalog_table: str = ""
 
 
 def table_address(name: str) -> str:
@@ -131,7 +134,9 @@ def _published_outputs(company: Company, lake: Lake, day: date) -> Iterator[Step
             # What is made for the publication alone is no copy of a table that a night stored.
             is_copied = tables[name].partition is not Partition.PUBLICATION
             copied = {column.name: {Field(name, column.name): True} for column in columns} if is_copied else {}
-            yield StepOutput(f"{addresses.CURRENT}/{name}.parquet", columns, count, copied)
+            output = StepOutput(f"{addresses.CURRENT}/{name}.parquet", columns, count, copied)
+            settings = company.iceberg
+            yield replace(output, catalog=settings.catalog, catalog_table=settings.table_name(name)) if settings else output
 
 
 def _row_count(lake: Lake, table: Table, day: date) -> int | None:

@@ -13,6 +13,7 @@ def to_json(status: LakeStatus) -> str:
     live, newest = status.live, status.newest
     content = {
         "live": live and {"day": live.day, "publication_id": live.publication_id, "previous": live.previous, "rows": live.row_counts},
+        "iceberg": status.catalogue and asdict(status.catalogue),
         "newest": newest
         and {
             "day": newest.day,

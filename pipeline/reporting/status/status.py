@@ -35,6 +35,7 @@ from pipeline.publication.epoch import current_epoch, epoch_when_begun
 from pipeline.publication.gates import GateResult, GateState, rejected_results
 from pipeline.publication.gates.measuring import rejected_counts
 from pipeline.publication.gates.results import stored_gates
+from pipeline.publication.iceberg import RegisteredTables, registered_tables
 from pipeline.publication.rollback_log import read_rollbacks
 from pipeline.reporting.source_notices import late_days_of, misdated_sentences
 from pipeline.reporting.status.events import KnownEvents, known_events
@@ -82,7 +83,7 @@ class LakeStatus:
     `late_days` are days for which rows arrived late, `misdated` tells of rows that no night reads, `restated_nights` are pairs of a
     day and the night that knows it since; `audiences` tells of those that the newest night publishes, and why of each other not.
     `rejected_rows` are those that the newest night set aside, per source table; `due` is a day that should be live, if one was named.
-    `command_options` name this company and lake in commands.
+    `catalogue` is where the Iceberg tables lead, None without a catalogue. `command_options` name this company and lake in commands.
     """
 
     live: Publication | None
@@ -97,6 +98,7 @@ class LakeStatus:
     audiences: Sequence[str] = ()
     rejected_rows: Mapping[str, int] = field(default_factory=dict)
     due: date | None = None
+    catalogue: RegisteredTables | None = None
     command_options: str = ""
 
     @property
@@ -129,6 +131,7 @@ def read_status(company: Company, lake: Lake, *, due: date | None = None) -> Lak
         audiences=_audience_sentences(lake, newest.day) if newest else [],
         rejected_rows={table: count for table, (count, _) in rejected_counts(lake, newest.day).items()} if newest else {},
         due=due,
+        catalogue=registered_tables(company, lake),
         command_options=command_options(company, lake),
     )
 

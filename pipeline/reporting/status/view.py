@@ -9,6 +9,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.publication.gates import GateResult, GateState
+from pipeline.publication.iceberg import RegisteredTables
 from pipeline.reporting.status.status import LakeStatus, NewestNight, NightState
 from pipeline.reporting.terminal import print_parts
 
@@ -46,6 +47,7 @@ def _status_rows(status: LakeStatus) -> Grid:
         ("Live", _live_cell(status)),
         ("Due", Text(f"{status.due} is not live" if status.is_due else "-", style="bold red" if status.is_due else "")),
         ("Rollback leads to", (status.live and status.live.previous) or "-"),
+        ("Iceberg", _catalogue_cell(status.catalogue)),
         ("Events", "\n".join(event.words for event in status.events) or "-"),
         (
             "Late days",
@@ -74,6 +76,12 @@ def _live_cell(status: LakeStatus) -> str:
         return "nothing is published"
     rows = ", ".join(f"{count:,} {name}" for name, count in sorted(status.live.row_counts.items()))
     return f"{status.live.day}  {status.live.publication_id}\n{rows}"
+
+
+def _catalogue_cell(catalogue: RegisteredTables | None) -> Text:
+    if catalogue is None:
+        return Text("-")
+    return Text(catalogue.words, style="" if catalogue.is_in_step else "yellow")
 
 
 def _gates_cell(gates: Sequence[GateResult]) -> Grid:

@@ -33,7 +33,10 @@ SOURCES = {
         '[source]\npackage = "pyarrow"\n[source.column_types.orders]\npaid = "DECIMAL(18,4)"\n[source.formats.orders]\nfill_merged = []\n'
     ),
     "mysql": '[source]\nkind = "mysql"\nconnection = "shop"\n',
-    "postgresql": '[source]\nkind = "postgresql"\nconnection = "shop"\n[publish]\nkind = "postgresql"\nconnection = "crm"\n',
+    "postgresql": (
+        '[source]\nkind = "postgresql"\nconnection = "shop"\n'
+        '[publish]\nkind = "postgresql"\nconnection = "crm"\niceberg.catalog = "warehouse"\n'
+    ),
 }
 SECTIONS = {"source", "publish", "crm", "predictions", "gates", "attributes", "events", "notify", "surveys", "report"}
 COMPANY_TABLES = {
@@ -41,6 +44,7 @@ COMPANY_TABLES = {
     "source": "`[source]`",
     "source.formats.orders": "`[source.formats.<table>]`",
     "publish": "`[publish]`",
+    "publish.iceberg": "`[publish.iceberg]`",
     "crm": "`[crm]`",
     "predictions": "`[predictions]`",
     "attributes.city": "`[attributes.<name>]`",

@@ -184,6 +184,21 @@ def test_a_monitor_may_ask_whether_the_last_day_is_live(
     assert (code, found["exit_code"], found["due"], found["is_due"]) == (0, 0, "2024-03-01", False)
 
 
+def test_it_says_where_iceberg_tables_lead(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    assert status(monkeypatch, capsys, shop, published)["iceberg"] is None
+    with (shop / "company.toml").open("a") as file:
+        file.write('\n[publish.iceberg]\ncatalog = "warehouse"\n')
+    assert "warehouse.segments leads to nothing, behind what is live" in " ".join(asked(monkeypatch, capsys, shop, published)[1].split())
+    monkeypatch.setenv("SEGMENTS_CATALOG_WAREHOUSE", f"sqlite:///{published.root}/catalog.db")
+    steps.publish(night_of(shop, published, GOOD))
+    found = status(monkeypatch, capsys, shop, published)
+    live = found["live"]["publication_id"]
+    assert found["iceberg"] == {"catalog": "warehouse", "namespace": "segments", "publication_ids": [live], "is_in_step": True}
+    assert f"warehouse.segments leads to {live}" in asked(monkeypatch, capsys, shop, published)[1]
+
+
 def gauges_of(text: str) -> dict[tuple[str, ...], float]:
     """Return what Prometheus reads: values by name and labels."""
     families = list(text_string_to_metric_families(text))
