@@ -1,7 +1,7 @@
 """One business day: read it, check it, describe every customer, segment them, audit, publish.
 
-Runs at the company's own hour (`schedule` in company.toml) for the last whole local day. A manual run may
-name another `day`; it is the same work, so any day can be run again, and again, in any order.
+Runs at the company's own hour (`schedule` in company.toml) for the last whole local day, until the company's `last_day`. A manual
+run may name another `day`; it is the same work, so any day can be run again, and again, in any order.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, chain, get_current_context, task
-from airflow_support.days import DRIFT, day_of_run
+from airflow_support.days import DRIFT, day_of_run, is_schedule_over
 from airflow_support.notifications import notify
 from airflow_support.tasks import ask_refit, step_task, task_defaults
 
@@ -32,7 +32,7 @@ with DAG(
     dag_display_name=f"Nightly segments of {COMPANY.name}",
     doc_md=__doc__,
     tags={"segments", "nightly"},
-    schedule=CronDataIntervalTimetable(COMPANY.schedule, timezone=COMPANY.zone.key),
+    schedule=None if is_schedule_over(COMPANY) else CronDataIntervalTimetable(COMPANY.schedule, timezone=COMPANY.zone.key),
     catchup=False,  # a DAG that was paused must not run all missed nights: `backfill_segments` does that when asked
     max_active_runs=1,  # two runs of one night would only wait for each other
     params=PARAMS,
@@ -42,7 +42,7 @@ with DAG(
     @task(execution_timeout=timedelta(minutes=5))
     def business_day() -> str:
         """Return the local day this run works on, as ISO text: the only value that passes between tasks."""
-        return day_of_run(get_current_context(), company=COMPANY, parameters=PARAMS)
+        return day_of_run(get_current_context(), company=COMPANY, parameters=PARAMS, through=COMPANY.last_day)
 
     day = business_day()
     # Whoever works with these tables can be scheduled by their assets: the event comes when a night is live, and not before.

@@ -1,7 +1,6 @@
-"""Cluster models are fitted anew: a candidate, judged beside the current model, promoted or refused.
+"""Cluster models and predictions are fitted anew on a month's first noon, for the last whole day, and at once for a night that drifted.
 
-Runs on each month's first noon for the last whole day, and at once for a night that drifted; valid from the next night on.
-With `is_approval_asked` a person decides. Else what is refused, or moves many, fails the run. Predictions are refitted beside.
+Valid from the next night on. What is refused, or moves many customers, fails the run; with `is_approval_asked` a person decides.
 """
 
 from __future__ import annotations
@@ -10,12 +9,13 @@ from datetime import timedelta
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable, Param, chain, get_current_context, task
-from airflow_support.days import DRIFT, day_of_run
+from airflow_support.days import DRIFT, day_of_run, is_schedule_over
 from airflow_support.tasks import describe_refits, step_task, task_defaults
 
 from pipeline.operations import deployment, refits
 
 COMPANY = deployment.company_of_environment()
+MONTHLY = CronDataIntervalTimetable("0 12 1 * *", timezone=COMPANY.zone.key)
 PARAMS = {
     "day": Param(None, "Night whose customers are clustered; empty for the last whole day.", type=["null", "string"], format="date"),
     "is_approval_asked": Param(default=False, description="Whether a person approves before promotion.", type="boolean"),
@@ -27,7 +27,7 @@ with DAG(
     dag_display_name=f"Refit the clusters of {COMPANY.name}",
     doc_md=__doc__,
     tags={"segments", "refit"},
-    schedule=AssetOrTimeSchedule(timetable=CronDataIntervalTimetable("0 12 1 * *", timezone=COMPANY.zone.key), assets=[DRIFT]),
+    schedule=[DRIFT] if is_schedule_over(COMPANY) else AssetOrTimeSchedule(timetable=MONTHLY, assets=[DRIFT]),
     catchup=False,
     max_active_runs=1,
     params=PARAMS,
@@ -37,7 +37,7 @@ with DAG(
     @task(execution_timeout=timedelta(minutes=5))
     def business_day() -> str:
         """Return the local day this run works on, as ISO text."""
-        return day_of_run(get_current_context(), company=COMPANY, parameters=PARAMS)
+        return day_of_run(get_current_context(), company=COMPANY, parameters=PARAMS, through=COMPANY.last_day)
 
     @task.branch(execution_timeout=timedelta(minutes=5))
     def next_task() -> str:

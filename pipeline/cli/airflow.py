@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 
-from pipeline.calendar import backfill_bounds, is_once_a_day
+from pipeline.calendar import backfill_bounds, business_day, is_once_a_day
 from pipeline.errors import ConfigError
 from pipeline.operations.backfill import BackfillPlan
 from pipeline.operations.deployment import Deployment, is_airflow_configured
@@ -35,6 +36,9 @@ def _require_airflow_can(deployment: Deployment, plan: BackfillPlan) -> None:
     if not is_once_a_day(company.schedule):
         where = str(company.folder / "company.toml")
         raise ConfigError(f"Airflow cannot name each day of the schedule `{company.schedule}`", where=where, todo=OTHER_WAY)
+    if company.last_day and company.last_day < business_day(datetime.now(UTC), company.zone):
+        what = f"nothing is scheduled after {company.last_day}, the `last_day`, and Airflow plans no backfill without a schedule"
+        raise ConfigError(what, where=str(company.folder / "company.toml"), todo=OTHER_WAY)
 
 
 def _options(deployment: Deployment, plan: BackfillPlan, parallel: int) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pendulum
+from airflow.sdk.exceptions import AirflowSkipException
 from airflow.serialization.encoders import coerce_to_core_timetable
 from airflow.timetables.base import DataInterval, TimeRestriction
 
@@ -50,6 +51,8 @@ def scheduled(timetable: Any, zone: ZoneInfo) -> list[DataInterval]:
     intervals: list[DataInterval] = []
     while not intervals or intervals[-1].end < last.subtract(days=1):
         info = timetable.next_dagrun_info(last_automated_data_interval=intervals[-1] if intervals else None, restriction=restriction)
+        if info is None:
+            break
         intervals.append(info.data_interval)
     return intervals
 
@@ -65,7 +68,19 @@ def refusal_of_knowledge_before_the_day() -> str:
         return str(error)
 
 
+def skipped_run_of_a_day_after_the_last() -> str:
+    """Return what a run is told that was scheduled before its company got a `last_day`, or of an interval that reaches beyond it."""
+    dag = runpy.run_path(str(DAGS / "nightly_segments.py"))
+    run = SimpleNamespace(conf={}, run_id="r", run_after=datetime(YEAR, 1, 9, tzinfo=dag["COMPANY"].zone), run_type="scheduled")
+    try:
+        context = {"dag_run": run, "params": {"day": None}}
+        return str(dag["day_of_run"](context, company=dag["COMPANY"], parameters=["day"], through=dag["COMPANY"].last_day))
+    except AirflowSkipException as skipped:
+        return str(skipped)
+
+
 if __name__ == "__main__":
     sys.path.insert(0, str(DAGS))
     days: dict[str, Any] = {Path(folder).name: days_of_runs(Path(folder)) for folder in sys.argv[2:]}
-    Path(sys.argv[1]).write_text(json.dumps({**days, "refused": {"known before the day": [refusal_of_knowledge_before_the_day()]}}))
+    refused = {"known before the day": [refusal_of_knowledge_before_the_day()], "after the last": [skipped_run_of_a_day_after_the_last()]}
+    Path(sys.argv[1]).write_text(json.dumps({**days, "refused": refused}))

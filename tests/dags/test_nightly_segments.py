@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.deployments import REPO, Deployment
+from support.deployments import REPO, Deployment, a_small_company
 
 from pipeline.lake.tables import PUBLISHED_TABLES
 from pipeline.operations.steps import STEPS
@@ -19,11 +19,12 @@ Facts = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def facts(small: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
-    found = tmp_path_factory.mktemp("facts") / "facts.json"
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    folder = tmp_path_factory.mktemp("facts")
+    found, ongoing = folder / "facts.json", Deployment.of(a_small_company(folder / "company", last_day=None), folder)
     script = Path(__file__).with_name("describe_dag.py")
     command = [sys.executable, str(script), str(found)]
-    run = subprocess.run(command, env=small.environment(), capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run(command, env=ongoing.environment(), capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
     described: Facts = json.loads(found.read_text())
     return described

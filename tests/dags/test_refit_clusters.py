@@ -27,7 +27,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """Return a lake with the features of two nights: one with kinds of customers, one without."""
     folder = tmp_path_factory.mktemp("refits")
     deployment = Deployment.of(folder / "company", folder)
-    write_shop(deployment.company, [], customers=[], settings=f"last_day = {DAY}\n")
+    write_shop(deployment.company, [], customers=[])
     company, lake = load_company(deployment.company), Lake(deployment.lake)
     write_features(lake, company, customers_of("regulars", "bargain hunters", "newcomers", each=60), DAY)
     write_features(lake, company, noise_of(300), DAY + timedelta(days=30))
@@ -36,7 +36,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 
 @pytest.fixture(scope="module")
 def facts(town: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
-    return run_apart(SCRIPT, town, tmp_path_factory.mktemp("facts") / "facts.json", json.dumps({}))
+    return run_apart(SCRIPT, town, tmp_path_factory.mktemp("facts") / "facts.json", json.dumps({"day": DAY.isoformat()}))
 
 
 def test_a_run_fits_judges_and_promotes_without_asking_anybody(town: Deployment, facts: Facts) -> None:

@@ -41,10 +41,13 @@ def test_one_manual_run_a_day_works_on_every_business_day_exactly_once(days: Day
     assert {way: found == YEAR for way, found in manual.items()} == dict.fromkeys(manual, True)
 
 
-def test_only_a_run_started_by_hand_takes_the_last_day_of_a_company_that_has_one(days: Days) -> None:
-    scheduled = days["ended"].pop("scheduled")
-    assert scheduled == YEAR
+def test_runs_started_by_hand_take_the_last_day_of_a_company_that_has_one_and_none_is_scheduled(days: Days) -> None:
+    assert days["ended"].pop("scheduled") == []
     assert {day for found in days["ended"].values() for day in found} == {LAST_DAY}
+
+
+def test_a_scheduled_run_of_a_day_after_the_last_is_skipped_with_a_sentence(days: Days) -> None:
+    assert days["refused"]["after the last"] == [f"nothing is scheduled for 2025-01-08: the `last_day` of company.toml is {LAST_DAY}"]
 
 
 def test_a_day_as_an_earlier_night_knows_it_is_refused_by_the_name_of_the_parameter(days: Days) -> None:

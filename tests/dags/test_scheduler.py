@@ -53,9 +53,10 @@ class Evening:
 @pytest.fixture(scope="module")
 def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
     folder = tmp_path_factory.mktemp("served")
-    deployment = Deployment.of(a_small_company(folder / "company"), folder)
+    deployment = Deployment.of(a_small_company(folder / "company", last_day=None), folder)
     with (deployment.company / "company.toml").open("a") as file:
-        file.write('[notify.team]\nkind = "webhook"\non = ["failed", "published"]\n')
+        # What is scheduled is yesterday, and its newest orders are years older.
+        file.write('[gates]\noff = ["freshness"]\n[notify.team]\nkind = "webhook"\non = ["failed", "published"]\n')
     kinds = customers_of("regulars", "bargain hunters", "newcomers", each=60)
     write_features(Lake(deployment.lake), load_company(deployment.company), kinds, CLUSTERED_DAY)
     with json_receiver() as receiver, served(deployment) as interface:

@@ -247,6 +247,7 @@ def test_what_cannot_be_meant_is_refused(ran: Place, backfill: Any, options: tup
     [
         (("--reread",), "0 4 * * *", "Airflow runs whole nights from what was read"),
         ((), "0 4 * * 1-5", "Airflow cannot name each day of the schedule `0 4 * * 1-5`"),
+        ((), f'0 4 * * *"\nlast_day = {LAST} # "', f"nothing is scheduled after {LAST}, the `last_day`"),
     ],
 )
 def test_airflow_is_not_asked_for_what_it_cannot_do(
