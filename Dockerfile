@@ -1,5 +1,5 @@
 # One image for every service: packages by hash, our code read-only, nobody's privileges.
-# To renew the base, change tag and digest together.
+# To renew the base, change tag and digest together. A digest needs a registry: for another base see docs/operate/airflow.md.
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm@sha256:782412e85d0f0984994c290652577d4018aff08145c85b262bb63dc0c7522254
 
 FROM ${PYTHON_IMAGE} AS packages

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +89,41 @@ def test_the_metadata_network_has_no_way_out_and_the_database_no_other() -> None
     assert [name for name, service in SERVICES.items() if "source" in service["networks"]] == ["scheduler"]
 
 
-def test_no_setting_has_a_default_and_the_example_lists_every_one_without_a_value() -> None:
+def test_no_secret_has_a_default_and_the_example_lists_every_setting_without_a_value() -> None:
     used = re.findall(r"\$\{([^}]*)\}", TEXT)
-    assert [setting for setting in used if not re.fullmatch(r"([A-Z_]+):\?set \1 in \.env", setting)] == []
+    required = [setting for setting in used if re.fullmatch(r"([A-Z_]+):\?set \1 in \.env", setting)]
+    assert set(used) - set(required) == {"SCHEDULER_CPUS:-2"}
     lines = [line for line in (REPO / ".env.example").read_text().splitlines() if line and not line.startswith("#")]
     assert sorted(lines) == sorted({f"{setting.split(':')[0]}=" for setting in used})
+
+
+def rendered(*files: Path, **settings: str) -> dict[str, Any]:
+    """Return what Compose itself makes of these files; no Docker is needed for that."""
+    filled = {"COMPANY_FOLDER": "/srv/shop"} | {name: f"a{name}" for name in re.findall(r"\$\{([A-Z_]+):\?", TEXT)} | settings
+    options = [option for file in files for option in ("--file", str(file))]
+    command = [str(Path(sys.executable).with_name("docker-compose")), "--project-directory", str(REPO), "--env-file", os.devnull]
+    run = subprocess.run([*command, *options, "config", "--format", "json"], env=filled, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    services: dict[str, Any] = json.loads(run.stdout)["services"]
+    return services
+
+
+@pytest.mark.parametrize(("chosen", "cpus"), [("", 2), ("1", 1), ("0.5", 0.5), ("16", 16)])
+def test_tasks_may_use_two_processors_or_as_many_as_are_chosen(chosen: str, cpus: float) -> None:
+    services = rendered(REPO / "docker-compose.yml", SCHEDULER_CPUS=chosen)
+    assert services["scheduler"]["cpus"] == cpus
+    assert {services[name]["cpus"] for name in set(services) - {"scheduler"}} == {1}
+
+
+def test_the_documented_override_replaces_every_digest_and_nothing_else(tmp_path: Path) -> None:
+    page = (REPO / "docs" / "operate" / "airflow.md").read_text()
+    [override] = re.findall(r"```yaml\n(# file: docker-compose\.override\.yml\n.*?)```", page, re.DOTALL)
+    (tmp_path / "override.yml").write_text(override)
+    before, services = rendered(REPO / "docker-compose.yml"), rendered(REPO / "docker-compose.yml", tmp_path / "override.yml")
+    assert "sha256" not in json.dumps(services)
+    assert {services[name]["build"].pop("args")["PYTHON_IMAGE"] for name in OURS} == {"python:3.12-slim-bookworm"}
+    assert services.pop("postgres") == before.pop("postgres") | {"image": "postgres:17-alpine"}
+    assert services == before
 
 
 def test_all_services_share_the_same_secrets() -> None:
