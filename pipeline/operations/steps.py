@@ -142,6 +142,7 @@ def audit(night: Night, *, override_gates: Sequence[str] | str = (), override_re
     """
     from pipeline.definitions.command_options import command_options
     from pipeline.lake.addresses import validation_page
+    from pipeline.publication.current import known_live_day
     from pipeline.publication.gates import GateResult, requested_override, require_open
     from pipeline.publication.gates.audit import audit_night
     from pipeline.publication.gates.table_checks import check_tables
@@ -159,7 +160,8 @@ def audit(night: Night, *, override_gates: Sequence[str] | str = (), override_re
             # Whether the night passes or not: whoever has to decide about a closed gate needs the page most.
             write_validation_page(company, night.lake, night.day, known_on=night.known_on, gates=gates)
         options = command_options(night.deployment.company, night.lake)
-        require_open(night.day, gates, where=night.lake.where(validation_page(night.day)), options=options)
+        where, live_day = night.lake.where(validation_page(night.day)), known_live_day(night.lake)
+        require_open(night.day, gates, where=where, options=options, live_day=live_day)
 
 
 def publish(night: Night) -> None:

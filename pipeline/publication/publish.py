@@ -38,6 +38,7 @@ from pipeline.publication.crm.seen_tables import CRM_NOTE, SeenTables, last_show
 from pipeline.publication.current import (
     Publication,
     current_publication,
+    known_live_day,
     make_current,
     publication_from_manifest,
     publication_ids,
@@ -161,7 +162,8 @@ def _write_crm_tables(inputs: PublicationInputs, folder: Path) -> tuple[dict[str
 def _manifest_notes(company: Company, lake: Lake, day: date) -> dict[str, Any]:
     """Return what the manifest tells beside the content: what the gates said, and digests of what the schemes were then."""
     gates = stored_gates(lake, day)
-    require_open(day, gates.results if gates else [], where=str(lake.path(GATE_RESULTS, day=day)), options=command_options(company, lake))
+    where, live_day = str(lake.path(GATE_RESULTS, day=day)), known_live_day(lake)
+    require_open(day, gates.results if gates else [], where=where, options=command_options(company, lake), live_day=live_day)
     notes = {"gates": gates_to_manifest(gates), "schemes": lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})}
     if lake.has(AUDIENCE_MEMBERS, day=day):
         notes["audiences"] = lake.manifest(lake.path(AUDIENCE_MEMBERS, day=day))["audiences"]

@@ -4,7 +4,14 @@ What is offered here decides: measures and limits in, results out, and what a pe
 nothing. `audit` measures, judges and records a night; `table_checks` holds computed tables to their suites.
 """
 
-from pipeline.publication.gates.gates import churn_limit, judge_first_night_again, judge_measures, rejected_results, window_first_day
+from pipeline.publication.gates.gates import (
+    churn_limit,
+    judge_first_night_again,
+    judge_measures,
+    night_of_newest_lines,
+    rejected_results,
+    window_first_day,
+)
 from pipeline.publication.gates.measures import (
     AudienceSize,
     GateMeasures,
@@ -38,6 +45,7 @@ __all__ = [
     "gate_sentence",
     "judge_first_night_again",
     "judge_measures",
+    "night_of_newest_lines",
     "rejected_results",
     "requested_override",
     "require_open",

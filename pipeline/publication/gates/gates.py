@@ -2,7 +2,8 @@
 
 A gate closes where the night differs from the last good one more than buying, ageing and chance explain. Say a source lost
 half of its customers: `vanished` closes at 50 %, the limit being 10 %, and the last good night stays live.
-On the first night there is no last good one to keep: nothing is measured against it, and the gates are open.
+On the first night there is no last good one to keep: nothing is measured against it, and the gates are open. It is held back where
+the newest order lines are far older, as for a source that ended.
 """
 
 from __future__ import annotations
@@ -89,12 +90,27 @@ def _judge_freshness(measures: GateMeasures, limits: GateLimits) -> Iterator[Gat
     oldest = window_first_day(measures.day, measures.before, limits)
     quiet = (measures.day - newest).days if newest else (measures.day - oldest).days + 1
     seen = f"the newest order lines are of {newest}" if newest else f"there is no order line since {oldest}"
-    if measures.before is None:
+    if measures.before is None and newest is None and measures.newest_line_day and measures.newest_line_day < oldest:
+        yield _judge_first_freshness(measures.newest_line_day, oldest, measures.day)
+    elif measures.before is None:
         yield unmeasured("freshness", "order_lines", f"{seen}; not judged on the first night")
     else:
         yield closed_above(
             "freshness", "order_lines", quiet, limits.quiet_days, f"{seen}, {quiet} days back; the limit is {limits.quiet_days}"
         )
+
+
+def _judge_first_freshness(newest: date, oldest: date, day: date) -> GateResult:
+    """Judge a first night after all that the gates look at: it would say of everybody that they are lost, and no older one could follow."""
+    quiet, limit = (day - newest).days, (day - oldest).days
+    words = f"the newest order lines are of {newest}, {quiet:,} days back; the limit of a first night is {limit}"
+    return closed_above("freshness", "order_lines", quiet, limit, words)
+
+
+def night_of_newest_lines(day: date, results: Sequence[GateResult]) -> date | None:
+    """Return the night of the newest order lines where `freshness` holds back that of `day`, and nothing is live; else None."""
+    days_back = next((each.measured for each in results if each.gate == "freshness" and each.state is GateState.CLOSED), None)
+    return None if days_back is None else day - timedelta(days=int(days_back))
 
 
 def _judge_volume(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:

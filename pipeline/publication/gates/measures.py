@@ -152,8 +152,9 @@ class Takeovers:
 class GateMeasures:
     """What was measured of the night of `day` against the last good publication, that of `before`.
 
-    `line_counts` holds the order lines per stored event day of the recent past, up to `day`; `rejected` the rows set
-    aside and checked per source table; `known_rows` what sources still have of earlier days;
+    `line_counts` holds the order lines per stored event day of the recent past, up to `day`, and `newest_line_day` is the newest of all
+    event days with order lines, as any night knows them; `rejected` the rows set aside and checked per source table; `known_rows` what
+    sources still have of earlier days;
     `listed_count` how many customers the source gave this night. A company that reads no order lines has none that could be missed.
     Who asked to be erased is gone from that publication too.
     """
@@ -162,6 +163,7 @@ class GateMeasures:
     before: date | None
     line_counts: Mapping[date, int]
     rejected: Mapping[str, tuple[int, int]]
+    newest_line_day: date | None = None
     customer_count_before: int = 0
     vanished_count: int = 0
     listed_count: int | None = None

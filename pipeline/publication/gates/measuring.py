@@ -71,10 +71,13 @@ _REACHABLE = "SELECT COUNT(*) AS customer_count, CAST(COALESCE(SUM(CASE WHEN rea
 def measure_night(company: Company, lake: Lake, engine: Engine, day: date, good: LastGoodPublication | None) -> GateMeasures:
     """Return what the gates need to know of the night of `day`, beside the last `good` one where there is one."""
     facts = lake.manifest(lake.path(EXTRACTIONS, day=day)) if lake.has(EXTRACTIONS, day=day) else {}
+    lines = {version: each.row_count for version, each in lake.stored_versions(ORDER_LINES).items()}
+    first = window_first_day(day, good.day if good else None, company.limits)
     measures = GateMeasures(
         day=day,
         before=good.day if good else None,
-        line_counts=_line_counts(company, lake, day, good),
+        line_counts={each.day: lines[each] for each in known_versions(lines, through=day, known_on=day) if each.day >= first},
+        newest_line_day=max((each.day for each in known_versions(lines, through=date.max, known_on=date.max) if lines[each]), default=None),
         rejected=rejected_counts(lake, day),
         known_rows=[known_rows_from_facts(each) for each in facts.get(KNOWN_ROWS_KEY) or ()],
         listed_count=next((row["row_count"] for row in extraction_rows(lake, day) if row["source_table"] == RAW_CUSTOMERS.name), None),
@@ -149,14 +152,6 @@ def _reachable_attribute(company: Company, good: LastGoodPublication) -> list[st
     with reading(CUSTOMER_FEATURES.name, path, piece="publication"):
         schema = pq.read_schema(path)
     return [name] if (name, Kind.FLAG.arrow) in zip(schema.names, schema.types, strict=True) else []
-
-
-def _line_counts(company: Company, lake: Lake, day: date, good: LastGoodPublication | None) -> dict[date, int]:
-    """Return how many order lines each event day of the recent past has; the footers tell."""
-    first = window_first_day(day, good.day if good else None, company.limits)
-    stored = lake.stored_versions(ORDER_LINES)
-    versions = known_versions(stored, through=day, known_on=day)
-    return {version.day: stored[version].row_count for version in versions if version.day >= first}
 
 
 def _reachable_customers(engine: Engine, company: Company, good: LastGoodPublication) -> ReachableCustomers | None:

@@ -8,6 +8,7 @@ from datetime import date
 
 from pipeline.definitions.gate_limits import GATES
 from pipeline.errors import ConfigError, GateClosed
+from pipeline.publication.gates.gates import night_of_newest_lines
 from pipeline.publication.gates.measures import GateResult, GateState
 from pipeline.spelling import did_you_mean
 
@@ -47,18 +48,30 @@ def apply_override(results: Sequence[GateResult], override: Override, standing: 
     return [_override_closed(result, override, standing) if result.state is GateState.CLOSED else result for result in results]
 
 
-def require_open(day: date, results: Sequence[GateResult], *, where: str, options: str = "") -> None:
-    """Raise GateClosed naming every closed gate, what was measured and its limit; its commands end with `options`: see command_options."""
+def require_open(day: date, results: Sequence[GateResult], *, where: str, options: str = "", live_day: date | None = None) -> None:
+    """Raise GateClosed naming every closed gate, what was measured and its limit; its commands end with `options`: see command_options.
+
+    `live_day` is the night that is live, if any; without one, an older night may be run instead.
+    """
     closed = [result for result in results if result.state is GateState.CLOSED]
     if not closed:
         return
     names = list(dict.fromkeys(result.gate for result in closed))
     overrides = " ".join(f"--override-gate {name}" for name in names)
+    newest = None if live_day else night_of_newest_lines(day, closed)
+    otherwise = "Or mend" if newest else "Mend"
+    next_steps = [
+        (
+            f"{otherwise} the source and run the night with --reread, change the limit under [gates] in company.toml, "
+            f'or let it pass: segments run --day {day} {overrides} --reason "..."{options}'
+        )
+    ]
+    if newest:
+        ended = f"If the source ends there, also write `last_day = {newest}` into company.toml; nothing later is scheduled then."
+        next_steps = [f"Run the night of the newest order lines: segments run --day {newest}{options}", ended, *next_steps]
+    stays = "the last good night stays live" if live_day else "and no other is live"
     raise GateClosed(
-        "\n  ".join([f"{day} is not published, the last good night stays live:", *map(gate_sentence, closed)]),
-        where=where,
-        todo=f"Mend the source and run the night with --reread, change the limit under [gates] in company.toml, or let it pass: "
-        f'segments run --day {day} {overrides} --reason "..."{options}',
+        "\n  ".join([f"{day} is not published, {stays}:", *map(gate_sentence, closed)]), where=where, todo="\n         ".join(next_steps)
     )
 
 

@@ -150,6 +150,8 @@ def _newest_night(company: Company, lake: Lake, live: Publication | None) -> New
     # A night that failed before it stored anything left nothing but the lock that it took.
     locks = [name.removeprefix("day=") for name in lake.store.lock_names() if name.startswith("day=")]
     begun = {night for table in ATTEMPTS for night in lake.nights(table)} | {date.fromisoformat(day) for day in locks}
+    if company.last_day:  # what was tried after it, such as a first night long after the newest orders, is nothing to wait for
+        begun = {night for night in begun if night <= company.last_day}
     if live:
         begun.add(live.day)
     if not begun:

@@ -84,6 +84,8 @@ def _section(title: str, lines: Iterator[RenderableType]) -> Iterator[Renderable
 def _decision_lines(places: NightPlaces, verdict: Verdict) -> Iterator[str]:
     """Yield what a person can do about a night that was refused."""
     again = f"{places.command('run')} --day {places.day}"
+    if newest := verdict.night_of_newest_lines:
+        yield f"Run the night of the newest orders first: {places.command('run')} --day {newest}"
     yield f"Mend the source, and run the night again: {again} --reread"
     if names := verdict.gates_to_override:
         overrides = " ".join(f"--override-gate {name}" for name in names)

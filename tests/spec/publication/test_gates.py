@@ -68,6 +68,10 @@ def a_night(**overrides: Any) -> GateMeasures:
     return GateMeasures(**{**facts, **overrides})
 
 
+def a_first_night(**overrides: Any) -> GateMeasures:
+    return replace(GateMeasures(DAY, None, {}, {}), **overrides)
+
+
 def judged(measures: GateMeasures, **limits: Any) -> dict[tuple[str, str], GateResult]:
     chosen = GateLimits(**{"reachable_attribute": "is_reachable", **limits})
     return {(result.gate, result.subject): result for result in judge_measures(measures, chosen, rejected_share_limit=0.05)}
@@ -226,6 +230,43 @@ def test_a_source_that_fell_silent_long_ago_is_stale_and_says_since_when() -> No
     result = judged(a_night(line_counts={}))["freshness", "order_lines"]
     assert result.state is GateState.CLOSED
     assert "no order line since 2024-02-02" in result.words
+
+
+def test_a_first_night_far_past_the_newest_lines_is_stale_and_one_within_the_weeks_looked_at_is_not_judged() -> None:
+    ended = DAY - timedelta(days=57)
+    assert closed(a_first_night(line_counts={}, newest_line_day=ended)) == {("freshness", "order_lines")}
+    result = judged(a_first_night(line_counts={}, newest_line_day=ended))["freshness", "order_lines"]
+    assert (result.measured, result.limit) == (57, 56)
+    assert "the newest order lines are of 2024-02-01, 57 days back" in result.words
+    within = DAY - timedelta(days=56)
+    for night in ({"line_counts": {within: 1}, "newest_line_day": within}, {"line_counts": {}}, {"line_counts": {}, "reads_orders": False}):
+        assert judged(a_first_night(**night))["freshness", "order_lines"].state is GateState.NOT_MEASURED
+
+
+def test_a_first_night_before_lines_that_are_known_already_is_not_judged_by_freshness() -> None:
+    between = a_first_night(line_counts={}, newest_line_day=DAY + timedelta(days=1))
+    assert judged(between)["freshness", "order_lines"].state is GateState.NOT_MEASURED
+
+
+def test_a_first_night_goes_by_the_weeks_that_the_company_set() -> None:
+    ended = a_first_night(line_counts={}, newest_line_day=DAY - timedelta(days=60))
+    assert ("freshness", "order_lines") in closed(ended, volume_weeks=8)
+    assert closed(ended, volume_weeks=9) == set()
+
+
+def test_a_first_night_that_is_stale_names_the_night_to_run_and_another_does_not() -> None:
+    ended = DAY - timedelta(days=57)
+    results = list(judged(a_first_night(line_counts={}, newest_line_day=ended)).values())
+    with pytest.raises(GateClosed) as caught:
+        require_open(DAY, results, where="the page", options=" --lake here")
+    assert "and no other is live" in caught.value.what
+    assert "segments run --day 2024-02-01 --lake here\n" in caught.value.todo
+    assert "`last_day = 2024-02-01`" in caught.value.todo
+    later = list(judged(a_night(line_counts={})).values())
+    with pytest.raises(GateClosed) as caught:
+        require_open(DAY, later, where="the page", live_day=EVE)
+    assert "last_day" not in caught.value.todo
+    assert "the last good night stays live" in caught.value.what
 
 
 def test_a_sunday_is_compared_with_sundays() -> None:

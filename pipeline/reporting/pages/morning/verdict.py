@@ -8,7 +8,7 @@ from datetime import date
 from enum import Enum
 
 from pipeline.ingestion.validation import WITHIN_LIMIT
-from pipeline.publication.gates import GateResult, GateState
+from pipeline.publication.gates import GateResult, GateState, night_of_newest_lines
 from pipeline.publication.gates.results import GateRecord
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row
 
@@ -65,6 +65,11 @@ class Verdict:
         noted = [gate.gate for gate in self.gates if gate.state in (GateState.CLOSED, GateState.OVERRIDDEN)]
         # The share of rejected rows is a gate, though no row of it says so where it stops the night.
         return list(dict.fromkeys([*noted, *(["rejected"] if self.broken_rules else [])]))
+
+    @property
+    def night_of_newest_lines(self) -> date | None:
+        """The night to run instead of one that is held back as the newest orders are far older, while nothing is live; else None."""
+        return None if self.live_day else night_of_newest_lines(self.day, self.closed_gates)
 
     @property
     def is_stale(self) -> bool:
