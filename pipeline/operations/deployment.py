@@ -21,12 +21,13 @@ from pipeline.definitions.connections import catalog_properties, connection_uri
 from pipeline.definitions.fields import printable_value
 from pipeline.definitions.settings import is_memory_size
 from pipeline.errors import ConfigError
-from pipeline.lake.limits import MEMORY_LIMIT
+from pipeline.lake.limits import MEMORY_LIMIT, MOST_WORKERS, WORKER_BYTES, cpu_count, memory_bytes
 
 # Airflow reads every DAG file again each half minute, and with it this module: what takes long to import is imported when used.
 if TYPE_CHECKING:
     from pipeline.lake.engines import Engine
     from pipeline.lake.lake import Lake
+    from pipeline.lake.workers import Workers
 
 Connections = Callable[[str], str]
 Catalogs = Callable[[str], Mapping[str, str]]
@@ -35,13 +36,14 @@ AIRFLOW_SETTINGS = ("AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One company, its lake, the addresses of its databases and catalogues by name, and how much memory an engine may take."""
+    """One company, its lake, the addresses of its databases and catalogues by name, and what a step may take: memory, processes."""
 
     company: Company
     lake: Lake
     connections: Connections = connection_uri
     memory_limit: str = MEMORY_LIMIT
     catalogs: Catalogs = catalog_properties
+    worker_count: int = 1
 
     @classmethod
     def of(cls, company: Path, lake: Path, *, connections: Connections = connection_uri) -> Deployment:
@@ -53,7 +55,9 @@ class Deployment:
         from pipeline.lake.spared_imports import spare_pandas
 
         spare_pandas()
-        deployment = cls(load_company(company), open_lake(lake), connections, memory_limit_of_environment())
+        memory_limit = memory_limit_of_environment()
+        worker_count = worker_count_of_environment(memory_limit)
+        deployment = cls(load_company(company), open_lake(lake), connections, memory_limit, worker_count=worker_count)
         require_owner(deployment.lake, deployment.company)
         return deployment
 
@@ -82,6 +86,14 @@ class Deployment:
 
         with closing(open_engine(self.lake, memory_limit=self.memory_limit)) as engine:
             yield engine
+
+    @contextmanager
+    def workers(self) -> Iterator[Workers]:
+        """Yield what does work by partition, side by side where the deployment has several workers, for the time of the block."""
+        from pipeline.lake.workers import WorkerProcesses
+
+        with closing(WorkerProcesses(self.worker_count)) as workers:
+            yield workers
 
 
 def company_of_environment() -> Company:
@@ -117,6 +129,20 @@ def memory_limit_of_environment() -> str:
         what = f"SEGMENTS_MEMORY_LIMIT is {printable_value(text)}, which is no size of memory"
         raise ConfigError(what, where="environment variable SEGMENTS_MEMORY_LIMIT", todo="Write a size such as 3GB or 800MB, or unset it.")
     return text
+
+
+def worker_count_of_environment(memory_limit: str) -> int:
+    """Return how many processes a step may use side by side: SEGMENTS_WORKERS; raises ConfigError where it is no number of them.
+
+    By default as many as there are processors, and as `memory_limit` has room for.
+    """
+    text = os.environ.get("SEGMENTS_WORKERS")
+    if text is None:
+        return max(1, min(cpu_count(), memory_bytes(memory_limit) // WORKER_BYTES))
+    if not (text.isdecimal() and 1 <= int(text) <= MOST_WORKERS):
+        what = f"SEGMENTS_WORKERS is {printable_value(text)}, which is no number of processes from 1 to {MOST_WORKERS}"
+        raise ConfigError(what, where="environment variable SEGMENTS_WORKERS", todo="Write a number such as 4, or unset it.")
+    return int(text)
 
 
 def is_airflow_configured() -> bool:

@@ -7,7 +7,7 @@ with those of the night before, whichever worker got to it first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
 from typing import Protocol
@@ -77,7 +77,10 @@ class _BackfillRun:
         self._begin_nights()
         for stage in STAGES:
             nights = [night for night in self.plan.nights if stage in night.stages and night.day not in failed]
-            todo = [StageTask(self.deployment, self.journal.digest, night, stage) for night in nights if not self.journal.has(night, stage)]
+            # Nights side by side share the processors; one at a time may have them all.
+            shares = 1 if stage in IN_ORDER else parallel
+            deployment = replace(self.deployment, worker_count=max(1, self.deployment.worker_count // shares))
+            todo = [StageTask(deployment, self.journal.digest, night, stage) for night in nights if not self.journal.has(night, stage)]
             self.watch.begin_stage(stage, total=len(nights), done=len(nights) - len(todo))
             for result in self._run_tasks(stage, todo, workers, parallel):
                 if result.failure is None:

@@ -355,4 +355,4 @@ def wait_for(process: subprocess.Popen[str], words: str) -> None:
 
 
 def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+    return [child for child in psutil.Process(process.pid).children() if "serve_tasks" in " ".join(child.cmdline())]

@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.errors import ConfigError, LockTimeout
+from pipeline.lake.limits import cpu_count, memory_bytes
 from pipeline.operations.deployment import Deployment, company_of_environment, is_airflow_configured
 from pipeline.operations.night import Night
 
-NAMES = ("SEGMENTS_COMPANY", "SEGMENTS_LAKE", "SEGMENTS_MEMORY_LIMIT", "SEGMENTS_LOCK_SECONDS")
+NAMES = ("SEGMENTS_COMPANY", "SEGMENTS_LAKE", "SEGMENTS_MEMORY_LIMIT", "SEGMENTS_LOCK_SECONDS", "SEGMENTS_WORKERS")
 DAY, LATER = date(2024, 3, 1), date(2024, 3, 2)
 
 
@@ -56,6 +57,34 @@ def test_memory_and_patience_are_as_set(shop: Path, tmp_path: Path, monkeypatch:
     monkeypatch.setenv("SEGMENTS_LOCK_SECONDS", "a while")
     with pytest.raises(ConfigError, match="SEGMENTS_LOCK_SECONDS is `a while`, which is no number of seconds"):
         Deployment.of(shop, tmp_path / "lake")
+
+
+def test_workers_are_as_many_as_processors_and_memory_allow_or_as_set(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.operations.deployment.cpu_count", lambda: 64)
+    assert Deployment.of(shop, tmp_path / "lake").worker_count == 4  # of 600 MiB each, within 3 GB
+    monkeypatch.setenv("SEGMENTS_MEMORY_LIMIT", "100MB")
+    assert Deployment.of(shop, tmp_path / "lake").worker_count == 1
+    monkeypatch.setenv("SEGMENTS_WORKERS", "3")
+    assert Deployment.of(shop, tmp_path / "lake").worker_count == 3
+    for wrong in ("0", "-1", "two", "1025", ""):
+        monkeypatch.setenv("SEGMENTS_WORKERS", wrong)
+        with pytest.raises(ConfigError, match=r"^SEGMENTS_WORKERS is `?"):
+            Deployment.of(shop, tmp_path / "lake")
+
+
+@pytest.mark.parametrize(("size", "count"), [("3GB", 3_000_000_000), ("1.5 GiB", 1_610_612_736), ("800 mb", 800_000_000), ("7bytes", 7)])
+def test_sizes_of_memory_are_counted_in_bytes(size: str, count: int) -> None:
+    assert memory_bytes(size) == count
+    assert 0 < memory_bytes("50%") < memory_bytes("100%")
+
+
+def test_processors_are_those_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quota = tmp_path / "cpu.max"
+    monkeypatch.setattr("pipeline.lake.limits.CPU_QUOTA", quota)
+    bound = cpu_count()
+    for text, count in {"100000 100000": 1, "50000 100000": 1, "max 100000": bound, "640000 10000": min(64, bound)}.items():
+        quota.write_text(text)
+        assert cpu_count() == count
 
 
 NOW = datetime(2024, 3, 5, 23, 30, tzinfo=UTC)  # after midnight in Berlin

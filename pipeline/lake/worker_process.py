@@ -1,0 +1,171 @@
+"""One process beside this one that works through what it is sent, and ends with whoever started it.
+
+Not one of `multiprocessing`: that imports the main module anew, which Airflow's is not made for, and lets no child process of its own
+start others. Nor a fork: the threads of Arrow and DuckDB do not survive one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from threading import Thread
+from traceback import format_tb
+from typing import Any
+
+from pipeline.errors import PipelineError, TransientError
+
+STOP_SECONDS = 10.0
+Task = tuple[Callable[[Any], Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line that a worker logged."""
+
+    logger: str
+    level: int
+    text: str
+
+    def pass_on(self) -> None:
+        """Log the line here, as if it had been logged here."""
+        logging.getLogger(self.logger).log(self.level, "%s", self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a task: an answer, or the error that it raised."""
+
+    answer: Any = None
+    error: Exception | None = None
+
+    def result(self) -> Any:  # noqa: ANN401 - whatever the task answers
+        """Return the answer, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.answer
+
+
+class WorkerProcess:
+    """The process as whoever started it sees it; it works on one task at a time."""
+
+    def __init__(self) -> None:
+        self.connection, theirs = Pipe()
+        level = logging.getLogger("pipeline").getEffectiveLevel()
+        # The same modules are found there, in the same order, whatever the command was started as.
+        code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve_tasks; serve_tasks({theirs.fileno()}, {level})"
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and text
+            [sys.executable, "-c", code], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+        )
+        # Else the end of the process would not end the connection, and we would wait for ever.
+        theirs.close()
+
+    def send(self, task: Task) -> None:
+        """Send a task; a dead process is noticed when its outcome is to be received."""
+        with suppress(OSError):
+            self.connection.send(task)
+
+    def receive(self) -> Outcome | None:
+        """Return the outcome that comes next; None for a log line, which is passed on. A process that died is a TransientError."""
+        try:
+            message: Outcome | LogLine = self.connection.recv()
+        except (EOFError, OSError):
+            return Outcome(error=self._death())
+        if isinstance(message, Outcome):
+            return message
+        message.pass_on()
+        return None
+
+    def _death(self) -> TransientError:
+        code = self._process.wait()
+        cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return TransientError(
+            f"the process that worked on it ended: {cause}",
+            todo="Give it more memory or fewer neighbours, or set SEGMENTS_WORKERS=1; then run again.",
+        )
+
+    def terminate(self) -> None:
+        """Ask the process to end: locks are released and staged files removed on the way out."""
+        self._process.terminate()
+
+    def stop(self) -> None:
+        """Wait for the end of a process that was terminated; after STOP_SECONDS it is killed, which the lake survives."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
+        self._process.kill()
+        self._process.wait()
+        self.connection.close()
+
+
+def serve_tasks(descriptor: int, log_level: int) -> None:
+    """Run task after task until the other end is gone: then end at once, whatever is being worked on.
+
+    Ctrl-C reaches the whole group of processes, but it is for whoever started this one to handle.
+    """
+    from pipeline.lake.spared_imports import spare_pandas
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _exit)
+    spare_pandas()
+    connection = Connection(descriptor)
+    _send_log_lines(connection, log_level)
+    tasks: SimpleQueue[Task] = SimpleQueue()
+    Thread(target=_receive_tasks, args=(connection, tasks), daemon=True).start()
+    while True:
+        work, item = tasks.get()
+        connection.send(_outcome(work, item))
+
+
+def _receive_tasks(connection: Connection, tasks: SimpleQueue[Task]) -> None:
+    """Take in tasks in a thread of its own, so that the end of the other end is noticed even in the middle of one."""
+    with suppress(EOFError, OSError):
+        while True:
+            tasks.put(connection.recv())
+    # What is written appears whole or not at all, and the next process sweeps away what is left.
+    os._exit(1)
+
+
+def _outcome(work: Callable[[Any], Any], item: object) -> Outcome:
+    try:
+        return Outcome(work(item))
+    except Exception as error:  # noqa: BLE001 - whoever sent the task raises it
+        if not isinstance(error, PipelineError):
+            error.add_note("".join(format_tb(error.__traceback__)))  # places in the code, which do not travel with the error itself
+        return Outcome(error=error if _can_travel(error) else RuntimeError(f"{type(error).__name__} in a worker"))
+
+
+def _can_travel(error: Exception) -> bool:
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    except Exception:  # noqa: BLE001 - whatever a class of an error does when it is put together anew
+        return False
+    return True
+
+
+def _exit(_number: int, _frame: object) -> None:
+    raise SystemExit
+
+
+def _send_log_lines(connection: Connection, level: int) -> None:
+    logger = logging.getLogger("pipeline")
+    logger.addHandler(_SendingHandler(connection))
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+class _SendingHandler(logging.Handler):
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._connection.send(LogLine(record.name, record.levelno, record.getMessage()))
