@@ -20,6 +20,7 @@ from sqlglot import exp
 
 from pipeline.definitions.audiences import load_audiences
 from pipeline.definitions.company import Company, load_company
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.spared_imports import spare_pandas
@@ -101,12 +102,12 @@ def copy_members(root: Path) -> None:
     """Read the features that rules name; read the members and sizes and write them again, as the lake writes."""
     lake, features = Lake(root / "lake"), company_of(root).table(CUSTOMER_FEATURES)
     with engine(lake) as opened:
-        opened.register(features, [lake.path(CUSTOMER_FEATURES, day=LAST_DAY)])
+        opened.register(features, [addresses.partition(CUSTOMER_FEATURES, day=LAST_DAY)])
         names = [*COLUMNS, *(column.name for column in features.columns if column.is_declared)]
         read_every_value(opened, CUSTOMER_FEATURES.name, names)
         for table in (AUDIENCE_MEMBERS, AUDIENCES):
-            opened.register(table, [lake.path(table, day=LAST_DAY)])
-            _write_again(lake, opened, table, root)
+            opened.register(table, [addresses.partition(table, day=LAST_DAY)])
+            _write_again(lake, opened, table)
 
 
 def copy_told(root: Path) -> None:
@@ -114,14 +115,14 @@ def copy_told(root: Path) -> None:
     lake = Lake(root / "lake")
     with engine(lake) as opened:
         opened.register(CUSTOMER_SEGMENT_INTERVALS, lake.parts(CUSTOMER_SEGMENT_INTERVALS, lake.versions(CUSTOMER_SEGMENT_INTERVALS)))
-        opened.register(AUDIENCE_MOVES, [lake.path(AUDIENCE_MOVES, day=LAST_DAY)])
+        opened.register(AUDIENCE_MOVES, [addresses.partition(AUDIENCE_MOVES, day=LAST_DAY)])
         for table in (CUSTOMER_SEGMENT_INTERVALS, AUDIENCE_MOVES):
-            _write_again(lake, opened, table, root)
+            _write_again(lake, opened, table)
 
 
-def _write_again(lake: Lake, opened: DuckDBEngine, table: Table, root: Path) -> None:
+def _write_again(lake: Lake, opened: DuckDBEngine, table: Table) -> None:
     rows = opened.run(exp.select(*table.column_names).from_(table.name), {})
-    lake.write_file(table.schema, rows, root / "lake" / "again.parquet", {})
+    lake.write_file(table.schema, rows, "again.parquet", {})
 
 
 COLUMNS = (

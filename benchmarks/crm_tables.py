@@ -122,13 +122,13 @@ def write_published(root: Path, night: str, place: int, count: int) -> None:
             given = {name: value for name, value in {"night": place, "count": count}.items() if f"${name}" in query}
             reader = connection.sql(query, params=given).to_arrow_reader(100_000)
             schema = _whole(table).schema
-            lake.write_file(schema, (batch.cast(schema) for batch in reader), root / "lake" / night / f"{table.name}.parquet", {})
+            lake.write_file(schema, (batch.cast(schema) for batch in reader), f"{night}/{table.name}.parquet", {})
 
 
 def write_tables(root: Path, night: str) -> None:
     """Write the tables of a CRM of that night, as publication does."""
     company, lake = _company(root), Lake(root / "lake")
-    seen = SeenTables() if night == "monday" else SeenTables(MONDAY, root / "lake" / "monday", last_seq=10**7)
+    seen = SeenTables() if night == "monday" else SeenTables(MONDAY, "monday/", last_seq=10**7)
     day = MONDAY if night == "monday" else TUESDAY
     write_crm_tables(CrmInputs(company, lake, day, root / "lake" / night, seen, MEMORY_LIMIT))
 
@@ -140,19 +140,19 @@ def read_and_write_again(root: Path) -> None:
         for night, tables in (("tuesday", list(ROWS)), ("monday", [CRM_PROFILES, CRM_MEMBERS])):
             for table in tables:
                 whole = _whole(table)
-                opened.register(whole, [root / "lake" / night / f"{table.name}.parquet"])
+                opened.register(whole, [f"{night}/{table.name}.parquet"])
                 read_every_value(opened, whole.name, whole.column_names)
         for table in (CRM_PROFILES, CRM_MEMBERS):
             order = ", ".join(table.key)
-            opened.register(table, [root / "lake" / "tuesday" / f"{table.name}.parquet"])
+            opened.register(table, [f"tuesday/{table.name}.parquet"])
             rows = opened.run(_select(f"SELECT * FROM {table.name} ORDER BY {order}"), {})
-            lake.write_file(table.schema, rows, root / "again.parquet", {})
+            lake.write_private_file(table.schema, rows, root / "again.parquet", {})
 
 
 def find_changes(root: Path) -> None:
     """Find whose profile is another than on the day before, or is gone, as a sync does."""
     with engine(Lake(root / "lake")) as opened:
-        _register_both(root, opened)
+        _register_both(opened)
         opened.run(
             _select(
                 "SELECT COALESCE(n.customer_id, e.customer_id) AS customer_id FROM crm_profiles AS n "
@@ -165,7 +165,7 @@ def find_changes(root: Path) -> None:
 def read_both_sides(root: Path) -> None:
     """Read every column of both days."""
     with engine(Lake(root / "lake")) as opened:
-        _register_both(root, opened)
+        _register_both(opened)
         for table in (CRM_PROFILES, EARLIER_PROFILES):
             read_every_value(opened, table.name, table.column_names)
 
@@ -206,9 +206,9 @@ def copy_bytes(root: Path, uri: str) -> None:
             connection.execute(f"DROP TABLE segments.copied_{table.name}")
 
 
-def _register_both(root: Path, opened: DuckDBEngine) -> None:
-    opened.register(CRM_PROFILES, [root / "lake" / "tuesday" / "crm_profiles.parquet"])
-    opened.register(EARLIER_PROFILES, [root / "lake" / "monday" / "crm_profiles.parquet"])
+def _register_both(opened: DuckDBEngine) -> None:
+    opened.register(CRM_PROFILES, ["tuesday/crm_profiles.parquet"])
+    opened.register(EARLIER_PROFILES, ["monday/crm_profiles.parquet"])
 
 
 def _whole(table: Table) -> Table:

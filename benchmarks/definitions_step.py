@@ -17,6 +17,7 @@ from measure import Result, compared, cost
 from pipeline.definitions.company import Company, load_company
 from pipeline.definitions.history import keep_company_on
 from pipeline.definitions.schemes import load_schemes, membership_statement
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind, Table
 from pipeline.reporting.plan import plan_change
@@ -107,7 +108,7 @@ def _point_to(lake: Lake, day: date) -> None:
     """Make the night live, without the copies that readers would follow: a plan reads the lake's own tables."""
     folder = lake.root / "publications" / f"{day}-bench"
     folder.mkdir(parents=True)
-    schemes = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day))["schemes"]
+    schemes = lake.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=day))["schemes"]
     told = {"day": day.isoformat(), "publication_id": folder.name, "previous": None, "tables": {}, "schemes": schemes}
     (folder / "manifest.json").write_text(json.dumps(told), "utf-8")
     (lake.root / "current").symlink_to(Path("publications", folder.name))

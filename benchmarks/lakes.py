@@ -48,7 +48,7 @@ def company() -> Company:
 
 def engine(lake: Lake) -> closing[DuckDBEngine]:
     """Return the engine that a night uses, its memory capped."""
-    return closing(DuckDBEngine(lake.root, memory_limit=MEMORY_LIMIT))
+    return closing(DuckDBEngine(lake.store, memory_limit=MEMORY_LIMIT))
 
 
 def stored_lake(shop: Shop, folder: Path) -> Lake:

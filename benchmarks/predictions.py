@@ -111,7 +111,7 @@ def _trialled(trial: Trial, scratch: Path) -> Trialled:
             for step in (steps.extract, steps.validate, steps.features):
                 step(Night.of(deployment, night, None))
         refits, later, survivors_of = [], [], MergeHistory(lake, company.zone).rows_of
-        with closing(DuckDBEngine(lake.root, memory_limit="2GB")) as engine:
+        with closing(DuckDBEngine(lake.store, memory_limit="2GB")) as engine:
             for day in nights[: -trial.refits - 1 : -1]:
                 refit = fit_and_test_predictions(company, lake, engine, day, survivors_of)
                 refits.append(refit)

@@ -23,6 +23,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 from pipeline.definitions.schemes import ClusterScheme
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, Kind, Table
@@ -171,8 +172,8 @@ class Fitted:
 def fit_sample(lake: Lake) -> Fitted:
     """Read a sample of the lake's customers and fit a model to it, k chosen."""
     wide = _wide()
-    with closing(DuckDBEngine(lake.root, memory_limit=MEMORY_LIMIT)) as engine:
-        engine.register(_columns(), [lake.path(CUSTOMER_FEATURES, day=DAY)])
+    with closing(DuckDBEngine(lake.store, memory_limit=MEMORY_LIMIT)) as engine:
+        engine.register(_columns(), [addresses.partition(CUSTOMER_FEATURES, day=DAY)])
         sample = sample_customers(engine, wide)
     model = fit_model(sample.features, wide, day=DAY, customer_count=sample.customer_count)
     assert isinstance(model, ClusterModel), model  # noqa: S101

@@ -19,9 +19,10 @@ from sqlglot import exp
 
 from pipeline.definitions.schemes import load_schemes
 from pipeline.features import compute_features, compute_rollups, forget_caches
-from pipeline.lake.engines import Engine, Parameter, empty_select, parts_of, paths_by_condition
+from pipeline.lake.engines import Engine, Files, Parameter, empty_select, parts_of, paths_by_condition
 from pipeline.lake.file_parts import FilePart
 from pipeline.lake.lake import Lake
+from pipeline.lake.store import Store
 from pipeline.lake.tables import Table
 from pipeline.lake.version_parts import VersionParts
 from pipeline.publication.gates.table_checks import check_tables
@@ -35,13 +36,14 @@ class Recording:
     """An engine that passes everything on, and keeps what it was asked as plain DuckDB statements."""
 
     engine: Engine
+    store: Store
     folder: Path
     statements: list[str] = field(default_factory=list)
 
-    def register(self, table: Table, files: Sequence[Path] | VersionParts) -> None:
+    def register(self, table: Table, files: Files) -> None:
         self.engine.register(table, files)
-        kept = files if isinstance(files, VersionParts) else [self._kept(path) for path in files]
-        self.statements.append(_view(table, parts_of(kept, self.folder)))
+        kept = files if isinstance(files, VersionParts) else [self._kept(each) for each in files]
+        self.statements.append(_view(self.store, table, parts_of(self.store, kept, self.folder)))
 
     def define(self, table: Table, statement: exp.Query) -> None:
         self.engine.define(table, statement)
@@ -56,12 +58,12 @@ class Recording:
     def close(self) -> None:
         self.engine.close()
 
-    def _kept(self, path: Path) -> Path:
+    def _kept(self, file: str | Path) -> str | Path:
         """Return a name that the file keeps: a night clears its desk."""
-        if "tables" in path.parts:
-            return path
-        kept = self.folder / f"{len(self.statements)}-{path.name}"
-        kept.hardlink_to(path)
+        if isinstance(file, str):
+            return file
+        kept = self.folder / f"{len(self.statements)}-{file.name}"
+        kept.hardlink_to(file)
         return kept
 
 
@@ -99,7 +101,7 @@ def _round(start: Lake, statements: Sequence[str], folder: Path) -> tuple[Cost, 
 def _recorded(lake: Lake, folder: Path) -> list[str]:
     """Run a night's statements and return them as DuckDB takes them."""
     with engine(lake) as opened:
-        recording = Recording(opened, folder)
+        recording = Recording(opened, lake.store, folder)
         _compute(lake, recording, LAST_DAY)
     return recording.statements
 
@@ -135,13 +137,13 @@ def _compute(lake: Lake, chosen: Engine, day: date) -> None:
     write_memberships(company(), lake, chosen, day)
 
 
-def _view(table: Table, parts: Sequence[FilePart]) -> str:
+def _view(store: Store, table: Table, parts: Sequence[FilePart]) -> str:
     columns = ", ".join(exp.column(column.name, quoted=True).sql("duckdb") for column in table.stored_columns)
     selects = [
         f"SELECT {columns} FROM read_parquet([{_listed(paths)}], hive_partitioning = false) WHERE {condition or 'TRUE'}"
-        for (condition, _), paths in paths_by_condition(table, parts, "duckdb").items()
+        for (condition, _), paths in paths_by_condition(store, table, parts, "duckdb").items()
     ]
-    return f"CREATE OR REPLACE VIEW {table.name} AS {' UNION ALL '.join(selects) or empty_select(table).sql('duckdb')}"
+    return f"CREATE OR REPLACE VIEW {table.name} AS {' UNION ALL '.join(selects) or empty_select(table, 'duckdb')}"
 
 
 def _listed(paths: Sequence[Path]) -> str:

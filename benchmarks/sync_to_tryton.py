@@ -130,7 +130,7 @@ def measure_plan(folder: Path) -> None:
     lists = managed_lists(deployment.company, definition, publication.folder)
     state = folder / "state" / "state.duckdb"
     with open_outbox(state, folders=[publication.folder], memory_limit=MEMORY_LIMIT) as outbox:
-        register_publication(outbox, publication.folder, [], CUSTOMER_SURVIVORS.schema.empty_table())
+        register_publication(outbox, deployment.lake, publication.publication_id, [], CUSTOMER_SURVIVORS.schema.empty_table())
         outbox.connection.execute(STATE)
         gather_opted_out(outbox)
         for _ in range(3):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -19,7 +18,6 @@ from pipeline.activation.sinks.sink import ManagedList
 from pipeline.definitions.sinks import SinkDefinition
 from pipeline.errors import ConfigError
 from pipeline.lake import addresses
-from pipeline.lake.damage import reading
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CRM_MEMBERS, CRM_PROFILES, CUSTOMER_SURVIVORS, RAW_CUSTOMER_CONTACTS, Table
@@ -64,7 +62,7 @@ def require_profiles(lake: Lake) -> Publication:
     publication = current_publication(lake)
     if publication is None:
         raise ConfigError("nothing is published yet", where=lake.where(), todo="Run a night: segments run --day YYYY-MM-DD.")
-    if not (publication.folder / f"{CRM_PROFILES.name}.parquet").exists():
+    if not lake.exists(addresses.published_file(publication.publication_id, CRM_PROFILES.name)):
         raise ConfigError(
             f"the live publication has no table {CRM_PROFILES.name}",
             where=lake.where(addresses.CURRENT),
@@ -73,14 +71,15 @@ def require_profiles(lake: Lake) -> Publication:
     return publication
 
 
-def register_publication(outbox: Outbox, publication: Path, contacts: Sequence[Path], survivors: pa.Table) -> None:
+def register_publication(outbox: Outbox, lake: Lake, publication_id: str, contacts: Sequence[str], survivors: pa.Table) -> None:
     """Make the published tables, and the newest contacts if any, readable by the outbox, once they are found to be whole.
 
-    `survivors` says of customers who were merged who is left of them, as rows of `customer_survivors`.
+    `contacts` is the address of the newest contacts. `survivors` says of customers who were merged who is left of them, as rows of
+    `customer_survivors`.
     """
-    for table, files in ((CRM_PROFILES, [publication / "crm_profiles.parquet"]), (CRM_MEMBERS, [publication / "crm_members.parquet"])):
-        _create_view(outbox, table, files)
-    _create_view(outbox, RAW_CUSTOMER_CONTACTS, contacts)
+    for table in (CRM_PROFILES, CRM_MEMBERS):
+        _create_view(outbox, lake, table, [addresses.published_file(publication_id, table.name)])
+    _create_view(outbox, lake, RAW_CUSTOMER_CONTACTS, contacts)
     outbox.connection.register(CUSTOMER_SURVIVORS.name, survivors)
     # One row a person, made once: it is looked at again and again.
     outbox.connection.execute(f"CREATE OR REPLACE TEMP TABLE {CONTACTS} AS {statement(CONTACTS).sql('duckdb')}")
@@ -179,15 +178,16 @@ def add_to_delta(outbox: Outbox, healing: Collection[str], orphans: Collection[s
         outbox.connection.unregister("found")
 
 
-def _create_view(outbox: Outbox, table: Table, files: Sequence[Path]) -> None:
+def _create_view(outbox: Outbox, lake: Lake, table: Table, files: Sequence[str]) -> None:
     if not files:
         columns = ", ".join(f"NULL::{column.kind.sql} AS {column.name}" for column in table.columns)
         outbox.connection.execute(f"CREATE OR REPLACE TEMP VIEW {table.name} AS SELECT {columns} WHERE false")
         return
-    for path in files:
-        with reading(table.name, path):
-            pass
-    paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
+    found = []
+    for address in files:
+        with lake.reading(table.name, address) as path:
+            found.append(str(path).replace("'", "''"))
+    paths = ", ".join(f"'{path}'" for path in found)
     outbox.connection.execute(
         f"CREATE OR REPLACE TEMP VIEW {table.name} AS SELECT * FROM read_parquet([{paths}], hive_partitioning = false)"  # noqa: S608
     )

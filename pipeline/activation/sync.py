@@ -147,14 +147,14 @@ def _open_session(definition: SinkDefinition, inputs: SyncInputs, publication: P
     """Yield the open sink and its outbox, with the publication at hand and the sink's lists named."""
     lake = inputs.lake
     known = lake.snapshot_known(RAW_CUSTOMER_CONTACTS, publication.day)
-    contacts = [lake.path(RAW_CUSTOMER_CONTACTS, known_on=known)] if known else []
-    folders = [publication.folder.resolve(), *(file.parent for file in contacts)]
+    contacts = [addresses.partition(RAW_CUSTOMER_CONTACTS, known_on=known)] if known else []
+    folders = [lake.local(each).parent for each in (addresses.published_manifest(publication.publication_id), *contacts)]
     state = lake.local(addresses.sync_state(definition.name))
     with closing(_open(definition, inputs)) as sink:
         sink.lists = managed_lists(inputs.company, definition, publication.folder)
         with open_outbox(state, folders=folders, memory_limit=MEMORY_LIMIT) as outbox:
             survivors = MergeHistory(lake, inputs.company.zone).rows_of(publication.day, publication.day)
-            register_publication(outbox, publication.folder.resolve(), contacts, survivors)
+            register_publication(outbox, lake, publication.publication_id, contacts, survivors)
             delivery = Delivery(outbox, sink, sleep=inputs.sleep, clock=inputs.clock)
             yield _Session(definition, inputs, outbox, sink, delivery, list_titles(sink.lists))
 

@@ -117,9 +117,9 @@ def cached_files(lake: Lake, table: Table) -> list[CacheKey]:
     return sorted(map(CacheKey.parse, names), key=lambda key: (key.recency, key.digest), reverse=True)
 
 
-def cache_path(lake: Lake, table: Table, key: CacheKey) -> Path:
-    """Return the path of a stored cache, for reading only."""
-    return lake.local(addresses.cache(table, str(key)))
+def cache_facts(lake: Lake, table: Table, key: CacheKey) -> dict[str, Any]:
+    """Return what the manifest of a stored cache says of it; raises DataError where it is gone or damaged."""
+    return lake.manifest(addresses.cache(table, str(key)))
 
 
 def cached(session: CacheSession, table: Table, key: CacheKey) -> Path | None:
@@ -142,7 +142,7 @@ def cached(session: CacheSession, table: Table, key: CacheKey) -> Path | None:
 def write_cache(session: CacheSession, table: Table, batches: Iterable[pa.RecordBatch], key: CacheKey, facts: Mapping[str, Any]) -> Path:
     """Write a cache for this session and for later nights, and return its path in the session; the oldest beyond the limit go."""
     path = session.path(table, key)
-    session.lake.write_file(table.schema, batches, path, facts)
+    session.lake.write_private_file(table.schema, batches, path, facts)
     session.lake.store.put_file(path, addresses.cache(table, str(key)))
     _drop_least_recent(session.lake, table, key)
     return path

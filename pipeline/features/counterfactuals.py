@@ -259,5 +259,5 @@ def _store(case: Counterfactual, table: Table, query: exp.Query, **parameters: P
 
 def _store_rows(case: Counterfactual, table: Table, rows: Iterable[pa.RecordBatch]) -> None:
     path = case.session.folder / "counterfactuals" / f"{table.name}.parquet"
-    case.session.lake.write_file(table.stored_schema, rows, path, {})
+    case.session.lake.write_private_file(table.stored_schema, rows, path, {})
     case.session.engine.register(table, [path])

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from pipeline.errors import DataError
-from pipeline.features.cache import CacheKey, CacheSession, cache_path, cached, cached_files, drop_cache, write_cache
+from pipeline.features.cache import CacheKey, CacheSession, cache_facts, cached, cached_files, drop_cache, write_cache
 from pipeline.features.customer_archives import register_archive, register_rollups
 from pipeline.features.customer_slices import rows_by_slice, slices_of_rollup
 from pipeline.features.rollup_set import ROLLUPS, FeatureWindow, Rollup, RollupSet
@@ -41,6 +41,7 @@ from pipeline.features.united_rows import (
     register_ids,
 )
 from pipeline.lake.lake import Lake, known_versions
+from pipeline.lake.parquet import read_manifest
 from pipeline.lake.statements import short_digest, statement
 from pipeline.lake.tables import (
     AFFECTED_CUSTOMERS,
@@ -164,7 +165,7 @@ def _register_affected(session: CacheSession, window: FeatureWindow, start: Star
     register_ids(session, REGROUPED_CUSTOMERS, start.regrouped)
     rows = session.engine.run(affected_statement(), {"window_first_day": window.window_first_day})
     path = session.folder / AFFECTED_CUSTOMERS.name / "affected.parquet"
-    count = session.lake.write_file(AFFECTED_CUSTOMERS.schema, rows, path, {})
+    count = session.lake.write_private_file(AFFECTED_CUSTOMERS.schema, rows, path, {})
     session.engine.register(AFFECTED_CUSTOMERS, [path])
     return count
 
@@ -200,7 +201,7 @@ def _nearest_states(session: CacheSession, window: FeatureWindow, rollups: Rollu
         path = cached(session, table, key)
         if path is None:
             continue
-        manifest = session.lake.manifest(path)
+        manifest = read_manifest(path)
         base = CacheKey.parse(manifest["base"]) if table is CHANGED_STATES else key
         if manifest["recipe"] != states_recipe(window) or cached(session, BASE_STATES, base) is None:
             continue
@@ -221,6 +222,6 @@ def _drop_superseded(lake: Lake, window: FeatureWindow, start: StartingStates) -
     needed = set()
     for changes in cached_files(lake, CHANGED_STATES):
         with suppress(DataError):  # changes that cannot be read need no base any more
-            needed.add(str(lake.manifest(cache_path(lake, CHANGED_STATES, changes))["base"]))
+            needed.add(str(cache_facts(lake, CHANGED_STATES, changes)["base"]))
     if str(start.base) not in needed:
         drop_cache(lake, BASE_STATES, start.base)

@@ -195,7 +195,7 @@ def register_frozen(session: CacheSession, window: FeatureWindow) -> list[str]:
     tables = (POPULATION_RHYTHM, POPULATION_BASELINES)
     places = [addresses.partition(table, day=window.day, known_on=window.known_on) for table in tables]
     for table, place in zip(tables, places, strict=True):
-        session.engine.register(table, [session.lake.local(place)])
+        session.engine.register(table, [place])
     return places
 
 
@@ -204,7 +204,7 @@ def register_customers(company: Company, session: CacheSession, window: FeatureW
     snapshot = session.lake.snapshot_known(CUSTOMERS, window.known_on)
     places = [] if snapshot is None else [addresses.partition(CUSTOMERS, known_on=snapshot)]
     table, survivors = company.table(CUSTOMERS), session.survivors(window)
-    session.engine.register(table_by_source_id(table) if survivors else table, [session.lake.local(place) for place in places])
+    session.engine.register(table_by_source_id(table) if survivors else table, places)
     if survivors:
         register_survivors(session, survivors)
         session.engine.define(table, rows_not_merged(table))

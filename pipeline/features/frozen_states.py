@@ -41,7 +41,7 @@ def register_frozen_states(session: CacheSession, tonight: KnownStates, rollups:
     query = states_where_affected_statement(table)
     rows = rows_by_slice(session.engine, query, frozen.parameters, tables=SLICED_TABLES, slices=slices)
     path = session.folder / table.name / f"{frozen.day}.parquet"
-    session.lake.write_file(table.schema, rows, path, {})
+    session.lake.write_private_file(table.schema, rows, path, {})
     session.engine.register(table, [path])
 
 

@@ -15,6 +15,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.features import DECLARED_FEATURES
 from pipeline.features.cache import CacheSession
 from pipeline.features.rollup_set import RollupSet
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, MONTHLY_FEATURES, ORDERS_SOURCE, RAW_ORDER_LINES, VISITS, VISITS_SOURCE
@@ -63,7 +64,7 @@ def frozen_lines(baselines: Mapping[str, Any]) -> dict[str, Any]:
 
 def stored_known_lines(lake: Lake, day: date, known_on: date | None = None) -> dict[str, int]:
     """Return what `known_lines` counted on a stored night; none of anything where an older version wrote the night."""
-    manifest = lake.manifest(lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on))
+    manifest = lake.manifest(addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on))
     counts: Mapping[str, int] = manifest.get(KNOWN_LINES, {})
     return {name: counts.get(name, 0) for name in (LINE_COUNT, *OPTIONAL_COLUMNS)}
 
@@ -75,7 +76,7 @@ def unknown_features(lake: Lake, day: date, known_on: date | None = None) -> dic
     """
     if not lake.has(CUSTOMER_FEATURES, day=day, known_on=known_on):
         return {}
-    manifest = lake.manifest(lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on))
+    manifest = lake.manifest(addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on))
     declared: Mapping[str, str] = manifest.get(UNKNOWN_DECLARED, {})
     return {**features_without_columns(manifest.get(KNOWN_LINES, {}), manifest.get(FROZEN_LINES, {})), **declared}
 
@@ -103,7 +104,7 @@ def partly_known_columns(lake: Lake, day: date) -> dict[str, tuple[int, int]]:
     """Return the optional columns of order lines that some lines of the night's window lack: how many lack it, and of how many."""
     if not lake.has(CUSTOMER_FEATURES, day=day):
         return {}
-    known = lake.manifest(lake.path(CUSTOMER_FEATURES, day=day)).get(KNOWN_LINES, {})
+    known = lake.manifest(addresses.partition(CUSTOMER_FEATURES, day=day)).get(KNOWN_LINES, {})
     lines = known.get(LINE_COUNT, 0)
     given = {name: known[name] for name in OPTIONAL_COLUMNS if name in known and name != VISITS_SOURCE}
     return {name: (lines - count, lines) for name, count in given.items() if 0 < count < lines}

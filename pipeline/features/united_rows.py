@@ -42,7 +42,7 @@ def register_survivors(session: CacheSession, survivors: Survivors) -> None:
     """Make who is whose readable as CUSTOMER_SURVIVORS."""
     path = session.folder / CUSTOMER_SURVIVORS.name / f"{survivors.digest or 'nobody'}.parquet"
     if not path.exists():
-        session.lake.write_file(CUSTOMER_SURVIVORS.schema, survivors.rows.to_batches(), path, {})
+        session.lake.write_private_file(CUSTOMER_SURVIVORS.schema, survivors.rows.to_batches(), path, {})
     session.engine.register(CUSTOMER_SURVIVORS, [path])
 
 
@@ -58,7 +58,7 @@ def reading_merges(lake: Lake, engine: Engine, zone: ZoneInfo, day: date) -> Ite
 def register_ids(session: CacheSession, table: Table, ids: pa.Array) -> None:
     """Make sorted `ids` readable as `table`, which has no other column."""
     path = session.folder / table.name / "ids.parquet"
-    session.lake.write_file(table.schema, pa.table([ids], table.schema).to_batches(), path, {})
+    session.lake.write_private_file(table.schema, pa.table([ids], table.schema).to_batches(), path, {})
     session.engine.register(table, [path])
 
 

@@ -35,7 +35,7 @@ def register_visits(
         register_event_days(session, event_table, versions.of_table(event_table), session.survivors(window))
     rows = session.engine.run(statement(CUSTOMER_VISITS.name), {"visits_first_day": first_visit_day(window), "day": window.day})
     path = session.folder / name / f"{window.day}.parquet"
-    session.lake.write_file(table.schema, rows, path, {})
+    session.lake.write_private_file(table.schema, rows, path, {})
     session.engine.register(table, [path])
 
 

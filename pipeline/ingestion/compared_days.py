@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from pipeline.calendar import ONE_DAY, DaySpan
 from pipeline.definitions.company import Company
 from pipeline.ingestion.versions import stored_facts
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import EXTRACTIONS, LATE_DAYS, Table
 
@@ -65,7 +66,7 @@ def compared_until(lake: Lake, night: date | None) -> dict[str, date]:
     """Return, by table, the last of the older days that had been compared in turn by the end of `night`."""
     if night is None or not lake.has(EXTRACTIONS, day=night):
         return {}
-    until = stored_facts(lake, lake.path(EXTRACTIONS, day=night)).get(COMPARED_UNTIL_KEY, {})
+    until = stored_facts(lake, addresses.partition(EXTRACTIONS, day=night)).get(COMPARED_UNTIL_KEY, {})
     return {table: date.fromisoformat(day) for table, day in until.items()}
 
 

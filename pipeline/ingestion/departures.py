@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 from sqlglot import exp, parse_one
 
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import DEPARTED_CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS
@@ -39,9 +39,10 @@ def store_departed(lake: Lake, engine: Engine, night: date) -> None:
     if not (is_listed_anew and has_earlier):
         return
     base = departed_known(lake, night, before=True)
-    listed = [lake.path(table, known_on=nights[-1]) for table in _LISTS if (nights := [each for each in snapshots[table] if each <= night])]
-    before = [lake.path(table, known_on=known) for table in _LISTS for known in _lists_since(snapshots[table], base, night)]
-    before += [lake.path(DEPARTED_CUSTOMERS, known_on=base)] if base else []
+    newest = {table: max((each for each in snapshots[table] if each <= night), default=None) for table in _LISTS}
+    listed = [addresses.partition(table, known_on=known) for table, known in newest.items() if known]
+    before = [addresses.partition(table, known_on=known) for table in _LISTS for known in _lists_since(snapshots[table], base, night)]
+    before += [addresses.partition(DEPARTED_CUSTOMERS, known_on=base)] if base else []
     for name, files in (("listed", listed), ("listed_before", before)):
         engine.register(replace(DEPARTED_CUSTOMERS, name=name), files)
     lake.write(DEPARTED_CUSTOMERS, engine.run(_DEPARTED, {}), known_on=night)
@@ -52,10 +53,10 @@ def departed_known(lake: Lake, night: date, *, before: bool = False) -> date | N
     return max((known for known in lake.snapshots(DEPARTED_CUSTOMERS) if known < night or (known == night and not before)), default=None)
 
 
-def departed_files(lake: Lake, night: date) -> list[Path]:
-    """Return the file, if any, that lists who has departed by `night`."""
+def departed_files(lake: Lake, night: date) -> list[str]:
+    """Return the address of the file, if any, that lists who has departed by `night`."""
     known = departed_known(lake, night)
-    return [lake.path(DEPARTED_CUSTOMERS, known_on=known)] if known else []
+    return [addresses.partition(DEPARTED_CUSTOMERS, known_on=known)] if known else []
 
 
 def _lists_since(snapshots: Iterable[date], base: date | None, night: date) -> list[date]:

@@ -11,6 +11,7 @@ from pipeline.calendar import ONE_DAY
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError
 from pipeline.ingestion.versions import stored_facts
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import EXTRACTIONS, RAW_CUSTOMERS, RAW_ORDER_LINES
 
@@ -30,12 +31,12 @@ def is_extraction_complete(company: Company, lake: Lake, day: date, nights: Sequ
         return False
     if day in nights[:-1]:
         return bool(extraction_rows(lake, day))
-    return day in nights and stored_facts(lake, lake.path(EXTRACTIONS, day=day)).get(QUERIES_KEY) == queries_digest(company)
+    return day in nights and stored_facts(lake, addresses.partition(EXTRACTIONS, day=day)).get(QUERIES_KEY) == queries_digest(company)
 
 
 def is_being_reread(lake: Lake, day: date) -> bool:
     """Return whether reading the night again was begun but not completed: what is stored is a mixture of both reads."""
-    return lake.has(EXTRACTIONS, day=day) and bool(stored_facts(lake, lake.path(EXTRACTIONS, day=day)).get(IS_BEGUN_KEY))
+    return lake.has(EXTRACTIONS, day=day) and bool(stored_facts(lake, addresses.partition(EXTRACTIONS, day=day)).get(IS_BEGUN_KEY))
 
 
 def queries_digest(company: Company) -> str:
@@ -74,7 +75,7 @@ def first_day_to_read(company: Company, lake: Lake, day: date, nights: Sequence[
 
 def _first_day_of_night(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> date | None:
     if day in nights and extraction_rows(lake, day):
-        first = stored_facts(lake, lake.path(EXTRACTIONS, day=day)).get(FIRST_DAY_KEY)
+        first = stored_facts(lake, addresses.partition(EXTRACTIONS, day=day)).get(FIRST_DAY_KEY)
         return date.fromisoformat(first) if first else None
     if not nights or day == nights[0]:
         return None

@@ -21,6 +21,7 @@ from pipeline.calendar import days_between
 from pipeline.errors import DataError, TransientError
 from pipeline.ingestion.infinite_amounts import LARGEST_AMOUNT, STAND_INS
 from pipeline.ingestion.local_days import event_day_expression
+from pipeline.lake import addresses
 from pipeline.lake.engines import Parameter
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.event_days import EventDays, month_of
@@ -112,7 +113,7 @@ def _store_snapshot(lake: Lake, engine: DuckDBEngine, table: Table, night: Readi
     contents = found.get(night.day, _empty_contents(table))
     known = lake.snapshot_known(table, night.day)
     is_settled = known is not None and known > night.day
-    is_known = known is not None and stored_facts(lake, lake.path(table, known_on=known)).get(ROWS_DIGEST, "") == contents.digest
+    is_known = known is not None and stored_facts(lake, addresses.partition(table, known_on=known)).get(ROWS_DIGEST, "") == contents.digest
     if not (is_settled or is_known):
         rows = _translate_spill_errors(engine.run(_sorted_rows_statement(table, [night.day], all_days=found), _night_parameters(night)))
         lake.write(table, rows, known_on=night.day, manifest=contents.facts(table))
@@ -186,10 +187,10 @@ def rows_digest(table: Table, row_count: int, row_sum: str) -> str:
     return hashlib.sha256(f"{columns}|{row_count}|{row_sum}".encode()).hexdigest()
 
 
-def stored_facts(lake: Lake, path: Path) -> dict[str, Any]:
-    """Return the manifest of the partition at `path`; empty for an unreadable one, so that it differs from everything."""
+def stored_facts(lake: Lake, address: str) -> dict[str, Any]:
+    """Return the manifest of the partition at `address`; empty for an unreadable one, so that it differs from everything."""
     try:
-        return lake.manifest(path)
+        return lake.manifest(address)
     except DataError:
         return {}
 

@@ -149,6 +149,11 @@ def publication(publication_id: str) -> str:
     return f"{PUBLICATIONS}{publication_id}/"
 
 
+def published_file(publication_id: str, name: str) -> str:
+    """Return where the file of the table `name` of a publication is."""
+    return f"{publication(publication_id)}{name}.parquet"
+
+
 def published_manifest(publication_id: str) -> str:
     """Return where the manifest of a publication is."""
     return f"{publication(publication_id)}{PUBLICATION_MANIFEST}"

@@ -9,12 +9,12 @@ read once.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import groupby
 
 from pipeline.errors import ConfigError, DataError
+from pipeline.lake.addresses import PART
 from pipeline.lake.event_days import MonthFile, StoredVersion, Version, month_of
 from pipeline.lake.lake import Lake
 from pipeline.lake.month_files import compacted_file, month_files, versions_in
@@ -36,14 +36,13 @@ def compact_months(lake: Lake, tables: Iterable[Table], *, before: date) -> int:
     for table in counts:
         with lake.lock_event_days(table):
             for files in _old_months(lake, table, before):
-                superseded = _superseded_files(table, files)
+                superseded = _superseded_files(lake, table, files)
                 if superseded and not is_synced:
                     # The compacted files, be they of a run that was killed, must survive a power cut before the nights' files go.
-                    os.sync()
+                    lake.store.flush()
                     is_synced = True
                 for file in superseded:
-                    file.path.unlink()
-                    file.path.parent.rmdir()
+                    lake.store.delete_all(file.address.removesuffix(PART))
     return sum(counts.values())
 
 
@@ -51,7 +50,7 @@ def _compact_table(lake: Lake, table: Table, before: date) -> int:
     count = 0
     with lake.lock_event_days(table):
         for files in _old_months(lake, table, before):
-            superseded = _superseded_files(table, files)
+            superseded = _superseded_files(lake, table, files)
             left = [file for file in files if file not in superseded]
             nights = [file for file in left if file.known_on is not None]
             # Two files without a compacted one are worth it; beside one, only many are.
@@ -61,7 +60,7 @@ def _compact_table(lake: Lake, table: Table, before: date) -> int:
 
 
 def _old_months(lake: Lake, table: Table, before: date) -> Iterator[list[MonthFile]]:
-    for month, files in groupby(month_files(lake.root, table), key=lambda file: file.month):
+    for month, files in groupby(month_files(lake.store, table), key=lambda file: file.month):
         if month < month_of(before):
             yield list(files)
 
@@ -71,8 +70,8 @@ def _compact_month(lake: Lake, table: Table, files: Sequence[MonthFile]) -> bool
     month, versions = files[0].month, dict[Version, StoredVersion]()
     try:
         for file in files:  # the compacted one first, so that a night's own file prevails over it
-            versions |= versions_in(table, file)
-        lake.write_month_file(table, compacted_file(lake.root, table, month).path, [], {}, staying=versions)
+            versions |= versions_in(lake.store, table, file)
+        lake.write_month_file(table, compacted_file(table, month).address, [], {}, staying=versions)
     except (ConfigError, DataError) as error:
         log.warning("%s of %s are not compacted: %s", table.name, month.isoformat()[:7], error.what)
         return False
@@ -80,13 +79,13 @@ def _compact_month(lake: Lake, table: Table, files: Sequence[MonthFile]) -> bool
     return True
 
 
-def _superseded_files(table: Table, files: Sequence[MonthFile]) -> list[MonthFile]:
+def _superseded_files(lake: Lake, table: Table, files: Sequence[MonthFile]) -> list[MonthFile]:
     """Return the nights' files of which every version is in the compacted file with the same facts; none where one is damaged."""
     superseded: list[MonthFile] = []
     try:
-        compacted = next((versions_in(table, file) for file in files if file.known_on is None), {})
+        compacted = next((versions_in(lake.store, table, file) for file in files if file.known_on is None), {})
         for file in files if compacted else ():
-            versions = versions_in(table, file)
+            versions = versions_in(lake.store, table, file)
             if file.known_on and all(version in compacted and compacted[version].facts == each.facts for version, each in versions.items()):
                 superseded.append(file)
     except DataError as error:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 
 from pipeline.errors import DataError
-from pipeline.lake.addresses import COMPACTED
+from pipeline.lake.addresses import COMPACTED, TABLES
 from pipeline.lake.checksums import is_whole
 from pipeline.lake.file_stamps import FileStamp, file_stamp
+from pipeline.lake.store import Store
 from pipeline.lake.tables import RAW_PREFIX, Table
 
 _whole_files: set[FileStamp] = set()
@@ -19,21 +20,36 @@ _whole_columns: dict[FileStamp, frozenset[str]] = {}
 
 
 @contextmanager
-def reading(
-    name: str, path: Path, *, columns: Collection[str] | None = None, piece: str = "partition", link: Path | None = None
-) -> Iterator[None]:
-    """Verify the file at `path`, of table `name`; what fails there or in the block becomes a DataError that names both.
+def reading(  # noqa: PLR0913 - what is read, and how the message calls it
+    store: Store,
+    name: str,
+    address: str,
+    *,
+    columns: Collection[str] | None = None,
+    piece: str = "partition",
+    link: Path | None = None,
+) -> Iterator[Path]:
+    """Yield a path on this machine of the file at `address`, of table `name`, once its bytes are verified.
 
-    Where only some `columns` are read, these alone are verified, and the footer in any case. A `link` to the file is read in its place.
+    What fails there or in the block becomes a DataError that names both. Where only some `columns` are read, these alone are verified,
+    and the footer in any case. A `link` to the file is read in its place.
     """
     try:
-        if not _is_whole_by_now(link or path, columns):
-            raise damage_error(name, path, "its checksum is wrong, or another version of this program wrote it")
-        yield
+        path = link or store.local(address)
+        if not _is_whole_by_now(path, columns):
+            raise damage_error(store, name, address, "its checksum is wrong, or another version of this program wrote it")
+        yield path
     except FileNotFoundError:
-        raise DataError(f"{name} has no such {piece}", where=str(path), todo=f"Run that day: {_rerun_command(path)}.") from None
+        todo = f"Run that day: {_rerun_command(address)}."
+        raise DataError(f"{name} has no such {piece}", where=store.where(address), todo=todo) from None
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise damage_error(name, path, type(error).__name__) from None
+        raise damage_error(store, name, address, type(error).__name__) from None
+
+
+def require_whole_private_file(name: str, path: Path, columns: Collection[str]) -> None:
+    """Raise DataError where these columns of a private file of this process, with rows of table `name`, are not as they were written."""
+    if not _is_whole_by_now(path, columns):
+        raise DataError(f"{name} is damaged: what was set aside has changed", where=str(path), todo="Run that again.")
 
 
 def _is_whole_by_now(path: Path, columns: Collection[str] | None) -> bool:
@@ -51,40 +67,47 @@ def _is_whole_by_now(path: Path, columns: Collection[str] | None) -> bool:
     return found
 
 
-def damage_error(name: str, path: Path, how: str) -> DataError:
+def damage_error(store: Store, name: str, address: str, how: str) -> DataError:
     """Return the error for a damaged file of the table `name`."""
-    todo = (
-        _compacted_file_remedy(name, path) if path.parent.name == f"known={COMPACTED}" else f"Run that day again: {_rerun_command(path)}."
-    )
-    return DataError(f"{name} is damaged: {how}", where=str(path), todo=todo)
+    is_compacted = PurePosixPath(address).parent.name == f"known={COMPACTED}"
+    todo = _compacted_file_remedy(store, name, address) if is_compacted else f"Run that day again: {_rerun_command(address)}."
+    return DataError(f"{name} is damaged: {how}", where=store.where(address), todo=todo)
 
 
-def outdated_error(table: Table, path: Path, lacking: Sequence[str]) -> DataError:
-    """Return the error for a file that lacks declared columns.
+def outdated_error(table: Table, where: str, lacking: Sequence[str]) -> DataError:
+    """Return the error for a file, at the place `where`, that lacks declared columns.
 
     It never advises removing what came from the source, as the source may not have it any more.
     """
-    # The table's own folder: what lacks a column was not written once, but on every night of that older version.
-    folder = next(parent for parent in path.parents if "=" not in parent.name)
     remedy = (
         "Read the source again: segments run --since" if table.name.startswith(RAW_PREFIX) else "Remove that folder, then run again from"
     )
     return DataError(
         f"{table.name} lacks `{'`, `'.join(lacking)}`: it was written by an older version of this program or of company.toml",
-        where=str(folder),
+        # The table's own folder: what lacks a column was not written once, but on every night of that older version.
+        where=table_folder(where),
         todo=f"{remedy} YYYY-MM-DD, the first day that is needed.",
     )
 
 
-def _rerun_command(path: Path) -> str:
-    """Return the command that writes the partition at `path` again: a run of the night that wrote it."""
+def table_folder(where: str) -> str:
+    """Return the folder of the table whose file is at the place `where`: the nearest that is no `name=value`."""
+    folder = where.rpartition("/")[0]
+    while "=" in folder.rpartition("/")[2]:
+        folder = folder.rpartition("/")[0]
+    return folder
+
+
+def _rerun_command(address: str) -> str:
+    """Return the command that writes the partition at `address` again: a run of the night that wrote it."""
     # Without `--reread` the night would go by the versions that it has, the damaged one among them.
-    return f"segments run --reread --day {path.parent.name.partition('=')[2] or 'YYYY-MM-DD'}"
+    return f"segments run --reread --day {PurePosixPath(address).parent.name.partition('=')[2] or 'YYYY-MM-DD'}"
 
 
-def _compacted_file_remedy(name: str, path: Path) -> str:
+def _compacted_file_remedy(store: Store, name: str, address: str) -> str:
     """Return how to mend a file of many nights: the newest night reads its days again, or computes them from what was read."""
-    nights = (folder.name.partition("=")[2] for folder in (path.parents[3] / "extractions").glob("day=*"))
+    nights = (each.partition("=")[2] for each in store.list_folders(f"{TABLES}extractions/") if each.startswith("day="))
     night = max(nights, default="YYYY-MM-DD")
-    since = f" --since {path.parents[1].name.partition('=')[2]}-01" if name.startswith(RAW_PREFIX) else ""
+    month = PurePosixPath(address).parents[1].name.partition("=")[2]
+    since = f" --since {month}-01" if name.startswith(RAW_PREFIX) else ""
     return f"Remove that file, then run: segments run --day {night}{since}."

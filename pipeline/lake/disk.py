@@ -12,7 +12,7 @@ from pipeline.errors import TransientError
 
 
 @contextmanager
-def disk_errors(root: Path, *, path: Path | None = None, action: str = "write") -> Iterator[None]:
+def disk_errors(root: Path | str, *, path: Path | None = None, action: str = "write") -> Iterator[None]:
     """Raise a TransientError for what the disk refuses in the block.
 
     It names `path`, where the block is about one file, else the file that the disk named, else `root`.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -15,40 +14,39 @@ from pipeline.lake import addresses
 from pipeline.lake.checksums import is_whole
 from pipeline.lake.event_days import EventDays, MonthFile, StoredVersion, Version, known_versions, month_of
 from pipeline.lake.later_columns import lacking_columns
-from pipeline.lake.locks import lock_folder
 from pipeline.lake.month_files import event_days, month_file_at, month_files, stored_versions, versions_in
 from pipeline.lake.month_writer import Facts, MonthWriter, nights_by_month, open_month_writer, version_runs
-from pipeline.lake.staging import staged_file
+from pipeline.lake.staging import replaced_file
+from pipeline.lake.store import Store
 from pipeline.lake.tables import Table
 from pipeline.lake.version_parts import VersionParts
-from pipeline.lake.version_rows import read_versions
+from pipeline.lake.version_rows import RowReader, read_versions
 
 
 class EventDayStore:
-    """Finds, reads and writes versions of event days below `root`."""
+    """Finds, reads and writes versions of event days in a store."""
 
-    def __init__(self, root: Path, lock_seconds: float) -> None:
-        self.root = root
+    def __init__(self, store: Store, lock_seconds: float) -> None:
+        self.store = store
         self._lock_seconds = lock_seconds
 
     def stored_versions(self, table: Table) -> Mapping[Version, StoredVersion]:
         """Return every stored version of an EVENT_DAY table, in order; raises DataError where a footer is damaged."""
-        return stored_versions(self.root, table)
+        return stored_versions(self.store, table)
 
     def event_days(self, table: Table, *, verified: Collection[MonthFile] = ()) -> EventDays:
         """Return the same, with damaged files told apart. Only `verified` files are read to the end; of others the footer must do."""
-        return event_days(self.root, table, verified=verified)
+        return event_days(self.store, table, verified=verified)
 
     def month_file(self, table: Table, version: Version) -> MonthFile:
         """Return the file in which the night of `version` writes that day."""
-        path = self.root / addresses.partition(table, day=version.day, known_on=version.known_on)
-        return MonthFile(path, month_of(version.day), version.known_on)
+        return month_file_at(addresses.partition(table, day=version.day, known_on=version.known_on))
 
     def require_declared_types(self, table: Table) -> None:
         """Raise ConfigError where a file of event days has a column of `table` in another type than declared; damaged ones are passed."""
-        for file in month_files(self.root, table) if table.later_columns else ():
+        for file in month_files(self.store, table) if table.later_columns else ():
             with suppress(DataError, OSError, pa.ArrowException):
-                lacking_columns(table, file.path)
+                lacking_columns(table, self.store.local(file.address), where=self.store.where(file.address))
 
     def versions(self, table: Table) -> list[Version]:
         """Return every stored version of an EVENT_DAY table, in order."""
@@ -63,7 +61,7 @@ class EventDayStore:
 
     def parts(self, table: Table, versions: Iterable[Version]) -> VersionParts:
         """Return the parts of files that hold `versions`, as engines read them; they are looked for once an engine registers them."""
-        return VersionParts(self.root, table, tuple(versions))
+        return VersionParts(self.store, table, tuple(versions))
 
     def rows(self, table: Table, versions: Iterable[Version], *, dictionaries: Sequence[str] = ()) -> Iterator[tuple[Version, pa.Table]]:
         """Yield the rows of `versions` in that order, with event day and night; each version comes in one piece or more.
@@ -71,7 +69,7 @@ class EventDayStore:
         Columns named in `dictionaries` come as dictionaries, which saves time where values repeat.
         Checksums are verified; raises DataError naming table and file where one is absent or damaged.
         """
-        return read_versions(self.root, table, list(versions), dictionaries=dictionaries)
+        return read_versions(self.store, table, list(versions), dictionaries=dictionaries)
 
     def write_event_days(
         self, table: Table, batches: Iterable[pa.RecordBatch], facts: Mapping[Version, Facts], *, folder: Path | None = None
@@ -79,7 +77,7 @@ class EventDayStore:
         """Write the versions in `facts`, empty where no row came, and what the manifest says of each; return row counts.
 
         The batches have the stored columns of `table` and are sorted by event day, night and key. Each file appears by one
-        rename, with the other versions that it had; a damaged one is replaced. `folder` takes the place of the lake's root.
+        rename, with the other versions that it had; a damaged one is replaced. A transaction's `folder` takes the place of the lake.
         """
         # All files of a month are open together: rows are sorted by day, and neighbouring days may be of different nights.
         runs, counts = version_runs(table, batches), dict.fromkeys(facts, 0)
@@ -99,27 +97,27 @@ class EventDayStore:
 
         Raises LockTimeout where another run keeps them for longer than the lake waits.
         """
-        return lock_folder(self.root / addresses.partitions(table), timeout_seconds=self._lock_seconds)
+        return self.store.lock(f"table={table.name}", timeout_seconds=self._lock_seconds)
 
-    def stored_in(self, table: Table, path: Path) -> list[StoredVersion]:
-        """Return the versions that the file of event days at `path` holds, in order."""
-        return list(versions_in(table, month_file_at(path)).values())
+    def stored_in(self, table: Table, address: str) -> list[StoredVersion]:
+        """Return the versions that the file of event days at `address` holds, in order."""
+        return list(versions_in(self.store, table, month_file_at(address)).values())
 
     def write_month_file(
         self,
         table: Table,
-        path: Path,
+        address: str,
         batches: Iterable[pa.RecordBatch],
         facts: Mapping[Version, Facts],
         *,
         staying: Mapping[Version, StoredVersion] | None = None,
     ) -> None:
-        """Write the file of event days at `path` anew, with the versions in `facts`, those `staying` as they are stored, and no others.
+        """Write the file of event days at `address` anew, with the versions in `facts`, those `staying` as they are stored, and no others.
 
         The caller holds the lock of the event days of `table`.
         """
-        file = month_file_at(path)
-        with staged_file(self.root, path) as new, open_month_writer(table, replace(file, path=new), facts, staying or {}) as writer:
+        file, reader = month_file_at(address), RowReader(self.store, table)
+        with self.store.stage(address) as new, open_month_writer(new, table, file, facts, staying or {}, reader) as writer:
             for run in version_runs(table, batches):
                 writer.add(run)
 
@@ -128,18 +126,20 @@ class EventDayStore:
     ) -> MonthWriter:
         """Open the writer of one file; the file appears once `opened` ends well, and keeps the versions that it has beside `facts`."""
         file = self.month_file(table, Version(month, known_on))
-        place = (folder or self.root) / file.path.relative_to(self.root)
+        place = folder / file.address if folder else None
         own = {version: each for version, each in facts.items() if month_of(version.day) == month and version.known_on == known_on}
         staying: Mapping[Version, StoredVersion] = {}
         # Nothing stays of a file that is missing or damaged: its night writes it again.
         # A transaction may write days of one night one by one: the first is in `folder`, not yet in the lake, when the second comes.
+        links = {file: place} if place and place.exists() else {}
         with suppress(DataError):
-            staying = versions_in(table, replace(file, path=place if place.exists() else file.path))
-        new = opened.enter_context(staged_file(self.root, place))
-        return opened.enter_context(open_month_writer(table, replace(file, path=new), own, staying))
+            staying = versions_in(self.store, table, file, link=links.get(file))
+        new = opened.enter_context(replaced_file(place) if place else self.store.stage(file.address))
+        reader = RowReader(self.store, table, links=links)
+        return opened.enter_context(open_month_writer(new, table, file, own, staying, reader))
 
     def discard_damaged_file(self, table: Table, file: MonthFile) -> None:
         """Remove a damaged file with all that it holds; one that another run has replaced meanwhile stays."""
         with self.lock_event_days(table), suppress(FileNotFoundError):
-            if not is_whole(file.path):
-                file.path.unlink()
+            if not is_whole(self.store.local(file.address)):
+                self.store.delete(file.address)

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any, NamedTuple
 
 
@@ -31,7 +30,7 @@ class Version(NamedTuple):  # as fast to sort and to look up as a tuple: a night
 class MonthFile:
     """One file of a month's event days: what night `known_on` learned or, where that is None, the compacted month."""
 
-    path: Path
+    address: str
     month: date
     known_on: date | None
 

@@ -17,33 +17,28 @@ from pipeline.lake.tables import EVENT_DAY, KNOWN_ON
 class FilePart:
     """A file and the condition on its rows to read; None reads all.
 
-    `path` is where it is read, `stored_path` where it lies in the lake: messages name that.
+    `path` is where this machine reads it, `address` where it lies in the lake; a private file lies nowhere in it.
     """
 
     path: Path
+    address: str | None = None
     condition: exp.Expr | None = None
-    link_of: Path | None = None
-
-    @property
-    def stored_path(self) -> Path:
-        return self.link_of or self.path
 
 
-def file_parts(held: Mapping[MonthFile, Collection[Version]], chosen: Mapping[MonthFile, Collection[Version]]) -> list[FilePart]:
-    """Return the files in which the `chosen` versions lie, with a condition where a file is `held` with others, too."""
+def file_conditions(
+    held: Mapping[MonthFile, Collection[Version]], chosen: Mapping[MonthFile, Collection[Version]]
+) -> dict[MonthFile, exp.Expr | None]:
+    """Return, by file in which `chosen` versions lie, the condition on their rows; None where all that is `held` there is chosen."""
     others = {file: {*held[file]} - {*versions} for file, versions in chosen.items()}
-    whole = [FilePart(file.path) for file in chosen if not others[file]]
+    whole: dict[MonthFile, exp.Expr | None] = {file: None for file in chosen if not others[file]}
     # One condition for all files lets an engine read them together. It cannot serve files that also hold, outdated, a version
     # which is read from another file; these get a condition of their own.
     partial = {file: versions for file, versions in chosen.items() if others[file]}
     shown = {version for versions in partial.values() for version in versions}
     hidden = {version for file in partial for version in others[file]}
     common = _version_condition(shown, hidden - shown)
-    parts = [
-        FilePart(file.path, _version_condition(versions, others[file]) if others[file] & shown else common)
-        for file, versions in partial.items()
-    ]
-    return sorted(whole + parts, key=lambda part: part.path)
+    parts = {file: _version_condition(versions, others[file]) if others[file] & shown else common for file, versions in partial.items()}
+    return dict(sorted((whole | parts).items(), key=lambda item: item[0].address))
 
 
 def _version_condition(shown: Collection[Version], hidden: Collection[Version]) -> exp.Expr | None:

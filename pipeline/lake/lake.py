@@ -7,7 +7,7 @@ it can never be separated from the rows. Nothing else writes tables.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from hashlib import sha256
@@ -25,9 +25,9 @@ from pipeline.lake.event_day_store import EventDayStore
 from pipeline.lake.event_days import StoredVersion, Version, known_versions
 from pipeline.lake.local_store import LocalStore
 from pipeline.lake.month_writer import with_version
-from pipeline.lake.parquet import ROWS_WORTH_THREADS, read_manifest, sorted_by, stored_names, write_parquet
+from pipeline.lake.parquet import ROWS_WORTH_THREADS, content_digest, read_manifest, sorted_by, stored_names, write_parquet
 from pipeline.lake.row_spool import RowSpool
-from pipeline.lake.staging import staged_file
+from pipeline.lake.staging import replaced_file
 from pipeline.lake.store import Store
 from pipeline.lake.tables import VERSION_COLUMNS, Partition, Table
 
@@ -35,19 +35,24 @@ LOCK_SECONDS = 600
 # Left out of digests: which night wrote a file does not change what it says.
 KNOWN_FOLDER = re.compile(r"known=[0-9-]+/")
 
-__all__ = ["Lake", "StoredVersion", "Version", "known_versions", "reading", "sorted_by"]
+__all__ = ["Lake", "StoredVersion", "Version", "known_versions", "sorted_by"]
 
 
 class Lake(EventDayStore):
     """Reads and writes partitions, and offers what other packages need of the store that holds them, by address."""
 
-    def __init__(self, root: Path, *, lock_seconds: float = LOCK_SECONDS) -> None:
-        super().__init__(root.resolve(), lock_seconds)
-        self.store: Store = LocalStore(self.root)
+    def __init__(self, place: Path | Store, *, lock_seconds: float = LOCK_SECONDS) -> None:
+        """Open the lake in a folder, or in another store."""
+        super().__init__(LocalStore(place.resolve()) if isinstance(place, Path) else place, lock_seconds)
+
+    @property
+    def root(self) -> Path:
+        """The folder on this machine in which files of the lake are."""
+        return self.store.local("")
 
     def path(self, table: Table, *, day: date | None = None, known_on: date | None = None) -> Path:
-        """Return the path of a partition; see `addresses.partition` for what `day` and `known_on` are."""
-        return self.root / addresses.partition(table, day=day, known_on=known_on)
+        """Return a path on this machine of a partition, for programs that read files; `addresses.partition` says what it takes."""
+        return self.local(addresses.partition(table, day=day, known_on=known_on))
 
     def has(self, table: Table, *, day: date | None = None, known_on: date | None = None) -> bool:
         """Return whether a partition is stored."""
@@ -55,7 +60,7 @@ class Lake(EventDayStore):
 
     def nights(self, table: Table) -> list[date]:
         """Return the stored days of a NIGHT table, in order."""
-        return sorted(_date_of_folder(path.parent) for path in (self.root / "tables" / table.name).glob(f"day=*/{PART}"))
+        return self._dates(table, "day")
 
     def newest_night(self, table: Table, *, since: date = date.min, through: date = date.max) -> date | None:
         """Return the newest stored day of a NIGHT table from `since` to `through`, None where there is none."""
@@ -63,7 +68,13 @@ class Lake(EventDayStore):
 
     def snapshots(self, table: Table) -> list[date]:
         """Return the nights that stored a snapshot of a SNAPSHOT table, in order."""
-        return sorted(_date_of_folder(path.parent) for path in (self.root / "tables" / table.name).glob(f"known=*/{PART}"))
+        return self._dates(table, "known")
+
+    def _dates(self, table: Table, name: str) -> list[date]:
+        """Return the dates of the partitions `name=YYYY-MM-DD` of a table, in order."""
+        prefix = addresses.partitions(table)
+        folders = [each for each in self.store.list_folders(prefix) if each.startswith(f"{name}=")]
+        return [date.fromisoformat(each.partition("=")[2]) for each in folders if self.store.exists(f"{prefix}{each}/{PART}")]
 
     def snapshot_known(self, table: Table, known_on: date) -> date | None:
         """Return the night of the newest snapshot known by `known_on`, else of the first one, else None."""
@@ -71,10 +82,10 @@ class Lake(EventDayStore):
         stored = self.snapshots(table)
         return max((night for night in stored if night <= known_on), default=stored[0] if stored else None)
 
-    def snapshot_files(self, table: Table, known_on: date) -> list[Path]:
-        """Return the file of that snapshot, as engines register it; none where no night has stored one."""
+    def snapshot_files(self, table: Table, known_on: date) -> list[str]:
+        """Return the address of that snapshot, as engines register it; none where no night has stored one."""
         known = self.snapshot_known(table, known_on)
-        return [self.path(table, known_on=known)] if known else []
+        return [addresses.partition(table, known_on=known)] if known else []
 
     def read(self, table: Table, *, day: date | None = None, known_on: date | None = None) -> pa.Table:
         """Return one partition with its page checksums verified.
@@ -84,8 +95,7 @@ class Lake(EventDayStore):
         if table.partition is Partition.EVENT_DAY:
             pieces = [rows for _, rows in self.rows(table, [_require_version(day, known_on)])]
             return pa.concat_tables(pieces).drop_columns([column.name for column in VERSION_COLUMNS])
-        path = self.path(table, day=day, known_on=known_on)
-        with reading(table.name, path):
+        with self.reading(table.name, addresses.partition(table, day=day, known_on=known_on)) as path:
             return pq.ParquetFile(path, page_checksum_verification=True).read()
 
     def pieces(self, table: Table, names: Sequence[str], *, day: date | None = None) -> Iterator[pa.Table]:
@@ -93,17 +103,16 @@ class Lake(EventDayStore):
 
         Texts come as dictionaries: each value of a row group once, and the place of each row's value.
         """
-        path = self.path(table, day=day)
         texts = [name for name in names if pa.types.is_string(table.schema.field(name).type)]
-        with reading(table.name, path, columns=names):
+        with self.reading(table.name, addresses.partition(table, day=day), columns=names) as path:
             file = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts)
             for index in range(file.num_row_groups):
                 yield file.read_row_group(index, list(names))
 
     def read_columns(self, table: Table, names: Iterable[str], *, day: date | None = None, known_on: date | None = None) -> pa.Table:
         """Return those of these columns that the file of a NIGHT or SNAPSHOT partition has, verified as by `read`."""
-        path, wanted = self.path(table, day=day, known_on=known_on), list(names)
-        with reading(table.name, path, columns=wanted):
+        wanted = list(names)
+        with self.reading(table.name, addresses.partition(table, day=day, known_on=known_on), columns=wanted) as path:
             file = pq.ParquetFile(path, page_checksum_verification=True)
             has_many_rows = file.metadata.num_rows > ROWS_WORTH_THREADS
             return file.read([name for name in wanted if name in file.schema_arrow.names], use_threads=has_many_rows)
@@ -115,23 +124,40 @@ class Lake(EventDayStore):
 
     def stored_names(self, table: Table, *, day: date, known_on: date | None = None) -> tuple[str, ...]:
         """Return the names of the columns in the file of a NIGHT partition; raises DataError as `read` does, of its footer alone."""
-        path = self.path(table, day=day, known_on=known_on)
-        with reading(table.name, path, columns=()):
+        with self.reading(table.name, addresses.partition(table, day=day, known_on=known_on), columns=()) as path:
             return stored_names(path)
+
+    def reading(
+        self, name: str, address: str, *, columns: Collection[str] | None = None, piece: str = "partition"
+    ) -> AbstractContextManager[Path]:
+        """Yield a path on this machine of the file at `address`, of table `name`, verified: all of it, or these `columns`.
+
+        Where the file is absent or damaged, or what the block reads of it, this raises DataError, which calls it a `piece` of the table.
+        """
+        return reading(self.store, name, address, columns=columns, piece=piece)
 
     def remove(self, table: Table, *, day: date) -> None:
         """Remove a night's partition; one that is not there is no error."""
-        self.path(table, day=day).unlink(missing_ok=True)
+        self.delete(addresses.partition(table, day=day))
 
     def digest(self, names: Iterable[str], contents: Iterable[str] = ()) -> str:
         """Return a short digest of the files at these addresses, by name and size, whichever night wrote them, and of `contents`."""
-        files = sorted(f"{KNOWN_FOLDER.sub('', name)} {self.local(name).stat().st_size}" for name in names)
+        files = sorted(f"{KNOWN_FOLDER.sub('', name)} {self.store.size(name)}" for name in names)
         return sha256("\n".join([*files, *contents]).encode()).hexdigest()[:16]
 
-    def manifest(self, path: Path) -> dict[str, Any]:
-        """Return the manifest in the footer of the partition at `path`; raises DataError as `read` does."""
-        with reading(path.relative_to(self.root).parts[1], path, columns=()):
+    def manifest(self, address: str) -> dict[str, Any]:
+        """Return the manifest in the footer of the file at `address`; raises DataError as `read` does."""
+        with self.reading(address.split("/")[1], address, columns=()) as path:
             return read_manifest(path)
+
+    def content_digest(self, address: str) -> str:
+        """Return a digest of the file at `address`, from its footer alone; raises DataError as `read` does."""
+        with self.reading(address.split("/")[1], address, columns=()) as path:
+            return content_digest(path)
+
+    def row_count(self, address: str) -> int:
+        """Return how many rows the file at `address` has, from its footer alone; raises DataError as `read` does."""
+        return int(self.manifest(address)["row_count"])
 
     def write(
         self,
@@ -149,15 +175,19 @@ class Lake(EventDayStore):
         if table.partition is Partition.EVENT_DAY:
             version = _require_version(day, known_on)
             return self.write_event_days(table, with_version(table, batches, version), {version: manifest or {}})[version]
-        path = self.path(table, day=day, known_on=known_on)
         # A night's own partition names no `known_on`, whether its writer gave it or not: same rows, same bytes.
         is_as_known = table.partition is Partition.NIGHT and known_on == day
         facts = {"table": table.name, "day": day, "known": None if is_as_known else known_on, **(manifest or {})}
-        return self.write_file(table.schema, batches, path, facts)
+        return self.write_file(table.schema, batches, addresses.partition(table, day=day, known_on=known_on), facts)
 
-    def write_file(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path, manifest: Mapping[str, Any]) -> int:
-        """Write one Parquet file at `path` by a rename from the staging folder; return its row count."""
-        with staged_file(self.root, path) as new:
+    def write_file(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], address: str, manifest: Mapping[str, Any]) -> int:
+        """Write one Parquet file, which appears whole at `address`; return its row count."""
+        with self.store.stage(address) as new:
+            return write_parquet(schema, batches, new, manifest)
+
+    def write_private_file(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path, manifest: Mapping[str, Any]) -> int:
+        """Write one Parquet file at `path` in a private folder; return its row count. Raises TransientError where the disk refuses."""
+        with disk_errors(path.parent, path=path), replaced_file(path) as new:
             return write_parquet(schema, batches, new, manifest)
 
     def read_text(self, address: str) -> str:
@@ -190,11 +220,11 @@ class Lake(EventDayStore):
 
     def disk_errors(self, action: str) -> AbstractContextManager[None]:
         """Raise a TransientError, `could not <action>`, for what the disk refuses in the block."""
-        return disk_errors(self.root, action=action)
+        return disk_errors(self.where(), action=action)
 
     def row_spool(self, schema: pa.Schema) -> RowSpool:
         """Return a spool that holds rows on disk for the time of a block."""
-        return RowSpool(self.root, schema)
+        return RowSpool(self.store, schema)
 
     def private_folder(self) -> AbstractContextManager[Path]:
         """Yield an empty folder on this machine for this process alone, gone afterwards; raises OSError where the disk refuses."""
@@ -213,7 +243,3 @@ def _require_version(day: date | None, known_on: date | None) -> Version:
     if day is None or known_on is None:
         raise ValueError("an event day has a day and a night that knew it")
     return Version(day, known_on)
-
-
-def _date_of_folder(folder: Path) -> date:
-    return date.fromisoformat(folder.name.split("=", 1)[1])

@@ -13,23 +13,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ConfigError
+from pipeline.lake.damage import table_folder
 from pipeline.lake.file_stamps import FileStamp, file_stamp
 from pipeline.lake.tables import RAW_PREFIX, Column, Kind, Table
 
 
-def lacking_columns(table: Table, path: Path, *, stored_path: Path | None = None) -> frozenset[str]:
-    """Return the later columns of `table` that the file at `path` lacks; messages name `stored_path` where that is another.
+def lacking_columns(table: Table, path: Path, *, where: str) -> frozenset[str]:
+    """Return the later columns of `table` that the file at `path` lacks; `where` is its place, as messages name it.
 
     Raises ConfigError where the file does not fit the declaration, FileNotFoundError where it is gone.
     """
-    return _lacking(table, _schema(path, file_stamp(path)), stored_path or path) if table.later_columns else frozenset()
+    return _lacking(table, _schema(path, file_stamp(path)), where) if table.later_columns else frozenset()
 
 
-def with_later_columns(table: Table, rows: pa.Table, path: Path) -> pa.Table:
-    """Return rows of the file at `path` in the stored columns of `table`; raises ConfigError as `lacking_columns` does."""
+def with_later_columns(table: Table, rows: pa.Table, *, where: str) -> pa.Table:
+    """Return rows of a file, at the place `where`, in the stored columns of `table`; raises ConfigError as `lacking_columns` does."""
     if rows.schema.equals(table.stored_schema):
         return rows
-    lacking = _lacking(table, rows.schema, path)
+    lacking = _lacking(table, rows.schema, where)
     columns = [
         pa.nulls(rows.num_rows, column.kind.arrow) if column.name in lacking else rows[column.name] for column in table.stored_columns
     ]
@@ -41,24 +42,23 @@ def _schema(path: Path, stamp: FileStamp) -> pa.Schema:  # noqa: ARG001 - the st
     return pq.read_schema(path)
 
 
-def _lacking(table: Table, schema: pa.Schema, path: Path) -> frozenset[str]:
+def _lacking(table: Table, schema: pa.Schema, where: str) -> frozenset[str]:
     later = {column.name for column in table.columns if column.name in table.later_columns}
     for column in table.stored_columns:
         if column.name not in schema.names:
             if column.name not in later:
-                raise _refusal(table, column, "lack it", path)
+                raise _refusal(table, column, "lack it", where)
         elif schema.field(column.name).type != column.kind.arrow:
             stored = schema.field(column.name).type
-            raise _refusal(table, column, f"have it as {next((each.words for each in Kind if each.arrow == stored), str(stored))}", path)
+            raise _refusal(table, column, f"have it as {next((each.words for each in Kind if each.arrow == stored), str(stored))}", where)
     return frozenset(later.difference(schema.names))
 
 
-def _refusal(table: Table, column: Column, have: str, path: Path) -> ConfigError:
-    folder = next((parent for parent in path.parents if parent.name == table.name), path)
+def _refusal(table: Table, column: Column, have: str, where: str) -> ConfigError:
     event = table.name.removeprefix(RAW_PREFIX)
     return ConfigError(
         f"`{event}.{column.name}` is declared as {column.kind.words}, but days that were read before {have}",
-        where=str(folder),
+        where=table_folder(where),
         todo="Give the column another name in company.toml and in the query: the days read before stay as they are. Or move the folders "
         f"{RAW_PREFIX}{event} and {event} out of lake/tables, then run the night again: it reads the whole history of the event.",
     )

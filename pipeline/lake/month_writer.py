@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -75,12 +76,17 @@ class MonthWriter:
     """Writes one file. Rows are added in order of versions; one of which none come is copied where it stays, else it is empty."""
 
     def __init__(
-        self, table: Table, writer: pq.ParquetWriter, facts: Mapping[Version, Facts], staying: Mapping[Version, StoredVersion]
+        self,
+        table: Table,
+        writer: pq.ParquetWriter,
+        facts: Mapping[Version, Facts],
+        staying: Mapping[Version, StoredVersion],
+        reader: RowReader,
     ) -> None:
-        self._table, self._writer = table, writer
+        """Write to `writer`; `reader` reads the rows that stay."""
+        self._table, self._writer, self._reader = table, writer, reader
         self._facts, self._staying = facts, {version: staying[version] for version in staying.keys() - facts.keys()}
         self._to_come = deque(sorted([*self._staying, *facts]))
-        self._reader = RowReader(table)
         self._entries: list[Facts] = []
         self._waiting: list[pa.Table] = []
         self._group_rows = rows_per_group(table.schema)
@@ -123,7 +129,7 @@ class MonthWriter:
             # Rows of an older declaration cannot share a file with today's: a Parquet file has one schema.
             if not rows.schema.equals(self._table.stored_schema):
                 lacking = [name for name in self._table.column_names if name not in rows.column_names]
-                raise outdated_error(self._table, stored.file.path, lacking)
+                raise outdated_error(self._table, self._reader.where(stored.file), lacking)
             self._add_rows(rows)
         self._entries.append(stored.facts)
 
@@ -146,12 +152,20 @@ class MonthWriter:
 
 
 @contextmanager
-def open_month_writer(
-    table: Table, file: MonthFile, facts: Mapping[Version, Facts], staying: Mapping[Version, StoredVersion]
+def open_month_writer(  # noqa: PLR0913, PLR0917 - a file, and what is to be in it
+    path: Path,
+    table: Table,
+    file: MonthFile,
+    facts: Mapping[Version, Facts],
+    staying: Mapping[Version, StoredVersion],
+    reader: RowReader,
 ) -> Iterator[MonthWriter]:
-    """Yield a writer of `file.path` for the versions in `facts`, and for those `staying` that are not among them."""
-    with sealed_writer(file.path, table.stored_schema, **writer_settings(table.schema)) as sealed:
-        writer = MonthWriter(table, sealed, facts, staying)
+    """Yield a writer of what is to be in `file`, to the private `path`: the versions in `facts`, and those `staying` that are none of them.
+
+    `reader` reads the rows that stay.
+    """
+    with sealed_writer(path, table.stored_schema, **writer_settings(table.schema)) as sealed:
+        writer = MonthWriter(table, sealed, facts, staying, reader)
         yield writer
         writer.end(file)
 

@@ -10,7 +10,7 @@ from typing import Self
 import pyarrow as pa
 
 from pipeline.lake.disk import disk_errors
-from pipeline.lake.staging import private_folder
+from pipeline.lake.store import Store
 
 OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
@@ -21,9 +21,9 @@ class RowSpool:
     Nothing is on disk before the first batch, nor after the block for which the spool is entered.
     """
 
-    def __init__(self, root: Path, schema: pa.Schema) -> None:
-        """Spool to a private folder of the lake at `root`."""
-        self._root, self._schema = root, schema
+    def __init__(self, store: Store, schema: pa.Schema) -> None:
+        """Spool to a private folder of `store`."""
+        self._store, self._schema = store, schema
         self._resources = ExitStack()
         self._path: Path | None = None
         self._writer: pa.RecordBatchStreamWriter | None = None
@@ -36,17 +36,17 @@ class RowSpool:
 
     def append(self, batches: Iterable[pa.RecordBatch]) -> None:
         """Add `batches` at the end; raises TransientError where the disk refuses."""
-        with disk_errors(self._root, action="set rows aside"):
+        with disk_errors(self._store.where(), action="set rows aside"):
             for batch in batches:
                 if self._writer is None:
-                    self._path = self._resources.enter_context(private_folder(self._root)) / "rows.arrows"
+                    self._path = self._resources.enter_context(self._store.private_folder()) / "rows.arrows"
                     self._writer = self._resources.enter_context(pa.ipc.new_stream(str(self._path), self._schema, options=OPTIONS))
                 self._writer.write_batch(batch)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield all batches; none can be added afterwards. Raises TransientError where the disk refuses."""
         if self._writer is not None:
-            with disk_errors(self._root, action="read rows set aside"):
+            with disk_errors(self._store.where(), action="read rows set aside"):
                 self._writer.close()
                 with pa.OSFile(str(self._path)) as file, pa.ipc.open_stream(file) as stream:
                     yield from stream

@@ -14,10 +14,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from pipeline.lake.addresses import STAGING
 from pipeline.lake.disk import disk_errors
+
+if TYPE_CHECKING:
+    from pipeline.lake.store import Store
 
 COMPARED_BYTES = 1 << 20
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -42,11 +45,11 @@ def private_folder(root: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def reader_folder(root: Path) -> Iterator[Path]:
-    """Yield a private folder for a reader of the lake at `root`: below it, or with the machine's temporary files if it is read-only."""
+def reader_folder(store: Store) -> Iterator[Path]:
+    """Yield a private folder for a reader of `store`: its own, or with the machine's temporary files where it is read-only."""
     with ExitStack() as resources:
         try:
-            folder = resources.enter_context(private_folder(root))
+            folder = resources.enter_context(store.private_folder())
         except OSError as error:
             if error.errno not in READ_ONLY:
                 raise
@@ -87,6 +90,15 @@ def staged_file(root: Path, path: Path) -> Iterator[Path]:
         if not has_bytes_of(new, path):
             path.parent.mkdir(parents=True, exist_ok=True)
             new.replace(path)
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[Path]:
+    """Yield a private path; what is written there takes the place of the private file at `path` by one rename once the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.new")
+    yield new
+    new.replace(path)
 
 
 def has_bytes_of(staged: Path, path: Path) -> bool:

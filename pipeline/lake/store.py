@@ -56,11 +56,29 @@ class Store(Protocol):
     def link_or_copy(self, address: str, new: str) -> None:
         """Make what is at `address` appear at `new` too, where nothing is; it stays there whatever happens to `address`."""
 
+    def stage(self, address: str) -> AbstractContextManager[Path]:
+        """Yield a private path; the file written there appears at `address`, whole, once the block ends well.
+
+        The same bytes as are there already leave `address` as it is.
+        """
+
+    def transaction(self, name: str) -> AbstractContextManager[Path]:
+        """Yield a private folder in which files are written at their addresses; all appear once the block ends well, or none does.
+
+        What an interrupted one left to do is done first. The caller holds a lock that keeps other writers of `name` off.
+        """
+
+    def finish_transaction(self, name: str) -> None:
+        """Do what an interrupted transaction left to do, if anything: it had all that is to appear."""
+
     def put_file(self, path: Path, address: str) -> None:
         """Write the content of a private file at `address`, whole or not at all; the file itself stays."""
 
     def link_to(self, address: str, path: Path) -> None:
         """Make `path` a new private file with what is at `address`; it stays whatever happens to `address`."""
+
+    def size(self, address: str) -> int:
+        """Return the number of bytes at `address`; raises FileNotFoundError where nothing is."""
 
     def written_at(self, address: str) -> int:
         """Return when `address` was last written, in nanoseconds since 1970; 0 where nothing is there."""
@@ -90,7 +108,10 @@ class Store(Protocol):
         """Return the URI of what is at `address`, by which programs on other machines find it where they reach the store."""
 
     def local(self, address: str) -> Path:
-        """Return a path on this machine for what is at `address`, for other programs to read; never to be written to."""
+        """Return a path on this machine for what is at `address`, for other programs to read; never to be written to.
+
+        Where nothing is there, this may raise FileNotFoundError, or return a path where nothing is.
+        """
 
     def private_folder(self) -> AbstractContextManager[Path]:
         """Yield an empty folder on this machine for this process alone, gone afterwards; raises OSError where the disk refuses."""

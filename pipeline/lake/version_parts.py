@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.lake.disk import disk_errors, link_or_copy
+from pipeline.lake.disk import disk_errors
 from pipeline.lake.event_days import MonthFile, StoredVersion, Version
-from pipeline.lake.file_parts import FilePart, file_parts
+from pipeline.lake.file_parts import FilePart, file_conditions
 from pipeline.lake.month_files import FileGoneError, find_versions, gone_error, versions_in
+from pipeline.lake.store import Store
 from pipeline.lake.tables import Table
 
 
@@ -19,7 +20,7 @@ from pipeline.lake.tables import Table
 class VersionParts:
     """The parts of files in which versions lie. Files are looked for when they are pinned, and not before."""
 
-    root: Path
+    store: Store
     table: Table
     versions: tuple[Version, ...]
 
@@ -30,25 +31,24 @@ class VersionParts:
         """
         while True:
             with suppress(FileGoneError):
-                stored = find_versions(self.root, self.table, self.versions)
+                stored = find_versions(self.store, self.table, self.versions)
                 links = self._link_files({each.file for each in stored}, folder)
                 # What was found is compared with the files that are held now: others may have taken their places in between.
-                held = {file: versions_in(self.table, file, link=link) for file, link in links.items()}
+                held = {file: versions_in(self.store, self.table, file, link=link) for file, link in links.items()}
                 if all(each.version in held[each.file] for each in stored):
-                    parts = file_parts(held, _by_file(stored))
-                    paths = {file.path: link for file, link in links.items()}
-                    return [replace(part, path=paths[part.path], link_of=part.path) for part in parts]
+                    conditions = file_conditions(held, _by_file(stored))
+                    return [FilePart(links[file], file.address, condition) for file, condition in conditions.items()]
 
     def _link_files(self, files: Iterable[MonthFile], folder: Path) -> dict[MonthFile, Path]:
         """Return a link of our own to each file; raises FileGoneError."""
-        with disk_errors(self.root):
+        with disk_errors(folder):
             place = Path(tempfile.mkdtemp(dir=folder))
-            links = {file: place / f"part-{number}.parquet" for number, file in enumerate(sorted(files, key=lambda each: each.path))}
+            links = {file: place / f"part-{number}.parquet" for number, file in enumerate(sorted(files, key=lambda each: each.address))}
             for file, link in links.items():
                 try:
-                    link_or_copy(file.path, link)
+                    self.store.link_to(file.address, link)
                 except FileNotFoundError:
-                    raise gone_error(self.table, file) from None
+                    raise gone_error(self.store, self.table, file) from None
         return links
 
 

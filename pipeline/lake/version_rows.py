@@ -8,6 +8,7 @@ from datetime import date
 from functools import partial
 from itertools import accumulate, chain
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from pipeline.lake.file_stamps import read_unreplaced
 from pipeline.lake.later_columns import with_later_columns
 from pipeline.lake.month_files import FileGoneError, find_versions, gone_error, versions_in
 from pipeline.lake.parquet import ROWS_WORTH_THREADS
+from pipeline.lake.store import Store
 from pipeline.lake.tables import Table
 
 
@@ -27,8 +29,11 @@ class RowReader:
     Columns named in `dictionaries` come as they are stored: each value of a row group once, and the place of each row's value.
     """
 
-    def __init__(self, table: Table, *, dictionaries: Sequence[str] = ()) -> None:
-        self._table, self._dictionaries = table, list(dictionaries)
+    def __init__(
+        self, store: Store, table: Table, *, dictionaries: Sequence[str] = (), links: Mapping[MonthFile, Path] = MappingProxyType({})
+    ) -> None:
+        """Read from `store`, but files that have one of the `links` from there."""
+        self._store, self._table, self._dictionaries, self._links = store, table, list(dictionaries), links
         self._files: dict[MonthFile, OpenParquetFile] = {}
 
     def pieces(self, version: Version, file: MonthFile) -> Iterator[pa.Table]:
@@ -39,22 +44,41 @@ class RowReader:
         """
         if file not in self._files:
             try:
-                self._files[file] = read_unreplaced(file.path, partial(self._open_file, file))
+                self._files[file] = self._open_file(file)
             except FileNotFoundError:
-                raise gone_error(self._table, file) from None
+                raise gone_error(self._store, self._table, file) from None
         opened = self._files[file]
         if version not in opened.versions:
             del self._files[file]
-            raise gone_error(self._table, file)
+            raise gone_error(self._store, self._table, file)
         stored = opened.versions[version]
-        with translating_damage(self._table, file.path):
+        with self._translating_damage(file):
             rows = opened.rows(stored.first_row, stored.row_count)
-            yield from (with_later_columns(self._table, piece, file.path) for piece in rows) if self._table.later_columns else rows
+            if not self._table.later_columns:
+                yield from rows
+            else:
+                yield from (with_later_columns(self._table, piece, where=self.where(file)) for piece in rows)
+
+    def where(self, file: MonthFile) -> str:
+        """Return the place of a file, as messages name it."""
+        return self._store.where(file.address)
 
     def _open_file(self, file: MonthFile) -> OpenParquetFile:
-        versions = versions_in(self._table, file)
-        with reading(self._table.name, file.path):
-            return OpenParquetFile(pq.ParquetFile(file.path, page_checksum_verification=True, read_dictionary=self._dictionaries), versions)
+        path = self._links.get(file) or self._store.local(file.address)
+        return read_unreplaced(path, partial(self._open_path, file, path))
+
+    def _open_path(self, file: MonthFile, path: Path) -> OpenParquetFile:
+        versions = versions_in(self._store, self._table, file, link=path)
+        with reading(self._store, self._table.name, file.address, link=path):
+            return OpenParquetFile(pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=self._dictionaries), versions)
+
+    @contextmanager
+    def _translating_damage(self, file: MonthFile) -> Iterator[None]:
+        """Raise what fails in the block as a DataError about damage of the file."""
+        try:
+            yield
+        except (pa.ArrowException, OSError) as error:
+            raise damage_error(self._store, self._table.name, file.address, type(error).__name__) from None
 
 
 class OpenParquetFile:
@@ -84,7 +108,7 @@ class OpenParquetFile:
 
 
 def read_versions(
-    root: Path, table: Table, versions: Sequence[Version], *, dictionaries: Sequence[str] = ()
+    store: Store, table: Table, versions: Sequence[Version], *, dictionaries: Sequence[str] = ()
 ) -> Iterator[tuple[Version, pa.Table]]:
     """Yield the rows of versions in the given order, in pieces; a version without rows comes once, with none.
 
@@ -92,15 +116,15 @@ def read_versions(
 
     Files that another run compacts or replaces meanwhile are looked for again.
     """
-    files = [each.file for each in find_versions(root, table, versions)]
-    reader, month = RowReader(table, dictionaries=dictionaries), date.min
+    files = [each.file for each in find_versions(store, table, versions)]
+    reader, month = RowReader(store, table, dictionaries=dictionaries), date.min
     for number, version in enumerate(versions):
         if month_of(version.day) != month:  # so that the files of one month are open at a time
-            reader, month = RowReader(table, dictionaries=dictionaries), month_of(version.day)
+            reader, month = RowReader(store, table, dictionaries=dictionaries), month_of(version.day)
         pieces = reader.pieces(version, files[number])
         # Only before its first piece: once a file is open it stays readable, whatever takes its place.
         while (first := _first_piece(pieces)) is None:
-            files[number:] = [each.file for each in find_versions(root, table, versions[number:])]
+            files[number:] = [each.file for each in find_versions(store, table, versions[number:])]
             pieces = reader.pieces(version, files[number])
         for rows in chain([first], pieces):
             yield version, rows
@@ -112,12 +136,3 @@ def _first_piece(pieces: Iterator[pa.Table]) -> pa.Table | None:
         return next(pieces)
     except FileGoneError:
         return None
-
-
-@contextmanager
-def translating_damage(table: Table, path: Path) -> Iterator[None]:
-    """Raise what fails in the block as a DataError about damage of the file at `path`."""
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        raise damage_error(table.name, path, type(error).__name__) from None

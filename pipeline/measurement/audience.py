@@ -20,7 +20,8 @@ from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.fields import IDENTIFIER
 from pipeline.errors import ConfigError
 from pipeline.features import features_as_declared, with_stored_attributes
-from pipeline.lake.lake import Lake, reading
+from pipeline.lake import addresses
+from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CAMPAIGN_ASSIGNMENTS, CUSTOMER_FEATURES, CUSTOMER_ID, CUSTOMER_SEGMENTS, Table
 from pipeline.measurement.measuring_session import MeasuringSession, concatenated_ids
 from pipeline.measurement.staged_tables import CANDIDATES, HELD_OUT, MEMBERS_BY_RULE, STRATA_SEGMENTS, TAKEN
@@ -83,7 +84,7 @@ def register_members(session: MeasuringSession, campaign: CampaignDefinition) ->
     company, lake, engine, day = session.company, session.lake, session.engine, session.day
     rule = audience_rule(company, campaign)
     if not rule:
-        engine.register(CUSTOMER_FEATURES.only(MEMBERS_BY_RULE.column_names), [lake.path(CUSTOMER_FEATURES, day=day)])
+        engine.register(CUSTOMER_FEATURES.only(MEMBERS_BY_RULE.column_names), [addresses.partition(CUSTOMER_FEATURES, day=day)])
         engine.define(
             MEMBERS_BY_RULE, exp.select("customer_id", "spend_amount", exp.alias_(exp.true(), "is_member")).from_(CUSTOMER_FEATURES.name)
         )
@@ -111,7 +112,7 @@ def register_members(session: MeasuringSession, campaign: CampaignDefinition) ->
 
 
 def _register_segments(session: MeasuringSession, campaign: CampaignDefinition) -> None:
-    stored = session.lake.manifest(session.lake.path(CUSTOMER_SEGMENTS, day=session.day)).get("schemes", {})
+    stored = session.lake.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=session.day)).get("schemes", {})
     if campaign.scheme not in stored:
         what = f"`scheme` is `{campaign.scheme}`, which the night of {session.day} does not have{did_you_mean(campaign.scheme, stored)}"
         raise ConfigError(what, where=campaign.where, todo=f"Choose one of {', '.join(sorted(stored))}.")
@@ -124,17 +125,17 @@ def register_segments(session: MeasuringSession, scheme: str, night: date | None
         session.engine.register(STRATA_SEGMENTS, [])
         return
     every = replace(CUSTOMER_SEGMENTS, name=f"segments_on_{night.isoformat().replace('-', '_')}")
-    session.engine.register(every, [session.lake.path(CUSTOMER_SEGMENTS, day=night)])
+    session.engine.register(every, [addresses.partition(CUSTOMER_SEGMENTS, day=night)])
     is_of_scheme = exp.column("scheme").eq(exp.Literal.string(scheme))
     session.engine.define(STRATA_SEGMENTS, exp.select("customer_id", "segment").from_(every.name).where(is_of_scheme))
 
 
 def _register_taken(session: MeasuringSession, campaign: CampaignDefinition) -> None:
     others = overlapping_campaigns(session.lake, campaign)
-    held = [] if campaign.is_holdout else [_ids(each, control_alone=True) for each in others if each.definition.is_holdout]
+    held = [] if campaign.is_holdout else [_ids(session.lake, each, control_alone=True) for each in others if each.definition.is_holdout]
     exclusive: Sequence[StartedCampaign] = [each for each in others if each.definition.is_exclusive] if campaign.is_exclusive else []
     _stage_people(session, HELD_OUT, held)
-    _stage_people(session, TAKEN, [_ids(each, control_alone=False) for each in exclusive])
+    _stage_people(session, TAKEN, [_ids(session.lake, each, control_alone=False) for each in exclusive])
 
 
 def _stage_people(session: MeasuringSession, table: Table, ids: Sequence[pa.ChunkedArray]) -> None:
@@ -143,7 +144,7 @@ def _stage_people(session: MeasuringSession, table: Table, ids: Sequence[pa.Chun
     session.stage_ids(table, None if assigned is None else session.survivors.ids_of(assigned))
 
 
-def _ids(started: StartedCampaign, *, control_alone: bool) -> pa.ChunkedArray:
-    with reading(CAMPAIGN_ASSIGNMENTS.name, started.file):
-        rows = pq.ParquetFile(started.file, page_checksum_verification=True).read([CUSTOMER_ID.name, "is_control"])
+def _ids(lake: Lake, started: StartedCampaign, *, control_alone: bool) -> pa.ChunkedArray:
+    with lake.reading(CAMPAIGN_ASSIGNMENTS.name, started.address) as path:
+        rows = pq.ParquetFile(path, page_checksum_verification=True).read([CUSTOMER_ID.name, "is_control"])
     return (rows.filter(rows["is_control"]) if control_alone else rows)[CUSTOMER_ID.name]

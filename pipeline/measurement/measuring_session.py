@@ -14,6 +14,7 @@ from sqlglot import exp
 from pipeline.definitions.company import Company
 from pipeline.features import CacheSession, MergeHistory, Survivors
 from pipeline.features.united_rows import register_event_days
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine, Parameter
 from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake
@@ -55,7 +56,7 @@ class MeasuringSession:
     def stage(self, table: Table, rows: pa.Table | pa.RecordBatchReader, *, key: str = "") -> Path:
         """Write rows into the folder and make them readable as `table`; return the file."""
         path = self.folder / f"{table.name}{key}.parquet"
-        self.lake.write_file(table.schema, rows.to_batches() if isinstance(rows, pa.Table) else rows, path, {})
+        self.lake.write_private_file(table.schema, rows.to_batches() if isinstance(rows, pa.Table) else rows, path, {})
         self.engine.register(table, [path])
         return path
 
@@ -76,7 +77,7 @@ class MeasuringSession:
     def register_people(self) -> None:
         """Make readable who is left out of publications tonight, and who is known, also under the ids of merged customers."""
         self.stage_ids(UNMEASURED, known_left_out_customers(self.company, self.lake, self.day).ids)
-        self.engine.register(KNOWN, [self.lake.path(CUSTOMER_FEATURES, day=self.day)])
+        self.engine.register(KNOWN, [addresses.partition(CUSTOMER_FEATURES, day=self.day)])
         ids = [exp.select("customer_id").from_(KNOWN.name)]
         if self.survivors:
             self.stage(CUSTOMER_SURVIVORS, self.survivors.rows)

@@ -26,7 +26,7 @@ class StartedCampaign:
     night: date
     counts: Mapping[str, int]
     plan: Mapping[str, Any]
-    file: Path
+    address: str
 
     @property
     def campaign(self) -> Campaign:
@@ -49,7 +49,6 @@ def store_campaign(
     lake: Lake, definition: CampaignDefinition, night: date, rows: Iterable[pa.RecordBatch], facts: Mapping[str, Any]
 ) -> None:
     """Store the arms of a campaign, sorted by customer, and what its start fixed."""
-    path = lake.local(addresses.campaign_partition(CAMPAIGN_ASSIGNMENTS, definition.campaign_id))
     manifest = {
         "table": CAMPAIGN_ASSIGNMENTS.name,
         "campaign": definition.campaign_id,
@@ -58,17 +57,18 @@ def store_campaign(
         **facts,
     }
     with lake.disk_errors("store the campaign"):
-        lake.write_file(CAMPAIGN_ASSIGNMENTS.schema, rows, path, manifest)
+        lake.write_file(
+            CAMPAIGN_ASSIGNMENTS.schema, rows, addresses.campaign_partition(CAMPAIGN_ASSIGNMENTS, definition.campaign_id), manifest
+        )
 
 
 def _started(lake: Lake, address: str) -> StartedCampaign:
-    path = lake.local(address)
-    manifest = lake.manifest(path)
+    manifest = lake.manifest(address)
     name = PurePosixPath(address).parent.name.partition("=")[2]
     return StartedCampaign(
         definition=read_campaign(Definition(Path(lake.where(address)).with_name(f"{name}.toml"), manifest["definition"])),
         night=date.fromisoformat(manifest["night"]),
         counts=manifest["counts"],
         plan=manifest["plan"],
-        file=path,
+        address=address,
     )

@@ -40,7 +40,7 @@ def first_day_read(window_days: int, campaigns: Sequence[Campaign]) -> date | No
 
 def register_assigned_people(session: MeasuringSession, started: StartedCampaign) -> None:
     """Make the customers of a campaign of the company's own readable."""
-    session.engine.register(ASSIGNED, [started.file])
+    session.engine.register(ASSIGNED, [started.address])
     columns = [exp.column(name) for name in PEOPLE.column_names]
     _define_people(session, PEOPLE, exp.select(*columns).from_(ASSIGNED.name))
 

@@ -175,7 +175,7 @@ def _write_arms(session: MeasuringSession, live: Sequence[StartedCampaign]) -> N
 def _live_assignments(session: MeasuringSession, started: StartedCampaign) -> exp.Select:
     definition = started.definition
     table: Table = replace(CAMPAIGN_ASSIGNMENTS, name=f"assigned_to_{definition.campaign_id}")
-    session.engine.register(table, [started.file])
+    session.engine.register(table, [started.address])
     list_name = audience_list(definition)
     listed = exp.Literal.string(list_name) if list_name else exp.cast(exp.null(), "text")
     until = exp.cast(exp.Literal.string(definition.end_day.isoformat()), "date")

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import CLUSTER_DRIFTS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
@@ -30,7 +31,7 @@ SAMPLE_ROWS = 10_000
 def write_drifts(company: Company, lake: Lake, engine: Engine, day: date) -> None:
     """Write how far the customers of night `day` are from those of the models."""
     # Steps before this one may have left fewer columns readable.
-    engine.register(company.table(CUSTOMER_FEATURES), [lake.path(CUSTOMER_FEATURES, day=day)])
+    engine.register(company.table(CUSTOMER_FEATURES), [addresses.partition(CUSTOMER_FEATURES, day=day)])
     rows = [
         _drift_row(scheme.name, drift) for scheme in load_cluster_schemes(company) for drift in _scheme_drifts(lake, engine, scheme, day)
     ]
@@ -55,7 +56,7 @@ def rows_beyond_limits(lake: Lake, day: date) -> list[dict[str, Any]]:
 
 def _scheme_drifts(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> Iterator[Drift]:
     # The models that the night was really assigned by stand in the manifest of its memberships; newer ones may be stored by now.
-    models = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("models", {})
+    models = lake.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=day)).get("models", {})
     first_night = models.get(scheme.name)
     if first_night:
         model = stored_model(lake, scheme.name, first_night)

@@ -26,7 +26,7 @@ def write_predictions(  # noqa: PLR0913 - what every step is given, and who was 
 
     `known_on` is the night whose knowledge counts; a later one than `day` writes a restatement. `survivors_of` says who was merged.
     """
-    features = lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on)
+    features = addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on)
     engine.register(company.table(CUSTOMER_FEATURES), [features])
     # A refit that is promoted meanwhile waits, so that the night goes by one model.
     with lake.lock("models"):

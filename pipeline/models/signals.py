@@ -42,6 +42,6 @@ def registered_days(lake: Lake, engine: Engine, versions: Iterable[Version], sur
         files = []
         if survivors.num_rows:
             files = [opened.enter_context(lake.private_folder()) / f"{CUSTOMER_SURVIVORS.name}.parquet"]
-            lake.write_file(CUSTOMER_SURVIVORS.schema, survivors.to_batches(), files[0], {})
+            lake.write_private_file(CUSTOMER_SURVIVORS.schema, survivors.to_batches(), files[0], {})
         engine.register(CUSTOMER_SURVIVORS, files)
         yield

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import open_engine
-from pipeline.lake.lake import Lake, reading
+from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENT_INTERVALS, DAY, Table
 from pipeline.publication.consent import drop_withheld
@@ -24,11 +25,11 @@ _STATEMENTS = {CUSTOMER_NEXT_ACTIONS.name: "published_next_actions", AUDIENCE_ME
 TABLES_WITH_SINCE = frozenset(_STATEMENTS)
 
 
-def dated_rows(path: Path, table: Table, day: date, left_out: pa.Array | None) -> Iterator[pa.RecordBatch]:
+def dated_rows(lake: Lake, address: str, table: Table, day: date, left_out: pa.Array | None) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a partition after a column with its day, without those of the customers `left_out`."""
     names = list(table.column_names)
-    with reading(table.name, path, piece="night"):
-        for batch in _open_partition(path, table).iter_batches(BATCH_ROWS, columns=names):
+    with lake.reading(table.name, address, piece="night") as path:
+        for batch in _open_partition(path, table, where=lake.where(address)).iter_batches(BATCH_ROWS, columns=names):
             days = pa.repeat(pa.scalar(day, DAY.kind.arrow), batch.num_rows)
             yield drop_withheld(pa.RecordBatch.from_arrays([days, *batch.select(names).columns], names=[DAY.name, *names]), left_out)
 
@@ -38,13 +39,13 @@ def rows_with_since(table: Table, lake: Lake, day: date, left_out: pa.Array | No
 
     That depends on every stored night before: a night that is filled in later changes it for all after, so that no night stores it.
     """
-    path = lake.path(table, day=day)
-    with reading(table.name, path, piece="night"):
-        _open_partition(path, table)
+    address = addresses.partition(table, day=day)
+    with lake.reading(table.name, address, piece="night") as path:
+        _open_partition(path, table, where=lake.where(address))
     # Intervals lie under the day on which they ended: only those that did not before this night can hold on it.
     held = [version for version in lake.versions(CUSTOMER_SEGMENT_INTERVALS) if version.day == version.known_on > day]
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        engine.register(table, [path])
+        engine.register(table, [address])
         engine.register(CUSTOMER_SEGMENT_INTERVALS, lake.parts(CUSTOMER_SEGMENT_INTERVALS, held))
         for batch in engine.run(statement(_STATEMENTS[table.name]), {"day": day}):
             yield drop_withheld(batch, left_out)
@@ -58,15 +59,15 @@ def unpublished_moves(company: Company, lake: Lake, table: Table, since: date, u
     nights = [night for night in lake.nights(table) if since < night < until]
     left_out = left_out_customers(company, lake, until).ids if nights else None
     for night in nights:
-        yield from dated_rows(lake.path(table, day=night), table, night, left_out)
+        yield from dated_rows(lake, addresses.partition(table, day=night), table, night, left_out)
 
 
-def _open_partition(path: Path, table: Table) -> pq.ParquetFile:
+def _open_partition(path: Path, table: Table, *, where: str) -> pq.ParquetFile:
     file = pq.ParquetFile(path, page_checksum_verification=True)
     if file.schema_arrow.names != list(table.column_names):
         raise DataError(
             f"{table.name} was written with other columns than it has now",
-            where=str(path),
+            where=where,
             todo="Run that day again: segments run --day YYYY-MM-DD.",
         )
     return file

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
     AUDIENCE_TABLES,
@@ -40,7 +41,7 @@ def told_rows(lake: Lake, table: Table, day: date, told_on: date) -> Iterator[pa
 
     Hidden counts of so few have no value. After them stands the night that told them, where the table is published with it.
     """
-    for batch in dated_rows(lake.path(table, day=told_on), table, day, None):
+    for batch in dated_rows(lake, addresses.partition(table, day=told_on), table, day, None):
         rows = batch
         for name in table.people_counts:
             rows = rows.filter(pc.invert(_are_few(rows, name)))

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import Company
@@ -162,11 +161,12 @@ def _write_crm_tables(inputs: PublicationInputs, folder: Path) -> tuple[dict[str
 def _manifest_notes(company: Company, lake: Lake, day: date) -> dict[str, Any]:
     """Return what the manifest tells beside the content: what the gates said, and digests of what the schemes were then."""
     gates = stored_gates(lake, day)
-    where, live_day = str(lake.path(GATE_RESULTS, day=day)), known_live_day(lake)
+    where, live_day = lake.where(addresses.partition(GATE_RESULTS, day=day)), known_live_day(lake)
     require_open(day, gates.results if gates else [], where=where, options=command_options(company, lake), live_day=live_day)
-    notes = {"gates": gates_to_manifest(gates), "schemes": lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})}
+    segments = lake.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=day))
+    notes = {"gates": gates_to_manifest(gates), "schemes": segments.get("schemes", {})}
     if lake.has(AUDIENCE_MEMBERS, day=day):
-        notes["audiences"] = lake.manifest(lake.path(AUDIENCE_MEMBERS, day=day))["audiences"]
+        notes["audiences"] = lake.manifest(addresses.partition(AUDIENCE_MEMBERS, day=day))["audiences"]
     return notes
 
 
@@ -204,13 +204,13 @@ def _write_table(inputs: PublicationInputs, table: Table, night: date, folder: P
     elif table.people_counts or table.hidden_counts or table.published_columns:
         kept = told_rows(lake, table, day, night)
     else:
-        kept = dated_rows(lake.path(table, day=day), table, day, inputs.left_out.ids)
-    rows = lake.write_file(schema, kept, path, {"table": table.name, "day": day})
+        kept = dated_rows(lake, addresses.partition(table, day=day), table, day, inputs.left_out.ids)
+    rows = lake.write_private_file(schema, kept, path, {"table": table.name, "day": day})
     entry: dict[str, Any] = {"rows": rows, "sha256": file_sha256(path)}
     if table.people_counts:
-        entry["withheld_rows"] = pq.read_metadata(lake.path(table, day=night)).num_rows - rows
+        entry["withheld_rows"] = lake.row_count(addresses.partition(table, day=night)) - rows
     if table.hidden_counts:
-        entry["withheld_values"] = hidden_value_count(table, lake.path(table, day=night), path)
+        entry["withheld_values"] = hidden_value_count(table, lake.local(addresses.partition(table, day=night)), path)
     return entry
 
 

@@ -29,7 +29,6 @@ from pipeline.definitions.schemes import Scheme, Schemes
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import content_digest
 from pipeline.lake.statements import short_digest, statement
 from pipeline.lake.tables import (
     AUDIENCE_MEMBERS,
@@ -81,13 +80,13 @@ def _write_audiences(  # noqa: PLR0913, PLR0917 - what every step is given, and 
     known_on: date | None,
     is_in_order: bool,
 ) -> None:
-    memberships = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day, known_on=known_on))
+    memberships = lake.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=day, known_on=known_on))
     audiences = [schemes[audience.name] for audience in found.schemes]
     manifest = {
         "audiences": {audience.name: audience_digest(audience, memberships.get("schemes", {})) for audience in audiences},
         "not_computed": dict(found.not_computed),
         "definitions": definitions_digest(company),
-        "features": content_digest(lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on)),
+        "features": lake.content_digest(addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on)),
         "inputs": lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on)]),
     }
     unknown = np.zeros(len(audiences), dtype=np.int64)
@@ -98,7 +97,7 @@ def _write_audiences(  # noqa: PLR0913, PLR0917 - what every step is given, and 
     count = lake.write(AUDIENCE_MEMBERS, rows, day=day, known_on=known_on, manifest=manifest)
     log.info("%s: %s memberships in %s audiences", AUDIENCE_MEMBERS.name, f"{count:,}", len(audiences))
     # Counted from what was written, and not from the flags: sizes then cannot differ from the members that readers see.
-    engine.register(AUDIENCE_MEMBERS, [lake.path(AUDIENCE_MEMBERS, day=day, known_on=known_on)])
+    engine.register(AUDIENCE_MEMBERS, [addresses.partition(AUDIENCE_MEMBERS, day=day, known_on=known_on)])
     sizes = _size_rows(engine, audiences, unknown.tolist())
     lake.write(AUDIENCES, sizes.to_batches(), day=day, known_on=known_on)
     cards = _strategy_rows(audiences, company.language)

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
 
 import pyarrow as pa
 from sqlglot import exp
@@ -47,9 +46,9 @@ class NightAsKnown:
     known_on: date
 
     @property
-    def memberships_path(self) -> Path:
-        """The file of its memberships."""
-        return self.lake.path(CUSTOMER_SEGMENTS, day=self.day, known_on=self.known_on)
+    def memberships_address(self) -> str:
+        """Where the file of its memberships is."""
+        return addresses.partition(CUSTOMER_SEGMENTS, day=self.day, known_on=self.known_on)
 
     @property
     def source_words(self) -> str:
@@ -138,14 +137,14 @@ def register_memberships(  # noqa: PLR0913 - a stored night, and what to make of
     Evidence is most of what is stored of a membership: it is neither read nor verified where nobody asks for it.
     """
     segments = replace(CUSTOMER_SEGMENTS, name=name).only(CUSTOMER_SEGMENTS.column_names if has_evidence else _MEMBERSHIP)
-    path = lake.path(CUSTOMER_SEGMENTS, day=day, known_on=known_on)
+    path = addresses.partition(CUSTOMER_SEGMENTS, day=day, known_on=known_on)
     if not lake.has(AUDIENCE_MEMBERS, day=day, known_on=known_on):
         engine.register(segments, [path])
         return
     of_schemes, of_audiences = (replace(table, name=f"{table.name}_of_{name}") for table in (CUSTOMER_SEGMENTS, AUDIENCE_MEMBERS))
     of_schemes = of_schemes.only(segments.column_names)
     engine.register(of_schemes, [path])
-    engine.register(of_audiences, [lake.path(AUDIENCE_MEMBERS, day=day, known_on=known_on)])
+    engine.register(of_audiences, [addresses.partition(AUDIENCE_MEMBERS, day=day, known_on=known_on)])
     columns = {
         "customer_id": exp.column("customer_id"),
         "scheme": exp.column("audience"),
@@ -182,11 +181,11 @@ def customer_intervals(lake: Lake, engine: Engine, customer_id: str) -> list[dic
 def reading_intervals(lake: Lake) -> Iterator[None]:
     """Raise DataError with the way to mend a damaged interval table: all nights make it, so running one again does not."""
     # Told by the folder: the error of a broken file says where it lies, and not which table it is of.
-    folder = lake.local(addresses.partitions(CUSTOMER_SEGMENT_INTERVALS))
+    folder = lake.where(addresses.partitions(CUSTOMER_SEGMENT_INTERVALS)).rstrip("/")
     try:
         yield
     except DataError as error:
-        if folder not in Path(error.where).parents:
+        if not error.where.startswith(f"{folder}/"):
             raise
         todo = "Remove this folder: the next night, or any that is run again, writes it anew from all stored ones."
-        raise DataError(f"{CUSTOMER_SEGMENT_INTERVALS.name} is damaged", where=str(folder), todo=todo) from None
+        raise DataError(f"{CUSTOMER_SEGMENT_INTERVALS.name} is damaged", where=folder, todo=todo) from None

@@ -23,12 +23,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
-from pipeline.lake.lake import Lake, Version, reading
+from pipeline.lake.lake import Lake, Version
 from pipeline.lake.parquet import content_digest
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS, EVENT_DAY
-from pipeline.lake.transaction import finish_transaction, transaction
 from pipeline.segmentation.history import reading_intervals, register_memberships, restated_nights
 from pipeline.segmentation.next_night import OPEN, NextNight
 
@@ -76,13 +76,13 @@ def write_intervals(lake: Lake, engine: Engine, day: date, *, known_on: date | N
     is_restated = known_on not in (None, day)
     # All nights write this one table: two at once, as in a backfill, would each leave out what the other adds.
     with lake.lock("history"), reading_intervals(lake):
-        finish_transaction(lake, TABLE.name)
+        lake.store.finish_transaction(TABLE.name)
         days = _stored_nights(lake)
         # A night may have stopped after its memberships, before its intervals: it is made up for here.
         for night in sorted({*days.stored}.difference(days.included) | (set() if is_restated else {day})):
             _write_night(lake, engine, night)
         if is_restated:
-            with transaction(lake, TABLE.name) as folder:
+            with lake.store.transaction(TABLE.name) as folder:
                 _write_restatements(lake, engine, day, _stored_nights(lake), folder)
 
 
@@ -97,7 +97,7 @@ def _write_night(lake: Lake, engine: Engine, night: date) -> None:
     if _included_memberships(lake, night) == facts:
         return
     days = _stored_nights(lake)
-    with transaction(lake, TABLE.name) as folder:
+    with lake.store.transaction(TABLE.name) as folder:
         for end, rows in _rows_by_end(lake, engine, night, days):
             _write_partition(lake, folder, Version(end, end), rows, facts if end == night else _included_memberships(lake, end))
         _write_restatements(lake, engine, night, days, folder)
@@ -183,8 +183,7 @@ def _stored_memberships(lake: Lake, night: date) -> dict[str, str]:
     """Return the digest of the memberships of `night` as they are stored, by its name among facts."""
     digest = ""
     for table in (CUSTOMER_SEGMENTS, AUDIENCE_MEMBERS) if lake.has(AUDIENCE_MEMBERS, day=night) else (CUSTOMER_SEGMENTS,):
-        path = lake.path(table, day=night)
-        with reading(table.name, path):
+        with lake.reading(table.name, addresses.partition(table, day=night)) as path:
             digest += content_digest(path)
     return {MEMBERSHIPS_DIGEST: digest}
 

@@ -22,6 +22,7 @@ from pipeline.definitions.schemes import Scheme, joined_columns_of
 from pipeline.definitions.value_lists import list_digests, list_values
 from pipeline.errors import DataError
 from pipeline.features import FeaturesSince
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS, CUSTOMER_SEGMENT_INTERVALS, Column, Kind, Partition, Table
@@ -95,7 +96,7 @@ class JoinedColumns:
             return query.select(exp.alias_(exp.cast(exp.null(), "double"), name, quoted=True))
         predicted = f"{CUSTOMER_PREDICTIONS.name}_{self.day.isoformat().replace('-', '_')}"
         if predicted not in self.registered:
-            path = self.lake.path(CUSTOMER_PREDICTIONS, day=self.day, known_on=known_on)
+            path = addresses.partition(CUSTOMER_PREDICTIONS, day=self.day, known_on=known_on)
             self.engine.register(replace(CUSTOMER_PREDICTIONS, name=predicted), [path])
             self.registered.add(predicted)
         is_same = exp.column("customer_id", alias).eq(exp.column("customer_id", "features"))
@@ -111,7 +112,7 @@ class JoinedColumns:
 
     def _store(self, table: Table, rows: pa.Table) -> None:
         path = self.folder / f"{table.name}.parquet"
-        self.lake.write_file(table.schema, rows.to_batches(), path, {})
+        self.lake.write_private_file(table.schema, rows.to_batches(), path, {})
         self.engine.register(table, [path])
         self.registered.add(table.name)
 
@@ -145,7 +146,7 @@ class NightFeatures:
             # Once for all schemes, each of which would join anew.
             query = exp.select(*(exp.column(name, quoted=True) for name in joined.column_names)).from_(joined.name)
             place = folder / f"{table.name}.parquet"
-            self.lake.write_file(joined.schema, self.engine.run(query, {}), place, {})
+            self.lake.write_private_file(joined.schema, self.engine.run(query, {}), place, {})
             whole = replace(joined, name=table.name)
             self.engine.register(whole, [place])
             yield whole
@@ -168,7 +169,7 @@ class NightFeatures:
         if self.since:
             self.since.define(table)
         else:
-            self.engine.register(table, [self.lake.path(CUSTOMER_FEATURES, day=self.day, known_on=self.known_on)])
+            self.engine.register(table, [addresses.partition(CUSTOMER_FEATURES, day=self.day, known_on=self.known_on)])
 
 
 def columns_named(statements: Iterable[exp.Query]) -> set[str]:

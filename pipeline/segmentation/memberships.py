@@ -30,7 +30,6 @@ from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import content_digest
 from pipeline.lake.statements import statement_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
 from pipeline.models.clusters import ClusterModel, NotFitted, assignment_statement, cluster_cards, segment_statements
@@ -75,7 +74,7 @@ def write_intervals_before(lake: Lake, engine: Engine, day: date) -> None:
 def _write_memberships(  # noqa: PLR0913 - what every step is given, and the schemes
     company: Company, lake: Lake, engine: Engine, loaded: Schemes, day: date, *, known_on: date | None
 ) -> None:
-    features = lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on)
+    features = addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on)
     # A refit may be promoted meanwhile: all schemes of a night go by the models of one moment.
     with lake.lock("models"):
         models = [(scheme, model_for_night(lake, engine, scheme, day)) for scheme in clusters_of_night(company, lake, day, known_on)]
@@ -96,18 +95,18 @@ def _write_memberships(  # noqa: PLR0913 - what every step is given, and the sch
         "statement": statement_digest(query),
         "schemes": digests,
         "inputs": lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on)]),
-        "features": content_digest(features),
+        "features": lake.content_digest(features),
         "not_computed": dict(loaded.not_computed),
         "definitions": definitions_digest(company),
         "models": {scheme.name: None if isinstance(model, NotFitted) else model.first_night.isoformat() for scheme, model in models},
         "unclustered": {scheme.name: model.reason for scheme, model in models if isinstance(model, NotFitted)},
     }
     # Before the write, since that replaces what there is to compare with.
-    _warn_of_other_code(lake, lake.path(CUSTOMER_SEGMENTS, day=day, known_on=known_on), manifest)
-    memberships = _rows_by_slice(engine, query, features, limit=max(1, MEMBERSHIPS_PER_SLICE // len(statements)))
+    _warn_of_other_code(lake, addresses.partition(CUSTOMER_SEGMENTS, day=day, known_on=known_on), manifest)
+    memberships = _rows_by_slice(engine, query, lake.local(features), limit=max(1, MEMBERSHIPS_PER_SLICE // len(statements)))
     rows = lake.write(CUSTOMER_SEGMENTS, memberships, day=day, known_on=known_on, manifest=manifest)
     log.info("%s: %s memberships in %s schemes", CUSTOMER_SEGMENTS.name, f"{rows:,}", len(schemes) + len(models))
-    engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day, known_on=known_on)])
+    engine.register(CUSTOMER_SEGMENTS, [addresses.partition(CUSTOMER_SEGMENTS, day=day, known_on=known_on)])
     profiles_query = profiles_statement(schemes, models)
     profiles = engine.run(profiles_query, {}).read_all()
     profiles_manifest = {**manifest, "statement": statement_digest(profiles_query)}
@@ -130,12 +129,12 @@ def _rows_by_slice(engine: Engine, query: exp.Select, features: Path, *, limit: 
         yield from engine.run(query.where(*limits_of_slice(part)), part.parameters)
 
 
-def _warn_of_other_code(lake: Lake, path: Path, manifest: Mapping[str, object]) -> None:
+def _warn_of_other_code(lake: Lake, address: str, manifest: Mapping[str, object]) -> None:
     """Log a warning where the stored memberships were computed with the same definitions and models, but by another statement."""
-    stored = stored_facts(lake, path) if path.exists() else manifest
+    stored = stored_facts(lake, address) if lake.exists(address) else manifest
     is_alike = all(stored.get(name) == manifest[name] for name in ("definitions", "models"))
     if is_alike and stored.get("statement") != manifest["statement"]:
-        log.warning("%s was computed by another version of this program: what is computed now may differ", path.parent.name)
+        log.warning("%s was computed by another version of this program: what is computed now may differ", address.split("/")[-2])
 
 
 def _warn_of_cards_for_nobody(models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> None:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import LIFECYCLE
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement, statement_digest
@@ -33,7 +34,7 @@ def write_next_actions(  # noqa: PLR0913
     It reads the night's memberships, features and cards; `known_on` is the night whose knowledge counts.
     """
     for table in (SPEND, CUSTOMER_SEGMENTS, SEGMENT_STRATEGIES):
-        engine.register(table, [lake.path(table, day=day, known_on=known_on)])
+        engine.register(table, [addresses.partition(table, day=day, known_on=known_on)])
     _warn_where_nobody_can_be_late(lake, day, known_on)
     query = statement(CUSTOMER_NEXT_ACTIONS.name)
     batches = engine.run(query, {"language": company.language})

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from support.builders import a_company, an_attribute, write_rows
+from support.local_spark import SparkOver
 
 from pipeline.definitions.schemes import load_cluster_schemes
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
@@ -59,15 +61,15 @@ MODEL = ClusterModel(
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory, spark: Engine) -> tuple[Engine, Engine]:
+def engines(tmp_path_factory: pytest.TempPathFactory, spark: SparkOver) -> tuple[Engine, Engine]:
     chance = random.Random(3)
     lake, table = Lake(tmp_path_factory.mktemp("lake")), a_company(Path("x"), attributes=ATTRIBUTES).table(CUSTOMER_FEATURES)
     rows = [{"customer_id": f"c{n:03}", **{name: chance.choice(values) for name, values in VALUES.items()}} for n in range(400)]
     write_rows(lake, table, rows, day=NIGHT)
-    duck = DuckDBEngine(lake.root, memory_limit="1GB")
-    for engine in (duck, spark):
-        engine.register(table, [lake.path(table, day=NIGHT)])
-    return duck, spark
+    engines = DuckDBEngine(lake.store, memory_limit="1GB"), spark(lake)
+    for engine in engines:
+        engine.register(table, [addresses.partition(table, day=NIGHT)])
+    return engines
 
 
 ATTRIBUTES = tuple(an_attribute(Column(name, kind, "")) for name, kind in KINDS.items())

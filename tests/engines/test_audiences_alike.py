@@ -21,6 +21,7 @@ from pipeline.definitions.audiences import (
     unknown_counts_statement,
 )
 from pipeline.definitions.schemes import load_schemes
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
@@ -41,9 +42,9 @@ DECIDED = {
 @pytest.fixture(params=["duckdb", "spark"])
 def engine(request: pytest.FixtureRequest, lake: Lake) -> Iterator[Engine]:
     if request.param == "spark":
-        yield request.getfixturevalue("spark")
+        yield request.getfixturevalue("spark")(lake)
         return
-    with closing(DuckDBEngine(lake.root, memory_limit="500MB")) as duckdb:
+    with closing(DuckDBEngine(lake.store, memory_limit="500MB")) as duckdb:
         yield duckdb
 
 
@@ -65,7 +66,7 @@ def test_rules_sizes_and_moves_are_told_alike(tmp_path: Path, lake: Lake, engine
         {"customer_id": "c", "spend_amount": Decimal(20), "recency_days": 6, "favourite_category": "wine", "value_score": 1},
     ]
     write_rows(lake, CUSTOMER_FEATURES, [{"is_prospect": False, "is_refund_only": False, **row} for row in rows], day=NIGHT)
-    engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=NIGHT)])
+    engine.register(CUSTOMER_FEATURES, [addresses.partition(CUSTOMER_FEATURES, day=NIGHT)])
     rules = rule_formulas([rule_of(audience) for audience in audiences])
     [said] = engine.run(conditions_statement(rules.conditions, audiences, by_name), {}).read_all().combine_chunks().to_batches()
     each_rule = [formula_flags(formula, {name: said[name] for name in rules.conditions}, {}).to_pylist() for formula in rules.formulas]
@@ -81,7 +82,7 @@ def test_rules_sizes_and_moves_are_told_alike(tmp_path: Path, lake: Lake, engine
 
     moved = [{"customer_id": "a", "scheme": "tea"}, {"customer_id": "b", "scheme": "prospects"}, {"customer_id": "c", "scheme": "big"}]
     write_rows(lake, CUSTOMER_SEGMENTS, [{"segment": "member", **row} for row in moved], day=NIGHT)
-    engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=NIGHT)])
+    engine.register(CUSTOMER_SEGMENTS, [addresses.partition(CUSTOMER_SEGMENTS, day=NIGHT)])
     tried = engine.run(memberships_on_features(audiences, by_name, moved=CUSTOMER_SEGMENTS.name), {}).read_all().to_pylist()
     assert {(row["customer_id"], row["scheme"], row["segment"]) for row in tried} == {
         ("a", "tea", None),
@@ -90,7 +91,7 @@ def test_rules_sizes_and_moves_are_told_alike(tmp_path: Path, lake: Lake, engine
     }
 
     write_rows(lake, AUDIENCE_MEMBERS, [{"customer_id": each, "audience": "big"} for each in big], day=NIGHT)
-    engine.register(AUDIENCE_MEMBERS, [lake.path(AUDIENCE_MEMBERS, day=NIGHT)])
+    engine.register(AUDIENCE_MEMBERS, [addresses.partition(AUDIENCE_MEMBERS, day=NIGHT)])
     sizes = {row["audience"]: row for row in engine.run(statement("audiences"), {}).read_all().to_pylist()}
     assert sizes["big"]["customer_count"] == 2
     assert (sizes["big"]["spend_amount"], sizes[""]["spend_amount"]) == (Decimal(50), Decimal(0))

@@ -6,12 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from support.campaigns import CUSTOMERS, DUE, END, EVE, START, add_orders, arms_of, planted_orders, start, write_campaign_shop
+from support.local_spark import SparkOver
 from support.nights import run_night, tree_bytes
 
 from pipeline.definitions.campaigns import load_campaign
 from pipeline.definitions.company import load_company
 from pipeline.lake.engines.duckdb import DuckDBEngine
-from pipeline.lake.engines.spark import SparkEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CAMPAIGN_ASSIGNMENTS, CAMPAIGN_NIGHT_TABLES, CAMPAIGN_SUMMARIES
 from pipeline.measurement.planning import start_campaign
@@ -28,7 +28,7 @@ WHERE id = 'c002'
 TABLES = tuple(f"tables/{table.name}" for table in CAMPAIGN_NIGHT_TABLES)
 
 
-def test_every_engine_draws_and_measures_alike(tmp_path: Path, spark: SparkEngine) -> None:
+def test_every_engine_draws_and_measures_alike(tmp_path: Path, spark: SparkOver) -> None:
     shop, lake = write_campaign_shop(tmp_path / "shop"), Lake(tmp_path / "lake")
     members = [f"{each},{('control', ' mail', '')[place % 3]}" for place, each in enumerate(CUSTOMERS)]
     visits = [f"v{place},{each},{START}" for place, each in enumerate(CUSTOMERS) if place % 4]
@@ -49,13 +49,13 @@ def test_every_engine_draws_and_measures_alike(tmp_path: Path, spark: SparkEngin
     address = f"tables/{CAMPAIGN_ASSIGNMENTS.name}"
     drawn = tree_bytes(lake, address)
     lake.delete(next(iter(drawn)))
-    start_campaign(company, lake, spark, load_campaign(shop / "campaigns" / "spring.toml"))
+    start_campaign(company, lake, spark(lake), load_campaign(shop / "campaigns" / "spring.toml"))
     assert tree_bytes(lake, address) == drawn
     add_orders(shop, planted_orders(arms_of(lake), lambda arm, place: place % 10 < (5 if arm == "treated" else 2), spend=3_000_000_000))
     for day in (START, DUE):
         run_night(shop, lake, day, until="segment")
         measured = tree_bytes(lake, *TABLES)
-        write_campaigns(company, lake, spark, day)
+        write_campaigns(company, lake, spark(lake), day)
         assert tree_bytes(lake, *TABLES) == measured
         assert {row["campaign_id"] for row in lake.read(CAMPAIGN_SUMMARIES, day=day).to_pylist()} == {"listed", "spring"}
 
@@ -70,7 +70,7 @@ def test_members_and_nights_in_any_order_draw_the_same_arms(tmp_path: Path) -> N
         (shop / "data" / "orders.csv").write_text("\n".join([orders[0], *orders[1:][::order]]) + "\n")
         run_night(shop, lake, EVE - timedelta(days=1))
         run_night(shop, lake, EVE)
-        engine = DuckDBEngine(lake.root, memory_limit="1GB", threads=1 if order == 1 else 4)
+        engine = DuckDBEngine(lake.store, memory_limit="1GB", threads=1 if order == 1 else 4)
         start_campaign(load_company(shop), lake, engine, load_campaign(shop / "campaigns" / "spring.toml"))
         engine.close()
         arms.append(arms_of(lake))

@@ -8,10 +8,10 @@ from datetime import date
 from pathlib import Path
 
 from support.builders import a_company, write_rows
+from support.local_spark import SparkOver
 from support.published_nights import no_connections, write_night
 
 from pipeline.definitions.company_sections import CrmSettings
-from pipeline.lake.engines.spark import SparkEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.tables import CRM_TABLES, CUSTOMER_PREDICTIONS, RAW_CONSENTS, RAW_CUSTOMER_CONTACTS
@@ -25,7 +25,7 @@ MONDAY, TUESDAY = date(2025, 3, 3), date(2025, 3, 4)
 ANSWERS = {"ada": True, "Ada": False, "ı": None}
 
 
-def test_every_engine_writes_the_same_tables_of_a_crm(lake: Lake, tmp_path: Path, spark: SparkEngine) -> None:
+def test_every_engine_writes_the_same_tables_of_a_crm(lake: Lake, tmp_path: Path, spark: SparkOver) -> None:
     (tmp_path / "sources").mkdir()
     company = a_company(tmp_path, crm=CrmSettings(phone_region="TR"))
     for source in ("consents", "customer_contacts"):
@@ -43,6 +43,6 @@ def test_every_engine_writes_the_same_tables_of_a_crm(lake: Lake, tmp_path: Path
     here = lake.root / "current"
     there = lake.root / "by_spark"
     shutil.copytree(here, there, ignore=shutil.ignore_patterns("crm_*"))
-    write_crm_tables(CrmInputs(company, lake, TUESDAY, there, seen, MEMORY_LIMIT), spark)
+    write_crm_tables(CrmInputs(company, lake, TUESDAY, there, seen, MEMORY_LIMIT), spark(lake))
     for table in CRM_TABLES:
         assert (there / f"{table.name}.parquet").read_bytes() == (here / f"{table.name}.parquet").read_bytes(), table.name

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 from support.builders import an_order_line, write_customers, write_order_lines, write_rows
 from support.declared_features import ORACLE, a_declaring_company
+from support.local_spark import SparkOver
 
 from pipeline.features import compute_features, compute_rollups
-from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, CUSTOMER_FEATURES, POPULATION_BASELINES, POPULATION_RHYTHM, VISITS
@@ -62,7 +62,7 @@ def write_visits(lake: Lake) -> None:
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory, spark: Engine) -> dict[str, Lake]:
+def nights(tmp_path_factory: pytest.TempPathFactory, spark: SparkOver) -> dict[str, Lake]:
     """Return the same night computed by either engine."""
     lakes = {}
     for name in ("duckdb", "spark"):
@@ -71,7 +71,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory, spark: Engine) -> dict[str,
         write_order_lines(lake, adversarial_lines(), known_on=NIGHT)
         write_customers(lake, company, [{"customer_id": "never"}, {"customer_id": "c1"}], known_on=NIGHT)
         write_visits(lake)
-        engine = spark if name == "spark" else DuckDBEngine(lake.root, memory_limit="1GB")
+        engine = spark(lake) if name == "spark" else DuckDBEngine(lake.store, memory_limit="1GB")
         for night in (NIGHT - timedelta(1), NIGHT):  # the second rolls the states of the first forward, over an archive
             compute_rollups(lake, engine, night)
             compute_features(company, lake, engine, night)

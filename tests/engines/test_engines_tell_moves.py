@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from support.builders import a_company, an_attribute, an_order_line, features_by_customer, write_customers, write_order_lines, write_rows
+from support.local_spark import SparkOver
 from support.nights import tree_bytes
 
-from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_MERGES, CUSTOMER_NEXT_ACTIONS, SEGMENT_MOVES, Column, Kind
@@ -36,7 +36,7 @@ CITIES = {
 MERGE = {"customer_id": "Ann", "merged_into": "ann", "merged_at": datetime(2024, 3, 1, 9, tzinfo=UTC)}
 
 
-def test_every_engine_tells_the_same_moves(tmp_path: Path, spark: Engine) -> None:
+def test_every_engine_tells_the_same_moves(tmp_path: Path, spark: SparkOver) -> None:
     company = a_company(tmp_path, attributes=(an_attribute(Column('Größe "x"', Kind.TEXT, "City."), "geographic"),))
     (tmp_path / "segments").mkdir()
     (tmp_path / "segments" / "for_some.toml").write_text(FOR_SOME)
@@ -49,7 +49,7 @@ def test_every_engine_tells_the_same_moves(tmp_path: Path, spark: Engine) -> Non
         write_customers(here, company, [{"customer_id": name, 'Größe "x"': city} for name, city in cities.items()], known_on=night)
         if night == MERGE["merged_at"].date():
             write_rows(here, CUSTOMER_MERGES, [MERGE], known_on=night)
-        with closing(DuckDBEngine(here.root, memory_limit="500MB", threads=1)) as engine:
+        with closing(DuckDBEngine(here.store, memory_limit="500MB", threads=1)) as engine:
             features_by_customer(company, here, night, engine=engine)
             write_memberships(company, here, engine, night)
             write_next_actions(company, here, engine, night)
@@ -58,8 +58,8 @@ def test_every_engine_tells_the_same_moves(tmp_path: Path, spark: Engine) -> Non
     shutil.copytree(here.root, there.root)
     for table in (SEGMENT_MOVES, CUSTOMER_NEXT_ACTIONS):
         there.remove(table, day=NIGHTS[1])
-    write_moves(company, there, spark, NIGHTS[1])
-    write_next_actions(company, there, spark, NIGHTS[1])
+    write_moves(company, there, spark(there), NIGHTS[1])
+    write_next_actions(company, there, spark(there), NIGHTS[1])
     moves = here.read(SEGMENT_MOVES, day=NIGHTS[1]).to_pylist()
     assert {row["reason"] for row in moves if row["scheme"] == "for_some"} == {"own_purchase", "new_customer", "left", "identity_merge"}
     by_merge = {(row["customer_id"], row["to_segment"] is None) for row in moves if row["reason"] == "identity_merge"}

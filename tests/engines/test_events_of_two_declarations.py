@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlglot import exp, parse_one
 from support.builders import write_rows
+from support.local_spark import SparkOver
 
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
@@ -42,11 +43,11 @@ def rows_of(engine: Engine, lake: Lake) -> list[dict[str, Any]]:
     return rows
 
 
-def test_both_engines_read_old_and_new_files_alike(tmp_path: Path, spark: Engine) -> None:
+def test_both_engines_read_old_and_new_files_alike(tmp_path: Path, spark: SparkOver) -> None:
     lake = Lake(tmp_path / "lake")
     write_rows(lake, BEFORE.table, [{"ticket_id": "a", "customer_id": "c", "opened_at": NOON}], day=OLD, known_on=NEW)
     write_rows(lake, AFTER.table, [{"ticket_id": "b", "customer_id": "c", "opened_at": NOON, **GIVEN}], day=NEW, known_on=NEW)
-    with closing(DuckDBEngine(lake.root)) as engine:
+    with closing(DuckDBEngine(lake.store)) as engine:
         found = rows_of(engine, lake)
     assert [{name: row[name] for name in GIVEN} for row in found] == [dict.fromkeys(GIVEN), GIVEN]
-    assert [{**row, "opened_at": row["opened_at"].astimezone(UTC)} for row in rows_of(spark, lake)] == found
+    assert [{**row, "opened_at": row["opened_at"].astimezone(UTC)} for row in rows_of(spark(lake), lake)] == found

@@ -12,12 +12,13 @@ from typing import Any
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from support.builders import write_rows
+from support.local_spark import SparkOver
 
 from pipeline.definitions.rules import Vocabulary, parse_rule, rule_value
 from pipeline.definitions.schemes import Scheme, Segment, segments_statement
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
-from pipeline.lake.engines.spark import SparkEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES
 
@@ -64,16 +65,16 @@ CUSTOMERS = st.lists(
 # Not shrunk: each smaller example would be another round of Spark's, minutes of them until a failure is told.
 @settings(max_examples=10, derandomize=True, deadline=None, phases=[Phase.generate])
 @given(texts=st.lists(RULES, min_size=30, max_size=60, unique=True), customers=CUSTOMERS)
-def test_of_many_rules_the_first_that_holds_decides(spark: SparkEngine, texts: list[str], customers: list[dict[str, Any]]) -> None:
+def test_of_many_rules_the_first_that_holds_decides(spark: SparkOver, texts: list[str], customers: list[dict[str, Any]]) -> None:
     scheme = scheme_of(texts)
     expected = {customer["customer_id"]: first_that_holds(scheme, customer) for customer in customers}
     with TemporaryDirectory() as folder:
         lake = Lake(Path(folder))
         write_rows(lake, CUSTOMER_FEATURES, customers, day=NIGHT)
-        duck = DuckDBEngine(lake.root, memory_limit="500MB", threads=1)
-        assert segments_on(duck, lake, scheme) == expected
+        duck = DuckDBEngine(lake.store, memory_limit="500MB", threads=1)
+        assert segments_on(duck, scheme) == expected
         duck.close()
-        assert segments_on(spark, lake, scheme) == expected
+        assert segments_on(spark(lake), scheme) == expected
 
 
 def scheme_of(texts: list[str]) -> Scheme:
@@ -89,6 +90,6 @@ def first_that_holds(scheme: Scheme, customer: dict[str, Any]) -> str:
     return next(segment.id for segment in scheme.segments if segment.rule is None or rule_value(segment.rule, row) is True)
 
 
-def segments_on(engine: Engine, lake: Lake, scheme: Scheme) -> dict[str, str]:
-    engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=NIGHT)])
+def segments_on(engine: Engine, scheme: Scheme) -> dict[str, str]:
+    engine.register(CUSTOMER_FEATURES, [addresses.partition(CUSTOMER_FEATURES, day=NIGHT)])
     return {row["customer_id"]: row["segment"] for row in engine.run(segments_statement([scheme]), {}).read_all().to_pylist()}

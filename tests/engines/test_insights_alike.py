@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 from support.builders import write_rows
 from support.insight_shops import FORMED, REFINED, run_insight_nights, write_insight_shop
+from support.local_spark import SparkOver
 from support.nights import tree_bytes
 
 from pipeline.definitions.company import load_company
 from pipeline.definitions.surveys import Survey
 from pipeline.features import MergeHistory
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
@@ -88,26 +90,26 @@ def rows_of(engine: Engine, lake: Lake) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of each table as the engine gives them, in their order."""
     nights = [NIGHT - timedelta(back) for back in (3, 2, 1, 0)]
     for table in (CUSTOMER_FEATURES, CUSTOMER_SURVIVORS):
-        engine.register(table, [lake.path(table, day=NIGHT)])
+        engine.register(table, [addresses.partition(table, day=NIGHT)])
     for night in nights:
-        engine.register(replace(SEGMENT_MOVES, name=moves_table(night)), [lake.path(SEGMENT_MOVES, day=night)])
+        engine.register(replace(SEGMENT_MOVES, name=moves_table(night)), [addresses.partition(SEGMENT_MOVES, day=night)])
     engine.register(CUSTOMER_DAYS, lake.parts(CUSTOMER_DAYS, lake.versions(CUSTOMER_DAYS)))
     queries = {name: statement(name) for name in ("value_concentration", "score_grid", "sales_days")}
     queries["segment_flows"] = flows_statement({1: NIGHT - timedelta(1), 7: NIGHT - timedelta(4)}, nights)
     return {name: engine.run(query, SALES).read_all().to_pylist() for name, query in queries.items()}
 
 
-def test_every_figure_of_a_night_is_told_alike(lake: Lake, spark: Engine) -> None:
-    with closing(DuckDBEngine(lake.root, memory_limit="500MB")) as duckdb:
+def test_every_figure_of_a_night_is_told_alike(lake: Lake, spark: SparkOver) -> None:
+    with closing(DuckDBEngine(lake.store, memory_limit="500MB")) as duckdb:
         told = rows_of(duckdb, lake)
-    assert rows_of(spark, lake) == told
+    assert rows_of(spark(lake), lake) == told
     assert len(told["value_concentration"]) == 100
     assert len(told["score_grid"]) == 6
     assert [row["order_day"] for row in told["sales_days"]] == [NIGHT - timedelta(back) for back in (419, 364, 55, 3, 0)]
     assert {row["nights"] for row in told["segment_flows"]} == {1, 7}
 
 
-def test_what_is_learned_of_segments_is_told_alike(tmp_path: Path, spark: Engine) -> None:
+def test_what_is_learned_of_segments_is_told_alike(tmp_path: Path, spark: SparkOver) -> None:
     shop = write_insight_shop(tmp_path / "shop")
     lake = run_insight_nights(shop, Lake(tmp_path / "lake"), FORMED, REFINED)
     folders = [f"tables/{table.name}/day={REFINED}" for table in REFINEMENT_TABLES]
@@ -115,12 +117,12 @@ def test_what_is_learned_of_segments_is_told_alike(tmp_path: Path, spark: Engine
     company = load_company(shop)
     for folder in folders:
         shutil.rmtree(lake.root / folder, ignore_errors=True)
-    write_refinement(company, lake, spark, REFINED, survivors_of=MergeHistory(lake, company.zone).rows_of)
+    write_refinement(company, lake, spark(lake), REFINED, survivors_of=MergeHistory(lake, company.zone).rows_of)
     assert tree_bytes(lake, *folders) == told
     assert len(told) >= 4
 
 
-def test_answers_are_counted_alike(lake: Lake, spark: Engine) -> None:
+def test_answers_are_counted_alike(lake: Lake, spark: SparkOver) -> None:
     columns = (Column("question", Kind.TEXT, ""), Column("answer", Kind.INTEGER, ""), Column("weight", Kind.NUMBER, ""))
     event = EventType("answers", "A", "A.", ("customer_id", "question", "at"), Column("at", Kind.INSTANT, "", required=True), columns)
     chance, noon = random.Random(2), datetime(2024, 3, 30, 12, tzinfo=UTC)
@@ -141,7 +143,7 @@ def test_answers_are_counted_alike(lake: Lake, spark: Engine) -> None:
     write_rows(lake, CUSTOMER_SEGMENTS, members, day=NIGHT)
     merged = lake.read(CUSTOMER_SURVIVORS, day=NIGHT)
     for survey in (Survey(event, "question", "answer", "weight", is_panel=True), Survey(event, "question", "answer", "", is_panel=True)):
-        with closing(DuckDBEngine(lake.root, memory_limit="500MB")) as duckdb:
+        with closing(DuckDBEngine(lake.store, memory_limit="500MB")) as duckdb:
             told = read_survey_shares((survey,), lake, duckdb, NIGHT, survivors_of=lambda _day, _known: merged)
-        assert read_survey_shares((survey,), lake, spark, NIGHT, survivors_of=lambda _day, _known: merged).equals(told)
+        assert read_survey_shares((survey,), lake, spark(lake), NIGHT, survivors_of=lambda _day, _known: merged).equals(told)
         assert told.num_rows >= 10

@@ -7,11 +7,12 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from support.builders import write_rows
+from support.local_spark import SparkOver
 from support.nights import tree_bytes
 
-from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
+from pipeline.lake.local_store import LocalStore
 from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
 from pipeline.segmentation import write_intervals
 
@@ -29,7 +30,7 @@ def store(lake: Lake, day: date, known_on: date, segments: dict[str, str]) -> No
 def prepared(folder: Path) -> Lake:
     """Tell two nights, and store one between them and its restatement untold."""
     lake, between = Lake(folder), FIRST + timedelta(1)
-    with closing(DuckDBEngine(folder, memory_limit="200MB", threads=1)) as engine:
+    with closing(DuckDBEngine(LocalStore(folder), memory_limit="200MB", threads=1)) as engine:
         for offset, segments in BEFORE.items():
             store(lake, FIRST + timedelta(offset), FIRST + timedelta(offset), segments)
             write_intervals(lake, engine, FIRST + timedelta(offset))
@@ -38,11 +39,11 @@ def prepared(folder: Path) -> Lake:
     return lake
 
 
-def test_every_engine_tells_a_night_between_and_its_restatement_alike(tmp_path: Path, spark: Engine) -> None:
+def test_every_engine_tells_a_night_between_and_its_restatement_alike(tmp_path: Path, spark: SparkOver) -> None:
     here, there = prepared(tmp_path / "duckdb"), prepared(tmp_path / "spark")
-    with closing(DuckDBEngine(here.root, memory_limit="200MB", threads=1)) as engine:
+    with closing(DuckDBEngine(here.store, memory_limit="200MB", threads=1)) as engine:
         write_intervals(here, engine, FIRST + timedelta(1))
-    write_intervals(there, spark, FIRST + timedelta(1))
+    write_intervals(there, spark(there), FIRST + timedelta(1))
     table = f"tables/{CUSTOMER_SEGMENT_INTERVALS.name}"
     assert tree_bytes(there, table) == tree_bytes(here, table)
     assert len(tree_bytes(here, table)) == 5

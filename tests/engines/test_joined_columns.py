@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from sqlglot import exp
 from support.builders import a_company, write_rows
+from support.local_spark import SparkOver
 from support.published_nights import a_row, write_memberships
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.rules import ListColumn, StayColumn
 from pipeline.definitions.value_lists import list_digests
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
@@ -36,7 +38,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Company, Lake]:
     (root / "lists").mkdir()
     (root / "lists" / "places.csv").write_text('value\nİzmir\n"a, b"\nit\'s\n\u10d7\u10d1\n', "utf-8")
     company, lake = a_company(root), Lake(root / "lake")
-    with closing(DuckDBEngine(lake.root, memory_limit="500MB", threads=1)) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="500MB", threads=1)) as engine:
         for number in range(5):
             day = FIRST + timedelta(days=number)
             segments = {(name, "s"): letters[number] for name, letters in NIGHTS.items() if letters[number] != "-"}
@@ -52,7 +54,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Company, Lake]:
 def joined(stored: tuple[Company, Lake], engine: Engine, day: date, folder: Path) -> dict[str, dict[str, Any]]:
     company, lake = stored
     listed = ListColumn("favourite_category", "places", list_digests(company)["places"]).column
-    engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=FIRST)])
+    engine.register(CUSTOMER_FEATURES, [addresses.partition(CUSTOMER_FEATURES, day=FIRST)])
     folder.mkdir()
     columns = JoinedColumns([company], lake, engine, day, day, folder)
     names = {listed: "listed", "repeat_probability": "chance", **{name: name.partition("(")[0] for name in STAYS}}
@@ -67,12 +69,12 @@ def joined(stored: tuple[Company, Lake], engine: Engine, day: date, folder: Path
 
 @pytest.mark.parametrize("number", range(6))
 def test_joined_columns_are_alike_and_tell_only_of_nights_before(
-    stored: tuple[Company, Lake], spark: Engine, tmp_path: Path, number: int
+    stored: tuple[Company, Lake], spark: SparkOver, tmp_path: Path, number: int
 ) -> None:
     day = FIRST + timedelta(days=number)
-    with closing(DuckDBEngine(stored[1].root, memory_limit="500MB")) as duck:
+    with closing(DuckDBEngine(stored[1].store, memory_limit="500MB")) as duck:
         found = joined(stored, duck, day, stored[1].root / f"duck_{number}")
-    assert joined(stored, spark, day, tmp_path / "spark") == found
+    assert joined(stored, spark(stored[1]), day, tmp_path / "spark") == found
     assert {name: row["listed"] for name, row in found.items()} == {
         "ann": True, "bob": None, "cem": True, "dee": False, "eve": True, "fay": True
     }  # fmt: skip

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from support.local_spark import SparkOver
 from support.prediction_nights import outcomes_of
 from support.refit_nights import KINDS, customers_of, only_clusters, write_features
 
-from pipeline.lake.engines import Engine
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SURVIVORS
@@ -20,7 +21,7 @@ from pipeline.models.signals import recent_days, registered_days, signal_paramet
 NIGHT = date(2024, 12, 31)
 
 
-def test_both_engines_predict_alike(tmp_path: Path, spark: Engine) -> None:
+def test_both_engines_predict_alike(tmp_path: Path, spark: SparkOver) -> None:
     lake, company = Lake(tmp_path / "lake"), only_clusters(tmp_path / "company")
     customers = customers_of(*KINDS, each=20)
     ever = pa.array([row % 9 for row in range(customers.num_rows)], pa.int64())
@@ -30,8 +31,8 @@ def test_both_engines_predict_alike(tmp_path: Path, spark: Engine) -> None:
     statements = [predictions_statement(by) for by in (fit_predictions(outcomes_of(), NIGHT), NotPredicted(NIGHT, "it isn't"))]
     survivors = pa.table([["merged"], ["c1"]], CUSTOMER_SURVIVORS.schema)
     told: list[list[pa.Table]] = []
-    for engine in (DuckDBEngine(lake.root, memory_limit="1GB"), spark):
-        engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=NIGHT)])
+    for engine in (DuckDBEngine(lake.store, memory_limit="1GB"), spark(lake)):
+        engine.register(CUSTOMER_FEATURES, [addresses.partition(CUSTOMER_FEATURES, day=NIGHT)])
         with registered_days(lake, engine, recent_days(lake, NIGHT, NIGHT), survivors):
             told.append([engine.run(each, signal_parameters(NIGHT, 365)).read_all() for each in statements])
     for ours, theirs in zip(*told, strict=True):

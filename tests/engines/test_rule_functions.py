@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from sqlglot import exp
 from support.builders import write_rows
+from support.local_spark import SparkOver
 
 from pipeline.definitions.rules import Vocabulary, parse_rule, parse_score, rule_value
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
@@ -157,13 +159,13 @@ ROWS = some_rows()
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory, spark: Engine) -> tuple[Engine, Engine]:
+def both(tmp_path_factory: pytest.TempPathFactory, spark: SparkOver) -> tuple[Engine, Engine]:
     lake = Lake(tmp_path_factory.mktemp("rule_functions"))
     write_rows(lake, TABLE, ROWS, day=DAY)
-    duck = DuckDBEngine(lake.root, memory_limit="1GB")
-    for engine in (duck, spark):
-        engine.register(TABLE, [lake.path(TABLE, day=DAY)])
-    return duck, spark
+    engines = DuckDBEngine(lake.store, memory_limit="1GB"), spark(lake)
+    for engine in engines:
+        engine.register(TABLE, [addresses.partition(TABLE, day=DAY)])
+    return engines
 
 
 def answers(engine: Engine, trees: dict[str, exp.Expression]) -> dict[str, dict[str, Any]]:
@@ -197,7 +199,7 @@ def test_figures_are_alike_everywhere_to_the_last_bit(both: tuple[Engine, Engine
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe", "Africa/Cairo"])
-def test_hours_and_days_of_instants_are_alike_everywhere(both: tuple[Engine, Engine], tmp_path: Path, zone: str) -> None:
+def test_hours_and_days_of_instants_are_alike_everywhere(spark: SparkOver, tmp_path: Path, zone: str) -> None:
     table = Table("customer_features", "", (KEY, Column("sent_at", Kind.INSTANT, "")), ("customer_id",), Partition.NIGHT)
     first = datetime(2023, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
     # Every seventh hour or so of a year, which comes by all hours, the days on which clocks change, and the seconds around full hours.
@@ -209,29 +211,30 @@ def test_hours_and_days_of_instants_are_alike_everywhere(both: tuple[Engine, Eng
     trees = {
         text: parse_score(text, words, where="x") for text in (f"{part}(sent_at)" for part in ("HOUR", "WEEKDAY", "MONTH", "DAY", "YEAR"))
     }
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as duck:
-        for engine in (duck, both[1]):
-            engine.register(table, [lake.path(table, day=DAY)])
-        on_duckdb, on_spark = (answers(engine, trees) for engine in (duck, both[1]))
-    both[1].register(TABLE, [])
+    there = spark(lake)
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as duck:
+        for engine in (duck, there):
+            engine.register(table, [addresses.partition(table, day=DAY)])
+        on_duckdb, on_spark = (answers(engine, trees) for engine in (duck, there))
+    there.register(TABLE, [])
     expected = {text: {row["customer_id"]: rule_value(tree, row) for row in rows} for text, tree in trees.items()}
     assert on_duckdb == expected
     assert on_spark == expected
     assert set(expected["HOUR(sent_at)"].values()) == {None, *range(24)}
 
 
-def test_every_letter_of_unicode_14_has_one_small_letter(both: tuple[Engine, Engine], tmp_path: Path) -> None:
+def test_every_letter_of_unicode_14_has_one_small_letter(spark: SparkOver, tmp_path: Path) -> None:
     letters = [chr(code) for code in range(0x110000) if chr(code).isalpha() and not 0xD800 <= code < 0xE000]
     table = Table("customer_features", "", (KEY, Column("city", Kind.TEXT, "")), ("customer_id",), Partition.NIGHT)
     lake, rows = Lake(tmp_path), [{"customer_id": f"{ord(letter):07}", "city": letter} for letter in letters]
     write_rows(lake, table, rows, day=DAY)
     tree = parse_rule("LOWER(city) = 'a'", WORDS["en"], where="x").this
     small = {row["customer_id"]: rule_value(tree, row) for row in rows}
-    _, spark = both
-    duck = DuckDBEngine(lake.root, memory_limit="1GB")
-    for engine in (duck, spark):
-        engine.register(table, [lake.path(table, day=DAY)])
+    there = spark(lake)
+    duck = DuckDBEngine(lake.store, memory_limit="1GB")
+    for engine in (duck, there):
+        engine.register(table, [addresses.partition(table, day=DAY)])
         query = exp.select("customer_id", exp.alias_(tree.copy(), "small")).from_(table.name)
         found = {row["customer_id"]: row["small"] for row in engine.run(query, {}).read_all().to_pylist()}
         assert {key: value for key, value in found.items() if value != small[key]} == {}
-    spark.register(TABLE, [])
+    there.register(TABLE, [])

@@ -14,11 +14,13 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp
 from support.builders import a_company, an_attribute, write_rows
+from support.local_spark import SparkOver
 
 from pipeline.definitions.company import PROJECT_ROOT, Company
 from pipeline.definitions.rules import Vocabulary, parse_rule
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes, schemes_with_assignments, segments_statement
 from pipeline.errors import ConfigError
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
@@ -192,7 +194,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory, spark: Engine, company: Company) -> tuple[Engine, Engine]:
+def engines(tmp_path_factory: pytest.TempPathFactory, spark: SparkOver, company: Company) -> tuple[Engine, Engine]:
     """Return both engines with the same adversarial customers registered."""
     lake = Lake(tmp_path_factory.mktemp("lake"))
     chance = random.Random(11)
@@ -201,10 +203,10 @@ def engines(tmp_path_factory: pytest.TempPathFactory, spark: Engine, company: Co
         row["last_order_date"] = row["last_order_date"] or (date(2024, 2, 28) if row["order_day_count"] else None)
     features = company.table(CUSTOMER_FEATURES)
     write_rows(lake, features, rows, day=NIGHT)
-    duck = DuckDBEngine(lake.root, memory_limit="1GB")
-    for engine in (duck, spark):
-        engine.register(features, [lake.path(features, day=NIGHT)])
-    return duck, spark
+    engines = DuckDBEngine(lake.store, memory_limit="1GB"), spark(lake)
+    for engine in engines:
+        engine.register(features, [addresses.partition(features, day=NIGHT)])
+    return engines
 
 
 def some_rules(names: dict[str, Kind]) -> list[exp.Expression]:

@@ -11,9 +11,9 @@ from typing import Any
 
 from support.builders import a_company, write_rows
 from support.checked_rows import NIGHT, OF_KIND, TABLE, counts_in_sql, write_suite
+from support.local_spark import SparkOver
 
 from pipeline.ingestion.validation.expectation_sql import EXPECTATIONS
-from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Kind
@@ -91,15 +91,15 @@ def every_expectation() -> Iterator[dict[str, Any]]:
         yield of("compound_columns_to_be_unique", column_list=["customer_id", "is_flagged", "number"], ignore_row_if=ignored)
 
 
-def test_every_expectation_counts_alike(lake: Lake, spark: Engine) -> None:
+def test_every_expectation_counts_alike(lake: Lake, spark: SparkOver) -> None:
     entries = list(every_expectation())
     assert {entry["type"] for entry in entries} == set(EXPECTATIONS)
     company = a_company(lake.root.parent / "company")
     write_suite(company, TABLE, entries)
     write_rows(lake, TABLE, motley_rows(), day=NIGHT)
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
-        here = counts_in_sql(company, lake, engine, TABLE, NIGHT)
-    there = counts_in_sql(company, lake, spark, TABLE, NIGHT)
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine:
+        here = counts_in_sql(company, engine, TABLE, NIGHT)
+    there = counts_in_sql(company, spark(lake), TABLE, NIGHT)
     assert here[0] == 200
     differing = [(entry, one, other) for entry, one, other in zip([{}, *entries], here, there, strict=True) if one != other]
     assert differing == []

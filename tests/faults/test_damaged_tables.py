@@ -14,6 +14,7 @@ import pytest
 from support.nights import night_of, run_night, tree_bytes, write_shop
 
 from pipeline.errors import DataError
+from pipeline.lake import addresses
 from pipeline.lake.checksums import is_whole, read_seal
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import ALL_TABLES, CUSTOMER_FEATURES, Partition
@@ -143,9 +144,9 @@ def test_features_of_an_older_declaration_are_told_by_their_column_before_anythi
 ) -> None:
     lake = Lake(shutil.copytree(lakes["segment"], tmp_path / "lake", symlinks=True))
     shutil.rmtree(lake.root / "models", ignore_errors=True)
-    path = lake.path(CUSTOMER_FEATURES, day=TONIGHT)
-    rows = pq.read_table(path, partitioning=None).drop_columns("order_day_count")
-    lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), path, lake.manifest(path))
+    address = addresses.partition(CUSTOMER_FEATURES, day=TONIGHT)
+    rows = pq.read_table(lake.local(address), partitioning=None).drop_columns("order_day_count")
+    lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), address, lake.manifest(address))
     with pytest.raises(DataError, match="customer_features lacks `order_day_count`"):
         steps.segment(night_of(shop, lake, TONIGHT))
 
@@ -153,13 +154,14 @@ def test_features_of_an_older_declaration_are_told_by_their_column_before_anythi
 def write_as_declared_before(lake: Lake, path: Path, column: str) -> None:
     """Write the file at `path` as a program did that did not know `column` yet."""
     rows = pq.read_table(path, partitioning=None).drop_columns(column)
-    [table] = [each for each in ALL_TABLES if each.name == path.relative_to(lake.root).parts[1]]
+    address = str(path.relative_to(lake.local("")))
+    [table] = [each for each in ALL_TABLES if each.name == address.split("/")[1]]
     if table.partition is not Partition.EVENT_DAY:
-        lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), path, lake.manifest(path))
+        lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), address, lake.manifest(address))
         return
     older = replace(table, columns=tuple(each for each in table.columns if each.name != column))
-    facts = {stored.version: stored.facts for stored in lake.stored_in(table, path)}
-    lake.write_month_file(older, path, rows.to_batches(), facts)
+    facts = {stored.version: stored.facts for stored in lake.stored_in(table, address)}
+    lake.write_month_file(older, address, rows.to_batches(), facts)
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ def test_a_first_load_that_was_interrupted_is_read_whole_by_the_next_night(tmp_p
     lake.path(EXTRACTIONS, day=DAY).unlink()
     first = next(iter(lake.stored_versions(RAW_ORDER_LINES).values()))
     rows = lake.read(RAW_ORDER_LINES, day=first.version.day, known_on=first.version.known_on)
-    first.file.path.unlink()
+    lake.delete(first.file.address)
     lake.write(RAW_ORDER_LINES, rows.to_batches(), day=first.version.day, known_on=first.version.known_on, manifest=first.facts)
     run_extract(company, lake, NEXT_DAY)
     assert [version.day.day for version in lake.versions(RAW_ORDER_LINES)] == list(range(1, 12))

@@ -18,6 +18,7 @@ from support.published_nights import published_files, target_rows
 
 from pipeline.lake.checksums import is_whole
 from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import read_manifest
 from pipeline.operations import steps
 
 pytestmark = [pytest.mark.timeout(0)] if os.environ.get("KILL_EVERYWHERE") else []
@@ -74,7 +75,7 @@ def require_readable_tables(root: Path) -> None:
     lake = Lake(root / "lake")
     for path in lake.root.glob("tables/**/*.parquet"):
         assert is_whole(path), path
-        assert pq.ParquetFile(path, page_checksum_verification=True).read().num_rows == lake.manifest(path)["row_count"], path
+        assert pq.ParquetFile(path, page_checksum_verification=True).read().num_rows == read_manifest(path)["row_count"], path
     assert not [path for path in lake.root.glob("tables/**/*") if path.is_file() and path.name != "part-0.parquet"]
 
 

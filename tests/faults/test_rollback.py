@@ -193,7 +193,7 @@ def test_every_rollback_is_recorded_with_its_reason(
 def audited(shop: Shop, day: date, segments: dict[str, str] | None = None) -> None:
     stamp_epoch(shop.lake, day)
     write_night(shop.lake, shop.company, day, segments or NIGHTS[day])
-    with closing(DuckDBEngine(shop.lake.root, memory_limit="1GB")) as engine:
+    with closing(DuckDBEngine(shop.lake.store, memory_limit="1GB")) as engine:
         results = audit_night(shop.company, shop.lake, engine, day, Override())
     require_open(day, results, where="page")
 

@@ -57,7 +57,7 @@ def compact_with_a_pause(root: Path) -> None:
 
 def order_ids(lake: Lake) -> list[str]:
     """Return the orders of the first night's versions, by day, as an engine reads them."""
-    with closing(DuckDBEngine(lake.root)) as engine:
+    with closing(DuckDBEngine(lake.store)) as engine:
         engine.register(ORDER_LINES, lake.parts(ORDER_LINES, VERSIONS))
         query = exp.select("order_id").from_(ORDER_LINES.name).order_by("event_day", "order_id")
         return [str(each) for each in engine.run(query, {}).read_all()["order_id"].to_pylist()]

@@ -71,10 +71,10 @@ def last_years_spend(folder: Path, known: pa.Table, night: date) -> np.ndarray:
     given = {"customer_id": known["customer_id"], "spend_amount": known["spend"], "tenure_days": known["tenure_days"]}
     given["lifetime_order_day_count"] = pa.repeat(1, known.num_rows)
     columns = [given.get(column.name, pa.nulls(known.num_rows)).cast(column.kind.arrow) for column in CUSTOMER_FEATURES.columns]
-    lake, path = Lake(folder), folder / "features.parquet"
-    lake.write_file(CUSTOMER_FEATURES.schema, pa.table(columns, schema=CUSTOMER_FEATURES.schema).to_batches(), path, {})
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
-        engine.register(CUSTOMER_FEATURES, [path])
+    lake, address = Lake(folder), "features.parquet"
+    lake.write_file(CUSTOMER_FEATURES.schema, pa.table(columns, schema=CUSTOMER_FEATURES.schema).to_batches(), address, {})
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine:
+        engine.register(CUSTOMER_FEATURES, [address])
         with registered_days(lake, engine, [], CUSTOMER_SURVIVORS.schema.empty_table()):
             signals = engine.run(statement("customer_signals"), signal_parameters(night, 365)).read_all().sort_by("customer_id")
     return signals["last_years_spend"].to_numpy()

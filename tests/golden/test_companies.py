@@ -14,6 +14,7 @@ from support.nights import run_night
 
 from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.definitions.schemes import load_schemes
+from pipeline.lake import addresses
 from pipeline.lake.addresses import morning_page
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
@@ -90,7 +91,7 @@ def require_true_figures_of_clusters(lake: Lake) -> list[dict[str, Any]]:
     """Compare the figures of a night's clusters with what is worked out from its customers alone, and return them."""
     [night] = lake.nights(CLUSTER_PROFILES)
     features, memberships = (lake.read(table, day=night) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
-    first = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=night))["models"]["behaviour_clusters"]
+    first = lake.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=night))["models"]["behaviour_clusters"]
     expected = expected_profiles(features, memberships, stored_model(lake, "behaviour_clusters", first))
     rows = lake.read(CLUSTER_PROFILES, day=night).to_pylist()
     assert {(row["segment"], row["feature"]) for row in rows if row["cluster_mean"] is not None} == expected.keys()

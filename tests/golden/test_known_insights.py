@@ -18,6 +18,7 @@ from pipeline.definitions.surveys import Survey
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
+from pipeline.lake.local_store import LocalStore
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, CUSTOMER_SURVIVORS, Column, EventType, Kind
 from pipeline.segmentation.insights.effectiveness import FormedCustomers, scheme_outcome
 from pipeline.segmentation.insights.risk_ratios import mantel_haenszel
@@ -63,7 +64,7 @@ FROM households LEFT JOIN bought USING (household_id)
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    with closing(DuckDBEngine(tmp_path / "lake", memory_limit="1GB")) as engine:
+    with closing(DuckDBEngine(LocalStore(tmp_path / "lake"), memory_limit="1GB")) as engine:
         yield engine
 
 

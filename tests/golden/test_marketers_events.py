@@ -253,7 +253,7 @@ def by_rule(shop: tuple[Path, Lake]) -> dict[str, set[str]]:
     folder, lake = shop
     definitions = [Definition(Path(name), f"rule = {json.dumps(rule)}") for name, (rule, _) in SEGMENTS.items()]
     company, found = with_declared_features(load_company(folder), *definitions), {}
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine, features_as_declared(company, lake, engine, NIGHT) as night:
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine, features_as_declared(company, lake, engine, NIGHT) as night:
         assert night.features
         night.features.define(replace(night.table, name="declared"))
         engine.materialize(night.table, exp.select("*").from_("declared"))

@@ -121,7 +121,7 @@ def by_rule(demo_lake: Lake) -> dict[str, set[str]]:
     assert company.last_day
     found = {}
     with (
-        closing(DuckDBEngine(demo_lake.root, memory_limit="1GB")) as engine,
+        closing(DuckDBEngine(demo_lake.store, memory_limit="1GB")) as engine,
         features_as_declared(company, demo_lake, engine, company.last_day) as night,
     ):
         # Worked out once for all rules, which look at different columns of it.

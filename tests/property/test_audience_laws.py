@@ -68,7 +68,7 @@ def write_definitions(folder: Path, rules: list[str]) -> Company:
 
 
 def run(lake: Lake, company: Company, day: date) -> None:
-    with closing(DuckDBEngine(lake.root, memory_limit="500MB", threads=1)) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="500MB", threads=1)) as engine:
         features_by_customer(company, lake, day, engine=engine)
         write_memberships(company, lake, engine, day)
         write_audiences(company, lake, engine, day)

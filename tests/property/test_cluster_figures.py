@@ -18,6 +18,7 @@ from support.cluster_models import a_cluster_model, expected_profiles
 
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
+from pipeline.lake.local_store import LocalStore
 from pipeline.lake.tables import CLUSTER_PROFILES, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 from pipeline.models.clusters import Cluster, ModelFeature, to_json
 from pipeline.segmentation import write_memberships
@@ -48,7 +49,7 @@ CUSTOMER = st.fixed_dictionaries(
 
 def night_of(customers: list[dict[str, Any]], *, threads: int) -> tuple[list[dict[str, Any]], dict[tuple[str, str], tuple[float, ...]]]:
     """Return the rows that a night stores, and what an independent computation gives."""
-    with TemporaryDirectory() as folder, closing(DuckDBEngine(Path(folder), memory_limit="500MB", threads=threads)) as engine:
+    with TemporaryDirectory() as folder, closing(DuckDBEngine(LocalStore(Path(folder)), memory_limit="500MB", threads=threads)) as engine:
         lake = Lake(Path(folder))
         lake.write_text(f"models/behaviour_clusters/{NIGHT}.json", to_json(MODEL))
         lake.write(CUSTOMER_FEATURES, features_of(customers).to_batches(), day=NIGHT)

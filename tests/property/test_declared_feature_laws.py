@@ -30,7 +30,7 @@ NEAR_THE_MONTHS_END = date(2024, 2, 26)  # a Monday: within nine nights a month 
 
 
 def compute(company: Company, lake: Lake, day: date, *, known_on: date | None = None) -> bytes:
-    engine = DuckDBEngine(lake.root, memory_limit="1GB")
+    engine = DuckDBEngine(lake.store, memory_limit="1GB")
     compute_rollups(lake, engine, day, known_on=known_on)
     compute_features(company, lake, engine, day, known_on=known_on)
     engine.close()
@@ -93,7 +93,7 @@ def test_what_was_declared_since_a_night_is_what_the_night_tells_with_it(lake: L
         is_once = number % 2 == 1
         some = replace(company, features=tuple(features))
         names = [feature.name for feature in features]
-        with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine, features_as_declared(some, lake, engine, day) as night:
+        with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine, features_as_declared(some, lake, engine, day) as night:
             columns = [exp.column(name, quoted=True) for name in ("customer_id", *names)]
             assert night.features
             if is_once:

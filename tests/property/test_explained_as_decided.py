@@ -28,6 +28,7 @@ from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
+from pipeline.lake.local_store import LocalStore
 from pipeline.lake.tables import CUSTOMER_FEATURES, Column, Kind
 from pipeline.models.clusters import Cluster, ModelFeature, to_json
 from pipeline.models.refits.model_store import with_clusters_of
@@ -146,7 +147,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Company:
 def test_explain_decides_every_scheme_as_the_engine_did(shop: Company, chance: st.DataObject) -> None:
     table = shop.table(CUSTOMER_FEATURES)
     rows = chance.draw(populations(tuple(column for column in table.columns if column.name not in table.key)))
-    with TemporaryDirectory() as folder, closing(DuckDBEngine(Path(folder), memory_limit="1GB", threads=1)) as engine:
+    with TemporaryDirectory() as folder, closing(DuckDBEngine(LocalStore(Path(folder)), memory_limit="1GB", threads=1)) as engine:
         lake = Lake(Path(folder))
         write_rows(lake, table, rows, day=NIGHT)
         lake.write_text(addresses.model(NAME, NIGHT), to_json(MODEL))

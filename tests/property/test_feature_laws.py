@@ -45,7 +45,7 @@ def night_bytes(lines: list[dict[str, Any]], *, threads: int = 2) -> list[bytes]
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(Path(folder))
         write_order_lines(lake, lines, known_on=NIGHT)
-        engine = DuckDBEngine(lake.root, memory_limit="1GB", threads=threads)
+        engine = DuckDBEngine(lake.store, memory_limit="1GB", threads=threads)
         compute_rollups(lake, engine, NIGHT)
         compute_features(a_company(lake.root), lake, engine, NIGHT)
         engine.close()

@@ -58,13 +58,13 @@ def compute(company: Company, lake: Lake, day: date, *, known_on: date | None = 
 
 
 def roll_up(lake: Lake, day: date, *, known_on: date | None = None) -> None:
-    engine = DuckDBEngine(lake.root, memory_limit="1GB")
+    engine = DuckDBEngine(lake.store, memory_limit="1GB")
     compute_rollups(lake, engine, day, known_on=known_on)
     engine.close()
 
 
 def features_computed(company: Company, lake: Lake, day: date, *, known_on: date | None = None) -> list[bytes]:
-    engine = DuckDBEngine(lake.root, memory_limit="1GB")
+    engine = DuckDBEngine(lake.store, memory_limit="1GB")
     compute_features(company, lake, engine, day, known_on=known_on)
     engine.close()
     written = (POPULATION_RHYTHM, POPULATION_BASELINES, CUSTOMER_FEATURES)
@@ -306,7 +306,7 @@ def test_a_rollup_rewritten_in_place_makes_the_night_recompute_everybody(long_hi
     version = lake.versions(CUSTOMER_DAYS)[0]
     rows = lake.read(CUSTOMER_DAYS, day=version.day, known_on=version.known_on).slice(0, 0)
     lake.write(CUSTOMER_DAYS, rows.to_batches(), day=version.day, known_on=version.known_on)
-    compute_features(company, lake, DuckDBEngine(lake.root), FIRST)
+    compute_features(company, lake, DuckDBEngine(lake.store), FIRST)
     affected, total = recomputed(told)[-1]
     assert affected == total
     assert sum(row["lifetime_order_count"] for row in features(lake, FIRST)) < sum(before)
@@ -342,7 +342,7 @@ def test_a_damaged_cache_is_as_good_as_none(two_nights_computed: Lake, tmp_path:
 
 def test_a_cache_dropped_by_another_run_stays_readable_for_the_one_that_took_it(long_history: Lake) -> None:
     lake = long_history
-    engine = DuckDBEngine(lake.root)
+    engine = DuckDBEngine(lake.store)
     with cache_session(lake, engine, ZoneInfo("UTC")) as at:
         taken = cached(at, BASE_STATES, cached_files(lake, BASE_STATES)[0])
         forget_caches(lake)

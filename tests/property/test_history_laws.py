@@ -100,7 +100,7 @@ def said_by_partition(lake: Lake, day: date, known_on: date) -> Segments | None:
 
 def told(folder: Path, asked: Tellings) -> tuple[Lake, Model]:
     lake, model = Lake(folder), Model()
-    with closing(DuckDBEngine(lake.root, memory_limit="200MB", threads=1)) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="200MB", threads=1)) as engine:
         for day, known, segments in asked:
             tell(lake, engine, day, known, segments)
             model.said[day, known] = segments

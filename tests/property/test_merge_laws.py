@@ -108,7 +108,7 @@ def write_shop(lake: Lake, company: Company, *, rename: tuple[date, date] | None
 
 
 def compute(company: Company, lake: Lake, day: date, known_on: date | None = None) -> list[bytes]:
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB", threads=1)) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB", threads=1)) as engine:
         compute_rollups(lake, engine, day, known_on=known_on)
         compute_features(company, lake, engine, day, known_on=known_on)
     tables = (POPULATION_RHYTHM, POPULATION_BASELINES, CUSTOMER_FEATURES)

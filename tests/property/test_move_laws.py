@@ -53,7 +53,7 @@ def _line(number: int, customer: str, day: date, amount: str) -> dict[str, Any]:
 
 
 def run(lake: Lake, company: Company, day: date) -> None:
-    with closing(DuckDBEngine(lake.root, memory_limit="500MB", threads=1)) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="500MB", threads=1)) as engine:
         features_by_customer(company, lake, day, engine=engine)
         write_memberships(company, lake, engine, day)
         write_moves(company, lake, engine, day)

@@ -20,6 +20,7 @@ from pipeline.definitions.rules import rule_value
 from pipeline.definitions.schemes import Scheme, Segment, Strategy, load_schemes
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
+from pipeline.lake.local_store import LocalStore
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENTS
 from pipeline.models.clusters import Cluster, ModelFeature, to_json
 from pipeline.reporting.explain.cards import cards_of_segments, stored_cards
@@ -88,7 +89,7 @@ def as_features(number: int, buyer: dict[str, Any] | None) -> dict[str, Any]:
 @settings(max_examples=6, derandomize=True, deadline=None)
 @given(st.lists(st.none() | BUYER, min_size=20, max_size=40))
 def test_the_next_action_fits_the_lifecycle_and_is_the_most_urgent_card_that_does(buyers: list[dict[str, Any] | None]) -> None:
-    with TemporaryDirectory() as folder, closing(DuckDBEngine(Path(folder), memory_limit="500MB", threads=1)) as engine:
+    with TemporaryDirectory() as folder, closing(DuckDBEngine(LocalStore(Path(folder)), memory_limit="500MB", threads=1)) as engine:
         lake = Lake(Path(folder))
         lake.write_text(f"models/{CLUSTERS}/{NIGHT}.json", to_json(MODEL))
         write_rows(lake, CUSTOMER_FEATURES, [as_features(*each) for each in enumerate(buyers)], day=NIGHT)

@@ -19,6 +19,7 @@ from support.builders import a_company, scored_features, write_rows
 from pipeline.definitions.rules import Vocabulary, parse_rule, rule_value
 from pipeline.definitions.schemes import Scheme, load_schemes, segments_statement
 from pipeline.errors import ConfigError
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES
@@ -80,8 +81,8 @@ def answers(customers: list[dict[str, Any]], statement: exp.Expression) -> list[
     with TemporaryDirectory() as folder:
         lake = Lake(Path(folder))
         write_rows(lake, CUSTOMER_FEATURES, customers, day=NIGHT)
-        engine = DuckDBEngine(lake.root, memory_limit="500MB", threads=1)
-        engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=NIGHT)])
+        engine = DuckDBEngine(lake.store, memory_limit="500MB", threads=1)
+        engine.register(CUSTOMER_FEATURES, [addresses.partition(CUSTOMER_FEATURES, day=NIGHT)])
         rows: list[dict[str, Any]] = engine.run(statement, {}).read_all().to_pylist()
         engine.close()
         return rows

@@ -36,7 +36,7 @@ def test_few_rows_are_one_slice_without_bounds(lake: Lake) -> None:
 
 @pytest.mark.parametrize("rows_per_slice", [1, 7, 40])
 def test_states_of_all_slices_are_the_states_of_everyone_in_order(lake: Lake, rows_per_slice: int) -> None:
-    engine = DuckDBEngine(lake.root, memory_limit="1GB")
+    engine = DuckDBEngine(lake.store, memory_limit="1GB")
     engine.register(CUSTOMER_ARCHIVES, [])
     for table in ROLLUPS:
         engine.register(table, lake.parts(table, lake.versions(table)))
@@ -70,7 +70,7 @@ def lake(tmp_path: Path) -> Lake:
         for number in range(1, 120)
     ]
     write_order_lines(lake, lines, known_on=NIGHT)
-    engine = DuckDBEngine(lake.root, memory_limit="1GB")
+    engine = DuckDBEngine(lake.store, memory_limit="1GB")
     compute_rollups(lake, engine, NIGHT)
     engine.close()
     return lake

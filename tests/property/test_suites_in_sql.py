@@ -148,7 +148,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     root = tmp_path_factory.mktemp("suites")
     lake = Lake(root / "lake")
     lake.root.mkdir()
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine:
         yield Bench(a_company(root / "company"), lake, engine)
 
 
@@ -159,4 +159,4 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 def test_sql_finds_the_rows_that_the_library_finds(bench: Bench, found: list[dict[str, Any]], entries: list[dict[str, Any]]) -> None:
     write_rows(bench.lake, TABLE, found, day=NIGHT)
     write_suite(bench.company, TABLE, map(rejecting_rows, entries, range(len(entries))))
-    assert counts_in_sql(bench.company, bench.lake, bench.engine, TABLE, NIGHT) == counts_by_library(bench.company, bench.lake)
+    assert counts_in_sql(bench.company, bench.engine, TABLE, NIGHT) == counts_by_library(bench.company, bench.lake)

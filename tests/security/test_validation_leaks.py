@@ -104,7 +104,7 @@ def test_wrong_features_and_segments_are_named_without_values(company: Company, 
     }
     write_rows(lake, CUSTOMER_FEATURES, [features], day=NIGHT)
     write_rows(lake, CUSTOMER_SEGMENTS, [{"customer_id": CANARY, "scheme": "rfm", "segment": None, "evidence": CANARY}], day=NIGHT)
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine:
         for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS):
             with caplog.at_level(logging.DEBUG), pytest.raises(DataError) as stopped:
                 check_table(company, lake, engine, PartitionRef(table, NIGHT, NIGHT))

@@ -96,7 +96,7 @@ def write_customers(lake: Lake, company: Company, rows: list[dict[str, Any]], *,
 
 def features_by_customer(company: Company, lake: Lake, day: date, *, engine: Engine | None = None) -> dict[str, dict[str, Any]]:
     """Compute the night's rollups and features and return them by customer."""
-    chosen = engine or DuckDBEngine(lake.root, memory_limit="1GB")
+    chosen = engine or DuckDBEngine(lake.store, memory_limit="1GB")
     compute_rollups(lake, chosen, day)
     compute_features(company, lake, chosen, day)
     if engine is None:

@@ -10,8 +10,8 @@ from typing import Any
 from pipeline.definitions.company import Company
 from pipeline.ingestion.validation import load_suite_definition, suite_parameters
 from pipeline.ingestion.validation.expectation_sql import CHECKED_COUNT, suite_statement
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
-from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Column, Kind, Partition, Table
 
 NIGHT = date(2024, 3, 31)
@@ -52,9 +52,9 @@ def write_suite(company: Company, table: Table, entries: Iterable[Mapping[str, A
     (folder / f"{table.name}.json").write_text(json.dumps({"expectations": named}), "utf-8")
 
 
-def counts_in_sql(company: Company, lake: Lake, engine: Engine, table: Table, day: date) -> list[int]:
+def counts_in_sql(company: Company, engine: Engine, table: Table, day: date) -> list[int]:
     """Return how many rows the night has, then what each rule of the table's suite counts."""
     suite = load_suite_definition(company, table)
-    engine.register(table, [lake.path(table, day=day)])
+    engine.register(table, [addresses.partition(table, day=day)])
     [counts] = engine.run(suite_statement(suite, suite_parameters(company, day)), {}).read_all().to_pylist()
     return [counts[CHECKED_COUNT], *(counts[f"failed_{position}"] for position in range(len(suite.rules)))]

@@ -117,7 +117,7 @@ def publish_tables(lake: Lake, day: date, tables: dict[str, pa.Table]) -> None:
         staged = private / "publication"
         staged.mkdir()
         for name, table in tables.items():
-            lake.write_file(table.schema, table.to_batches(), staged / f"{name}.parquet", {"table": name, "day": day})
+            lake.write_private_file(table.schema, table.to_batches(), staged / f"{name}.parquet", {"table": name, "day": day})
         content = {
             name: {"rows": table.num_rows, "sha256": sha256((staged / f"{name}.parquet").read_bytes()).hexdigest()}
             for name, table in tables.items()

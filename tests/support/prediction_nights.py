@@ -64,20 +64,20 @@ def orders(customers: int) -> list[dict[str, Any]]:
 
 
 def compute_night(lake: Lake, company: Company, night: date) -> None:
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine:
         compute_rollups(lake, engine, night)
         compute_features(company, lake, engine, night)
 
 
 def predict_night(lake: Lake, company: Company, night: date) -> list[dict[str, Any]]:
     """Predict as a night does, and return the rows."""
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine:
         write_predictions(company, lake, engine, night, survivors_of=MergeHistory(lake, company.zone).rows_of)
     return lake.read(CUSTOMER_PREDICTIONS, day=night).to_pylist()
 
 
 def trial_of(lake: Lake, company: Company, day: date = NIGHT) -> PredictionRefit:
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine:
         return fit_and_test_predictions(company, lake, engine, day, MergeHistory(lake, company.zone).rows_of)
 
 

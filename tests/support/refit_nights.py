@@ -15,6 +15,7 @@ import pyarrow as pa
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
 from pipeline.features import MergeHistory
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
@@ -94,7 +95,7 @@ def write_features(lake: Lake, company: Company, customers: pa.Table, day: date)
 
 def segment_night(lake: Lake, company: Company, day: date) -> dict[str, str]:
     """Assign everybody as a night does, and return the cluster of each customer."""
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine:
         write_memberships(company, lake, engine, day)
     rows = lake.read(CUSTOMER_SEGMENTS, day=day).to_pylist()
     return {row["customer_id"]: row["segment"] for row in rows if row["scheme"] == "behaviour_clusters"}
@@ -102,13 +103,13 @@ def segment_night(lake: Lake, company: Company, day: date) -> dict[str, str]:
 
 def measure_drift(lake: Lake, company: Company, day: date) -> None:
     """Write how far a night's customers are from the models, as a night does."""
-    with closing(DuckDBEngine(lake.root)) as engine:
+    with closing(DuckDBEngine(lake.store)) as engine:
         write_drifts(company, lake, engine, day)
 
 
 def refit_night(lake: Lake, company: Company, day: date, **changes: Any) -> ClusterRefit:
     """Return what a refit to the customers of a night finds."""
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine:
         return fit_candidate(
             RefitContext(company, lake, engine, day, scheme_of(company, **changes), MergeHistory(lake, company.zone).rows_of)
         )
@@ -118,7 +119,7 @@ def make_live(lake: Lake, day: date) -> None:
     """Point to a night as if it were published: a plan reads the lake's own tables."""
     folder = lake.root / "publications" / f"{day}-test"
     folder.mkdir(parents=True)
-    schemes = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day))["schemes"]
+    schemes = lake.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=day))["schemes"]
     told = {"day": day.isoformat(), "publication_id": folder.name, "previous": None, "tables": {}, "schemes": schemes}
     (folder / "manifest.json").write_text(json.dumps(told), "utf-8")
     (lake.root / "current").symlink_to(Path("publications", folder.name))

@@ -18,6 +18,7 @@ from pipeline.features.declared.columns import columns_given, unknown_since, wit
 from pipeline.features.declared.states import define_aggregates, known_events, register_rows_of
 from pipeline.features.known_columns import DECLARED, UNKNOWN_DECLARED, absent_sources
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, Table
@@ -25,7 +26,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, Table
 
 def features_declared_since(company: Company, lake: Lake, day: date) -> frozenset[str]:
     """Return the features of `company` that a stored night lacks, or has by another declaration."""
-    stored: Mapping[str, str] = lake.manifest(lake.path(CUSTOMER_FEATURES, day=day)).get(DECLARED, {})
+    stored: Mapping[str, str] = lake.manifest(addresses.partition(CUSTOMER_FEATURES, day=day)).get(DECLARED, {})
     return frozenset(name for name, digest in feature_digests(company.features).items() if stored.get(name) != digest)
 
 
@@ -52,7 +53,7 @@ class FeaturesSince:
         read = {CUSTOMER_ID, *table.column_names}.union(*(feature.looks_at for feature in features))
         # For each table of its own: what a statement does not read is neither opened nor verified.
         stored = replace(self.stored, name=f"stored_columns_of_{table.name}").only(read)
-        self.session.engine.register(stored, [self.session.lake.path(CUSTOMER_FEATURES, day=self.window.day)])
+        self.session.engine.register(stored, [addresses.partition(CUSTOMER_FEATURES, day=self.window.day)])
         rows = exp.select(*(exp.column(each.name, quoted=True) for each in stored.columns))
         some = replace(self.company, features=tuple(features))
         query = with_declared_columns(rows.from_(stored.name), some, table, self.unknown, sets)
@@ -103,7 +104,7 @@ def features_as_declared(company: Company, lake: Lake, engine: Engine, day: date
 
     What was declared since is worked out from stored events, and only if it is read. `besides` has columns that the stored night has too.
     """
-    path, since = lake.path(CUSTOMER_FEATURES, day=day), features_declared_since(company, lake, day)
+    path, since = addresses.partition(CUSTOMER_FEATURES, day=day), features_declared_since(company, lake, day)
     table = company.table(CUSTOMER_FEATURES)
     added = [] if besides is None else [column for column in besides.columns if column.name not in table.column_names]
     if not since:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.definitions.company import Company
-from pipeline.features.cache import CacheKey, CacheSession, cache_path, cached, cached_files, write_cache
+from pipeline.features.cache import CacheKey, CacheSession, cached, cached_files, write_cache
 from pipeline.features.customer_slices import rows_by_slice, slices_of_rollup
 from pipeline.features.declared.aggregate_sets import AggregateSet, aggregates_by_source
 from pipeline.features.declared.aggregate_sql import aggregates_statement
@@ -26,6 +26,7 @@ from pipeline.features.known_columns import reads_orders
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
 from pipeline.features.united_rows import register_event_days, register_ids
 from pipeline.lake.lake import Lake, Version, known_versions
+from pipeline.lake.parquet import read_manifest
 from pipeline.lake.statements import short_digest
 from pipeline.lake.tables import AFFECTED_CUSTOMERS, ORDER_LINES, REGROUPED_CUSTOMERS, Table
 
@@ -125,7 +126,7 @@ def _nearest_start(session: CacheSession, window: FeatureWindow, wanted: Aggrega
         path = cached(session, wanted.table, key) if key.day <= window.day else None
         if path is None:
             continue
-        facts = session.lake.manifest(cache_path(session.lake, wanted.table, key))
+        facts = read_manifest(path)
         changed = known.changed_since(RollupSet.from_json(facts["rollups"]), everything)
         survivors_then = session.survivors(replace(window, day=key.day, known_on=key.known_on or key.day))
         if facts["recipe"] == recipe_of(wanted) and changed is not None and survivors_then.digest == facts["merges"]:
@@ -195,6 +196,6 @@ def _compute(  # noqa: PLR0913 - a part of the night is all of these
 
 def _stored(session: CacheSession, table: Table, rows: Iterable[pa.RecordBatch]) -> Table:
     path = session.folder / table.name / "rows.parquet"
-    session.lake.write_file(table.schema, rows, path, {})
+    session.lake.write_private_file(table.schema, rows, path, {})
     session.engine.register(table, [path])
     return table

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
-from pipeline.lake.lake import Lake, Version, reading, sorted_by
+from pipeline.lake import addresses
+from pipeline.lake.lake import Lake, Version, sorted_by
 from pipeline.lake.tables import Partition, Table
 
 ROWS_WORTH_THREADS = 16_384  # below, starting threads takes longer than decoding
@@ -97,8 +98,8 @@ def _groups_by_partition(lake: Lake, partitions: Sequence[PartitionRef]) -> Iter
 
 
 def _row_groups(lake: Lake, partition: PartitionRef) -> Iterator[pa.Table]:
-    path = lake.path(partition.table, day=partition.day, known_on=partition.known_on)
-    with reading(partition.table.name, path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+    address = addresses.partition(partition.table, day=partition.day, known_on=partition.known_on)
+    with lake.reading(partition.table.name, address) as path, pq.ParquetFile(path, page_checksum_verification=True) as file:
         declared = partition.table.schema
         is_as_declared = file.schema_arrow.equals(declared)
         yield declared.empty_table() if is_as_declared else partition.table.conform(file.schema_arrow.empty_table())
@@ -140,7 +141,7 @@ def _require_order(
     if last is not None and rows.num_rows and _key_of_row(rows, partition.table, 0) <= last:
         raise DataError(
             f"{partition.table.name} is not sorted by {', '.join(partition.table.key)}",
-            where=str(lake.path(partition.table, day=partition.day, known_on=partition.known_on)),
+            where=lake.where(addresses.partition(partition.table, day=partition.day, known_on=partition.known_on)),
             todo="Run that day again: segments run --reread --day YYYY-MM-DD.",
         )
     return _key_of_row(rows, partition.table, count - 1) if count else last

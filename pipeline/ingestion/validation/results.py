@@ -50,7 +50,7 @@ def stored_results(lake: Lake, day: date, *, known_on: date | None = None) -> Va
     """Return the stored results of a night; empty ones before it was validated."""
     if not lake.has(VALIDATION_RESULTS, day=day, known_on=known_on):
         return ValidationResults()
-    facts = lake.manifest(lake.path(VALIDATION_RESULTS, day=day, known_on=known_on))
+    facts = lake.manifest(addresses.partition(VALIDATION_RESULTS, day=day, known_on=known_on))
     recovered = [Version(date.fromisoformat(of), date.fromisoformat(known_on)) for of, known_on in facts["recovered"]]
     return ValidationResults(
         lake.read(VALIDATION_RESULTS, day=day, known_on=known_on).to_pylist(), [tuple(entry) for entry in facts["rejected"]], recovered

@@ -13,10 +13,13 @@ from sqlglot import exp
 
 from pipeline.lake.file_parts import FilePart
 from pipeline.lake.later_columns import lacking_columns
+from pipeline.lake.store import Store
 from pipeline.lake.tables import Table
 from pipeline.lake.version_parts import VersionParts
 
 Parameter = date | datetime | int | float | str
+# Addresses in the lake, and paths of private files of this process.
+Files = Sequence[str | Path] | VersionParts
 
 
 class Engine(Protocol):
@@ -27,9 +30,10 @@ class Engine(Protocol):
 
     keeps_order: bool
 
-    def register(self, table: Table, files: Sequence[Path] | VersionParts) -> None:
+    def register(self, table: Table, files: Files) -> None:
         """Make the rows of `files`, or of versions of event days, readable as `table.name`; no files make an empty table.
 
+        A file of the lake is named by its address, a private one of this process by its path.
         EVENT_DAY tables have `event_day` and `known_on` beside their columns; what other runs make of their files goes unseen.
         """
 
@@ -46,19 +50,26 @@ class Engine(Protocol):
         """Release what the engine holds."""
 
 
-def parts_of(files: Sequence[Path] | VersionParts, folder: Path) -> list[FilePart]:
-    """Return `files` as parts: a path means all of its rows; versions are pinned by links below `folder`."""
-    return files.pin(folder) if isinstance(files, VersionParts) else [FilePart(file) for file in files]
+def parts_of(store: Store, files: Files, folder: Path) -> list[FilePart]:
+    """Return `files` as parts: a file means all of its rows; versions are pinned by links below `folder`."""
+    if isinstance(files, VersionParts):
+        return files.pin(folder)
+    return [FilePart(file) if isinstance(file, Path) else FilePart(store.local(file), file) for file in files]
 
 
-def paths_by_condition(table: Table, parts: Iterable[FilePart], dialect: str) -> dict[tuple[str, frozenset[str]], list[Path]]:
+def place_of(store: Store, part: FilePart) -> str:
+    """Return the place of a part's file, as messages name it."""
+    return str(part.path) if part.address is None else store.where(part.address)
+
+
+def paths_by_condition(store: Store, table: Table, parts: Iterable[FilePart], dialect: str) -> dict[tuple[str, frozenset[str]], list[Path]]:
     """Group the files of `parts` by the condition on their rows, as SQL of `dialect`, and by the later columns of `table` that they lack.
 
     An empty condition means all rows.
     """
     together: dict[tuple[str, frozenset[str]], list[Path]] = {}
     for part in parts:
-        lacking = lacking_columns(table, part.path, stored_path=part.stored_path)
+        lacking = lacking_columns(table, part.path, where=place_of(store, part))
         together.setdefault((part.condition.sql(dialect) if part.condition else "", lacking), []).append(part.path)
     return together
 

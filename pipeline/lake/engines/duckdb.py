@@ -15,16 +15,16 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from pipeline.errors import DataError, TransientError
-from pipeline.lake.damage import outdated_error, reading
-from pipeline.lake.engines import Parameter, empty_select, parameter_names, parts_of, paths_by_condition
+from pipeline.lake.damage import outdated_error, reading, require_whole_private_file
+from pipeline.lake.engines import Files, Parameter, empty_select, parameter_names, parts_of, paths_by_condition, place_of
 from pipeline.lake.engines.sum_errors import is_overflow, overflow_error
 from pipeline.lake.file_parts import FilePart
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import ROW_GROUP_ROWS
 from pipeline.lake.staging import reader_folder
+from pipeline.lake.store import Store
 from pipeline.lake.tables import Table
-from pipeline.lake.version_parts import VersionParts
 
 
 class _SumTooLarge(DataError):
@@ -32,7 +32,7 @@ class _SumTooLarge(DataError):
 
 
 class DuckDBEngine:
-    """Runs statements in one private in-memory database that can read `lake_root` and nothing else.
+    """Runs statements in one private in-memory database that can read the files of `store` and nothing else.
 
     It `remembers_footers` of files for the sake of several statements over the same ones, as long as it is open.
     """
@@ -40,12 +40,12 @@ class DuckDBEngine:
     keeps_order = True  # `preserve_insertion_order` is on, and cannot be turned off
 
     def __init__(
-        self, lake_root: Path, *, memory_limit: str = MEMORY_LIMIT, threads: int | None = None, remembers_footers: bool = False
+        self, store: Store, *, memory_limit: str = MEMORY_LIMIT, threads: int | None = None, remembers_footers: bool = False
     ) -> None:
-        self._resources = ExitStack()
+        self._store, self._resources = store, ExitStack()
         self._registered: dict[str, tuple[Table, Sequence[FilePart]]] = {}
         with _translating_engine_errors():
-            self._folder = self._resources.enter_context(reader_folder(lake_root))
+            self._folder = self._resources.enter_context(reader_folder(store))
         # What does not fit the memory is spilled into our own folder; by default that would be the one the command was given in.
         settings: dict[str, Any] = {"memory_limit": memory_limit, "temp_directory": str(self._folder)}
         if threads:
@@ -53,21 +53,31 @@ class DuckDBEngine:
         self._connection = self._resources.enter_context(duckdb.connect(config=settings))
         if remembers_footers:
             self._connection.execute("SET parquet_metadata_cache = true")
-        confine_connection(self._connection, [lake_root, self._folder])
+        confine_connection(self._connection, [store.local(""), self._folder])
 
-    def register(self, table: Table, files: Sequence[Path] | VersionParts) -> None:
-        parts = parts_of(files, self._folder)
+    def register(self, table: Table, files: Files) -> None:
+        parts = parts_of(self._store, files, self._folder)
         self._require_whole_files(table, parts)
         # Remembered to explain a failing statement by the file that lacks one of its columns.
         self._registered[table.name] = (table, parts)
-        self._create_view(table, _select_from_parts(table, parts) if parts else empty_select(table, "duckdb"))
+        self._create_view(table, self._select_from_parts(table, parts) if parts else empty_select(table, "duckdb"))
 
     def _require_whole_files(self, table: Table, parts: Iterable[FilePart]) -> None:
         """Verify what can be read of the files by the columns of `table`; DuckDB would turn a flipped bit into another number."""
         names = {column.name for column in table.stored_columns}
         for part in parts:
-            with reading(table.name, part.stored_path, columns=names, link=part.path):
-                pass
+            if part.address is None:
+                require_whole_private_file(table.name, part.path, names)
+            else:
+                with reading(self._store, table.name, part.address, columns=names, link=part.path):
+                    pass
+
+    def _select_from_parts(self, table: Table, parts: Sequence[FilePart]) -> str:
+        selects = [
+            f"SELECT {_selected(table, lacking)} FROM {_read_parquet(paths)}{f' WHERE {condition}' if condition else ''}"  # noqa: S608 - our own names, quoted
+            for (condition, lacking), paths in paths_by_condition(self._store, table, parts, "duckdb").items()
+        ]
+        return " UNION ALL ".join(selects)
 
     def define(self, table: Table, statement: exp.Query) -> None:
         self._create_view(table, statement.sql("duckdb"))
@@ -103,11 +113,19 @@ class DuckDBEngine:
         except _SumTooLarge:
             named = {table.name for table in statement.find_all(exp.Table)} if statement else set()
             read = {name: parts for name, (_, parts) in self._registered.items() if name in named}
-            raise overflow_error(statement, read, (part.stored_path for parts in read.values() for part in parts)) from None
+            raise overflow_error(statement, read, (place_of(self._store, part) for parts in read.values() for part in parts)) from None
         except DataError:
             for table, parts in self._registered.values():
-                _require_columns(table, parts)
+                self._require_columns(table, parts)
             raise
+
+    def _require_columns(self, table: Table, parts: Iterable[FilePart]) -> None:
+        for part in parts:
+            if part.path.exists():  # a step's private files go with it
+                self._require_whole_files(table, [part])
+                found = pq.read_schema(str(part.path)).names
+                if lacking := [name for name in table.column_names if name not in found and name not in table.later_columns]:
+                    raise outdated_error(table, place_of(self._store, part), lacking)
 
     def close(self) -> None:
         self._resources.close()
@@ -115,7 +133,7 @@ class DuckDBEngine:
 
 def open_engine(lake: Lake, *, memory_limit: str, remembers_footers: bool = False) -> DuckDBEngine:
     """Return an engine that reads `lake` and spills into it; whoever opens it closes it."""
-    return DuckDBEngine(lake.root, memory_limit=memory_limit, remembers_footers=remembers_footers)
+    return DuckDBEngine(lake.store, memory_limit=memory_limit, remembers_footers=remembers_footers)
 
 
 def select_from_memory(table: Table, rows: pa.Table, statement: exp.Query) -> pa.Table:
@@ -157,14 +175,6 @@ def confine_connection(connection: duckdb.DuckDBPyConnection, folders: Iterable[
     connection.execute("SET lock_configuration = true")
 
 
-def _select_from_parts(table: Table, parts: Sequence[FilePart]) -> str:
-    selects = [
-        f"SELECT {_selected(table, lacking)} FROM {_read_parquet(paths)}{f' WHERE {condition}' if condition else ''}"  # noqa: S608 - our own names, quoted
-        for (condition, lacking), paths in paths_by_condition(table, parts, "duckdb").items()
-    ]
-    return " UNION ALL ".join(selects)
-
-
 def _selected(table: Table, lacking: frozenset[str]) -> str:
     if not lacking:
         return _quoted_names(tuple(column.name for column in table.stored_columns))
@@ -187,15 +197,6 @@ def _read_parquet(paths: Sequence[Path]) -> str:
 def _quoted_names(names: tuple[str, ...]) -> str:
     # Written here, as a statement names a hundred columns, and building a tree for each takes longer than the database does.
     return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
-
-
-def _require_columns(table: Table, parts: Iterable[FilePart]) -> None:
-    for part in parts:
-        if part.path.exists():  # a step's private files go with it
-            with reading(table.name, part.stored_path, link=part.path):
-                found = pq.read_schema(str(part.path)).names
-            if lacking := [name for name in table.column_names if name not in found and name not in table.later_columns]:
-                raise outdated_error(table, part.stored_path, lacking)
 
 
 @contextmanager

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
-from functools import reduce
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from sqlglot import exp
 
-from pipeline.lake.engines import Parameter, empty_select, parameter_names, parts_of, paths_by_condition
-from pipeline.lake.staging import private_folder
+from pipeline.lake.engines import Files, Parameter, empty_select, parameter_names, parts_of, paths_by_condition
+from pipeline.lake.store import Store
 from pipeline.lake.tables import Table
-from pipeline.lake.version_parts import VersionParts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
 class SparkEngine:
-    """Runs statements in a Spark session; the session stays the caller's."""
+    """Runs statements over the files of `store` in a Spark session; the session stays the caller's."""
 
     keeps_order = False
 
-    def __init__(self, session: SparkSession) -> None:
-        self.session = session
+    def __init__(self, session: SparkSession, store: Store) -> None:
+        self.session, self._store = session, store
         self._resources = ExitStack()
-        self._folders: dict[Path, Path] = {}
 
-    def register(self, table: Table, files: Sequence[Path] | VersionParts) -> None:
-        folder = self._private_folder(files.root) if isinstance(files, VersionParts) else Path()
+    def register(self, table: Table, files: Files) -> None:
+        parts = parts_of(self._store, files, self._folder)
         rows = [
             # The version of a row is in its columns; folder names such as `known=all` must not become columns as well.
             _with_nulls(self.session.read.option("recursiveFileLookup", "true").parquet(*map(str, paths)), table, lacking)
             .where(condition or "TRUE")
             .select(*(column.name for column in table.stored_columns))
-            for (condition, lacking), paths in paths_by_condition(table, parts_of(files, folder), "spark").items()
+            for (condition, lacking), paths in paths_by_condition(self._store, table, parts, "spark").items()
         ]
         whole = reduce(lambda left, right: left.unionAll(right), rows) if rows else self.session.sql(empty_select(table, "spark"))
         whole.createOrReplaceTempView(table.name)
@@ -54,11 +52,10 @@ class SparkEngine:
         used = {name: parameters[name] for name in parameter_names(statement)}
         return self.session.sql(statement.sql("spark"), args=used).toArrow().to_reader()
 
-    def _private_folder(self, root: Path) -> Path:
-        """Return a folder in the lake at `root`, which executors reach as they reach its files."""
-        if root not in self._folders:
-            self._folders[root] = self._resources.enter_context(private_folder(root))
-        return self._folders[root]
+    @cached_property
+    def _folder(self) -> Path:
+        """A folder in the store, which executors reach as they reach its files."""
+        return self._resources.enter_context(self._store.private_folder())
 
     def close(self) -> None:
         self._resources.close()

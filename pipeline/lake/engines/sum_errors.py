@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 
 from sqlglot import exp
 
@@ -22,16 +21,16 @@ def is_overflow(message: str) -> bool:
     return bool(_OVERFLOW.search(message))
 
 
-def overflow_error(statement: exp.Query | None, tables: Iterable[str], files: Iterable[Path]) -> DataError:
-    """Return the error for a `statement` over `tables`, which lie in `files`, one of whose sums is too large."""
-    paths = list(dict.fromkeys(files))
-    days = sorted({day for path in paths for day in _DAY.findall(str(path))})
+def overflow_error(statement: exp.Query | None, tables: Iterable[str], places: Iterable[str]) -> DataError:
+    """Return the error for a `statement` over `tables`, whose files are at these `places`, one of whose sums is too large."""
+    found = list(dict.fromkeys(places))
+    days = sorted({day for place in found for day in _DAY.findall(place)})
     # Whatever is added up is cast to its column's type at once, so these casts name the columns; the engine's message does not.
     sums = [cast for cast in statement.find_all(exp.Cast) if cast.to.is_type("decimal") and cast.find(exp.Sum)] if statement else []
     names = list(dict.fromkeys(cast.parent.alias for cast in sums if isinstance(cast.parent, exp.Alias)))[:_MOST_NAMES]
     what = f"{' or '.join(names)} of {', '.join(tables) or 'a table'}" if names else ", ".join(tables) or "amounts"
     return DataError(
         f"{what} {'up to ' if days else ''}{days[-1] if days else ''} adds up to more than {_LARGEST}, the most that an amount can be",
-        where=", ".join(map(str, paths[-_MOST_NAMES:])),
+        where=", ".join(found[-_MOST_NAMES:]),
         todo="In the queries of sources/, divide every amount, as by 1000, and say so in the company's name; then run again with --reread.",
     )

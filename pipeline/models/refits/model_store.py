@@ -51,7 +51,7 @@ class RefitContext:
         An older night may lack other columns that are declared today.
         """
         wanted = {"customer_id", *names, *self.scheme.columns, *self.scheme.member_columns}
-        self.engine.register(self.company.table(CUSTOMER_FEATURES).only(wanted), [self.lake.path(CUSTOMER_FEATURES, day=night)])
+        self.engine.register(self.company.table(CUSTOMER_FEATURES).only(wanted), [addresses.partition(CUSTOMER_FEATURES, day=night)])
 
 
 def require_model_columns(company: Company, lake: Lake, day: date) -> None:
@@ -136,7 +136,7 @@ def models_of_night(
     """
     # Where nothing looks at clusters, neither the definitions nor the footer of the night are read.
     schemes = [scheme for scheme in load_cluster_schemes(company) if scheme.name in names] if names else []
-    days = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=night, known_on=known_on)).get("models", {}) if schemes else {}
+    days = lake.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=night, known_on=known_on)).get("models", {}) if schemes else {}
     return [
         (scheme, stored_model(lake, scheme.name, days[scheme.name]) if days.get(scheme.name) else NotFitted("none")) for scheme in schemes
     ]

@@ -18,6 +18,7 @@ from sqlglot import exp
 from pipeline.definitions.company import Company
 from pipeline.definitions.features import DECLARED_FEATURES, feature_digests
 from pipeline.errors import DataError
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS, CUSTOMER_SURVIVORS
@@ -92,7 +93,7 @@ def _declared_then(history: OutcomeHistory, formed: date) -> dict[str, str]:
     company, wanted = history.company, history.company.prediction_features
     if not wanted:
         return {}
-    stored = history.lake.manifest(history.lake.path(CUSTOMER_FEATURES, day=formed)).get(DECLARED_FEATURES, {})
+    stored = history.lake.manifest(addresses.partition(CUSTOMER_FEATURES, day=formed)).get(DECLARED_FEATURES, {})
     digests = {name: digest for name, digest in feature_digests(company.features).items() if name in wanted}
     for name in sorted(name for name, digest in digests.items() if stored.get(name) != digest):
         log.warning("%s: the night of %s does not have the feature %s as it is declared now: it plays no part", NAME, formed, name)
@@ -105,7 +106,7 @@ def _sampled_rows(history: OutcomeHistory, formed: date, names: Sequence[str], d
     signals = signals_statement(declared)
     read = {column.name for column in signals.find_all(exp.Column)} | set(BASES)
     # Of the older night only the columns that are read: it may lack others that are declared today.
-    engine.register(history.company.table(CUSTOMER_FEATURES).only(read), [lake.path(CUSTOMER_FEATURES, day=formed)])
+    engine.register(history.company.table(CUSTOMER_FEATURES).only(read), [addresses.partition(CUSTOMER_FEATURES, day=formed)])
     last = formed + timedelta(days=HORIZON_DAYS)
     # Signals go by what the older night knew, outcomes by what night `day` knows. Versions that were stored later play no part,
     # so the same refit can be repeated.

@@ -11,14 +11,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from filecmp import cmp
-from pathlib import Path
 from typing import Any, cast
 
 import pyarrow.parquet as pq
 from sqlglot import exp, parse_one
 
 from pipeline.lake.engines import Engine
-from pipeline.lake.lake import reading
+from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import read_manifest
 from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 
@@ -84,39 +83,41 @@ class NightDifference:
         return self == NightDifference()
 
 
-def compare_partitions(table: Table, before: Path, after: Path, *, engine: EngineOpener) -> NightDifference:
-    """Compare the files `before` and `after`, audiences left out; `table` is the company's CUSTOMER_FEATURES, or CUSTOMER_SEGMENTS.
+def compare_partitions(lake: Lake, table: Table, before: str, after: str, *, engine: EngineOpener) -> NightDifference:
+    """Compare the files at the addresses `before` and `after`, audiences left out.
 
-    An engine is opened only for files of different bytes. Raises DataError where one is absent or damaged.
+    `table` is the company's CUSTOMER_FEATURES, or CUSTOMER_SEGMENTS. An engine is opened only for files of different bytes.
+    Raises DataError where one is absent or damaged.
     """
-    with reading(table.name, before), reading(table.name, after):
-        if cmp(before, after, shallow=False):
+    with lake.reading(table.name, before) as then, lake.reading(table.name, after) as now:
+        if cmp(then, now, shallow=False):
             return NightDifference()
         # Of the columns that both have: an attribute may have been declared since.
-        names = set(pq.read_schema(before).names) & set(pq.read_schema(after).names)
+        names = set(pq.read_schema(then).names) & set(pq.read_schema(now).names)
     common = table.only(names)
     with engine() as opened:
-        for name, path in (("before", before), ("after", after)):
-            opened.register(replace(common, name=name), [path])
+        for name, address in (("before", before), ("after", after)):
+            opened.register(replace(common, name=name), [address])
         if table.name == CUSTOMER_FEATURES.name:
             return _compare_customers(opened, common)
         return NightDifference(moved={row["scheme"]: row["moved"] for row in opened.run(_MOVES, {}).read_all().to_pylist()})
 
 
-def compare_audiences(members: tuple[Path, Path], segments: tuple[Path, Path], *, engine: EngineOpener) -> NightDifference:
+def compare_audiences(lake: Lake, members: tuple[str, str], segments: tuple[str, str], *, engine: EngineOpener) -> NightDifference:
     """Compare the AUDIENCE_MEMBERS of a night before and after, of customers who are in both files of CUSTOMER_SEGMENTS.
 
-    An engine is opened only for files of different bytes. Raises DataError where one is absent or damaged.
+    Files are named by their addresses. An engine is opened only for files of different bytes.
+    Raises DataError where one is absent or damaged.
     """
-    with reading(AUDIENCE_MEMBERS.name, members[0]), reading(AUDIENCE_MEMBERS.name, members[1]):
-        if cmp(*members, shallow=False):
+    with lake.reading(AUDIENCE_MEMBERS.name, members[0]) as then, lake.reading(AUDIENCE_MEMBERS.name, members[1]) as now:
+        if cmp(then, now, shallow=False):
             return NightDifference()
-        before, after = (read_manifest(path)["audiences"] for path in members)
+        before, after = (read_manifest(path)["audiences"] for path in (then, now))
     with engine() as opened:
-        for table, paths in ((AUDIENCE_MEMBERS, members), (CUSTOMER_SEGMENTS, segments)):
-            for side, path in zip(("before", "after"), paths, strict=True):
+        for table, files in ((AUDIENCE_MEMBERS, members), (CUSTOMER_SEGMENTS, segments)):
+            for side, address in zip(("before", "after"), files, strict=True):
                 name = side if table is AUDIENCE_MEMBERS else f"segments_{side}"
-                opened.register(replace(table, name=name), [path])
+                opened.register(replace(table, name=name), [address])
         rows = opened.run(_ENTRIES, {}).read_all().to_pylist()
     return NightDifference(moved={row["audience"]: row["moved"] for row in rows if row["audience"] in before and row["audience"] in after})
 

@@ -91,16 +91,16 @@ def _run_and_compare(task: StageTask) -> dict[str, NightDifference] | None:
         return {against: _difference(task, against, others) for against in others[tables[0]]}
 
 
-def _difference(task: StageTask, against: str, others: Mapping[Table, Mapping[str, Path]]) -> NightDifference:
+def _difference(task: StageTask, against: str, others: Mapping[Table, Mapping[str, str]]) -> NightDifference:
     """Compare what a stage wrote with what the others hold that are named `against`; audiences only where both sides have any."""
     lake, night, engine = task.deployment.lake, task.night, task.deployment.engine
     table, *beside = others
-    path = lake.path(table, day=night.day, known_on=night.known_on)
-    found = compare_partitions(task.deployment.company.table(table), others[table][against], path, engine=engine)
+    written = addresses.partition(table, day=night.day, known_on=night.known_on)
+    found = compare_partitions(lake, task.deployment.company.table(table), others[table][against], written, engine=engine)
     for each in beside:
         if against in others[each] and lake.has(each, day=night.day, known_on=night.known_on):
-            members = others[each][against], lake.path(each, day=night.day, known_on=night.known_on)
-            entries = compare_audiences(members, (others[table][against], path), engine=engine)
+            members = others[each][against], addresses.partition(each, day=night.day, known_on=night.known_on)
+            entries = compare_audiences(lake, members, (others[table][against], written), engine=engine)
             found = replace(found, moved={**found.moved, **entries.moved})
     return found
 
@@ -115,8 +115,8 @@ def _run_steps(task: StageTask) -> None:
 
 
 @contextmanager
-def _partition_before(task: StageTask, table: Table) -> Iterator[Path | None]:
-    """Yield the partition as it was before the block, or None where there was none.
+def _partition_before(task: StageTask, table: Table) -> Iterator[str | None]:
+    """Yield the address of the partition as it was before the block, or None where there was none.
 
     An interrupted attempt may have replaced the partition already, but it left its copy of the original: that one counts.
     """
@@ -124,12 +124,12 @@ def _partition_before(task: StageTask, table: Table) -> Iterator[Path | None]:
     copy = addresses.before_backfill(task.backfill, table, day, known)
     if not lake.exists(copy) and lake.has(table, day=day, known_on=known):
         lake.store.link_or_copy(addresses.partition(table, day=day, known_on=known), copy)
-    yield lake.local(copy) if lake.exists(copy) else None
+    yield copy if lake.exists(copy) else None
     # Only after the stage has gone well: one that was interrupted is compared with this copy when it is tried again.
     lake.delete(copy)
 
 
-def _partitions_to_compare(lake: Lake, table: Table, night: PlannedNight, before: Path | None) -> dict[str, Path]:
+def _partitions_to_compare(lake: Lake, table: Table, night: PlannedNight, before: str | None) -> dict[str, str]:
     """Return what a night is to be compared with: what was there, and for a restatement the night as it was known then."""
     others = {} if before is None else {BEFORE: before}
     if night.known_on == night.day:
@@ -137,5 +137,5 @@ def _partitions_to_compare(lake: Lake, table: Table, night: PlannedNight, before
     known = (addresses.date_in(each, "known") for each in lake.list_addresses(addresses.restatements(table, day=night.day)))
     earlier = max((each for each in known if each < night.known_on), default=None)
     if earlier is not None and before is None:
-        others[f"as known on {earlier}"] = lake.path(table, day=night.day, known_on=earlier)
-    return ({AS_KNOWN: lake.path(table, day=night.day)} if lake.has(table, day=night.day) else {}) | others
+        others[f"as known on {earlier}"] = addresses.partition(table, day=night.day, known_on=earlier)
+    return ({AS_KNOWN: addresses.partition(table, day=night.day)} if lake.has(table, day=night.day) else {}) | others

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.lake import addresses
-from pipeline.lake.lake import Lake, reading
-from pipeline.lake.parquet import file_sha256
+from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import file_sha256, read_manifest
 from pipeline.lake.tables import CRM_PROFILES
 from pipeline.operations.erasure.rows import CustomerIds, customer_ids, open_checked, row_batches, row_count, rows_of_others
 from pipeline.publication.crm.seen_tables import CRM_NOTE
@@ -43,8 +43,8 @@ class Publications:
     def customer_ids(self) -> Iterator[pa.Array]:
         """Yield the ids that the publications hold, with repetitions."""
         for name in publication_ids(self._lake):
-            for path in self._files(name):
-                with reading(path.stem, path, piece="publication"):
+            for table, address in self._files(name).items():
+                with self._lake.reading(table, address, piece="publication") as path:
                     yield from customer_ids(open_checked(path))
 
     def count(self, ids: CustomerIds) -> dict[str, dict[str, int]]:
@@ -83,7 +83,7 @@ class Publications:
     def _write_replacement(self, name: str, folder: Path, ids: CustomerIds) -> Manifest:
         """Write the tables of a publication without the rows of `ids` into `folder`, and return the manifest they need."""
         manifest = read_published_manifest(self._lake, name)
-        written = {path.stem: self._write_table(path, folder / path.name, ids) for path in self._files(name)}
+        written = {table: self._write_table(table, address, folder, ids) for table, address in self._files(name).items()}
         # What else a manifest says of a table, as how many rows are withheld, stays as true as it was.
         tables = {table: {**manifest["tables"].get(table, {}), **said} for table, said in written.items()}
         manifest["tables"] = tables
@@ -94,17 +94,18 @@ class Publications:
 
     def _known_to_readers(self, name: str, ids: CustomerIds) -> pa.Array:
         """Return the ids of `ids` that readers of a publication's profiles have seen, as they are written there."""
-        path = self._lake.local(f"{addresses.publication(name)}{CRM_PROFILES.name}.parquet")
-        with reading(path.stem, path, piece="publication"):
+        address = addresses.published_file(name, CRM_PROFILES.name)
+        with self._lake.reading(CRM_PROFILES.name, address, piece="publication") as path:
             seen = [rows["customer_id"].filter(ids.owned_rows(rows)) for rows in row_batches(open_checked(path), ["customer_id"])]
         return pa.concat_arrays(seen) if seen else pa.array([], pa.string())
 
-    def _write_table(self, path: Path, copy: Path, ids: CustomerIds) -> Manifest:
-        with reading(path.stem, path, piece="publication"):
+    def _write_table(self, table: str, address: str, folder: Path, ids: CustomerIds) -> Manifest:
+        copy = folder / f"{table}.parquet"
+        with self._lake.reading(table, address, piece="publication") as path:
             file = open_checked(path)
-            facts = {key: value for key, value in self._lake.manifest(path).items() if key != "row_count"}
+            facts = {key: value for key, value in read_manifest(path).items() if key != "row_count"}
             # The schema that Arrow reads carries the old footer's keys, its checksum among them, and would write them again.
-            self._lake.write_file(file.schema_arrow.remove_metadata(), rows_of_others(file, ids), copy, facts)
+            self._lake.write_private_file(file.schema_arrow.remove_metadata(), rows_of_others(file, ids), copy, facts)
         return _said_of(copy)
 
     def _update_predecessors(self, renamed: dict[str, str], names: list[str]) -> None:
@@ -117,14 +118,14 @@ class Publications:
 
     def _row_counts(self, name: str, ids: CustomerIds) -> dict[str, int]:
         counts = {}
-        for path in self._files(name):
-            with reading(path.stem, path, piece="publication"):
-                counts[path.stem] = _untold_count(open_checked(path), path.stem, ids)
+        for table, address in self._files(name).items():
+            with self._lake.reading(table, address, piece="publication") as path:
+                counts[table] = _untold_count(open_checked(path), table, ids)
         return counts
 
-    def _files(self, name: str) -> list[Path]:
-        listed = self._lake.list_addresses(addresses.publication(name), suffix=".parquet")
-        return [self._lake.local(each) for each in listed]
+    def _files(self, name: str) -> dict[str, str]:
+        """Return the addresses of the files of a publication, by table."""
+        return {addresses.stem(each): each for each in self._lake.list_addresses(addresses.publication(name), suffix=".parquet")}
 
 
 def _said_of(path: Path) -> Manifest:

@@ -11,7 +11,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -21,7 +20,7 @@ from pipeline.features import forget_caches
 from pipeline.ingestion.versions import ROWS_DIGEST, facts_of_rows, facts_of_versions
 from pipeline.lake.addresses import CACHES, ERASURES, LOCKS, PUBLICATIONS, STAGING
 from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
-from pipeline.lake.lake import Lake, reading
+from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import write_parquet
 from pipeline.lake.tables import VERSION_COLUMNS, Column, Kind, Partition, Table
 from pipeline.operations.erasure.rows import CustomerIds, customer_ids, open_checked, row_count, rows_of_others
@@ -36,27 +35,27 @@ class TableFiles:
 
     def __init__(self, lake: Lake, *, memory_limit: str) -> None:
         self._lake, self._memory_limit = lake, memory_limit
-        self._unreadable: list[Path] = []
-        self._affected: list[Path] = []
+        self._unreadable: list[str] = []
+        self._affected: list[str] = []
 
     def customer_ids(self) -> Iterator[pa.Array]:
         """Yield the ids that the files hold, with repetitions."""
-        for path in self._paths():
-            with self._noting_unreadable(path):
-                yield from customer_ids(open_checked(path))
+        for address in self._addresses():
+            with self._noting_unreadable(address):
+                yield from customer_ids(open_checked(self._lake.local(address)))
 
     def count(self, ids: CustomerIds) -> dict[str, dict[str, int]]:
         """Count files and rows to remove, by table."""
         files, rows = Counter[str](), Counter[str]()
         self._affected, self._unreadable = [], []
-        for path in self._paths():
+        for address in self._addresses():
             count = 0
-            with self._noting_unreadable(path):
-                count = row_count(open_checked(path), ids)
+            with self._noting_unreadable(address):
+                count = row_count(open_checked(self._lake.local(address)), ids)
             if count:
-                self._affected.append(path)
-                files[self._table_folder(path)] += 1
-                rows[self._table_folder(path)] += count
+                self._affected.append(address)
+                files[_table_folder(address)] += 1
+                rows[_table_folder(address)] += count
         return {folder: {"files": files[folder], "rows": rows[folder]} for folder in files}
 
     def remove(self, ids: CustomerIds) -> None:
@@ -67,35 +66,35 @@ class TableFiles:
         # Caches first: an interruption must not leave one that still holds what its files have lost.
         forget_caches(self._lake)
         with closing(open_engine(self._lake, memory_limit=self._memory_limit)) as engine:
-            for path in self._affected:
-                with self._noting_unreadable(path):
-                    self._rewrite(path, ids, engine)
+            for address in self._affected:
+                with self._noting_unreadable(address):
+                    self._rewrite(address, ids, engine)
         if self._unreadable:
             raise DataError(
                 f"files that may hold erased customers cannot be read: {len(self._unreadable)}",
-                where=str(self._unreadable[0]),
+                where=self._lake.where(self._unreadable[0]),
                 todo="Remove them and run those days again with --reread; then run: segments erase --resume",
             )
 
-    def _rewrite(self, path: Path, ids: CustomerIds, engine: DuckDBEngine) -> None:
-        with reading(self._table_folder(path), path):
+    def _rewrite(self, address: str, ids: CustomerIds, engine: DuckDBEngine) -> None:
+        with self._lake.reading(_table_folder(address), address) as path:
             file = open_checked(path)
             schema = file.schema_arrow.remove_metadata()
-            manifest = self._lake.manifest(path)
+            manifest = self._lake.manifest(address)
             if "versions" in manifest:
                 with self._lake.lock_event_days(_event_table(manifest["table"], schema)):
-                    self._rewrite_event_days(path, ids, engine)
+                    self._rewrite_event_days(address, ids, engine)
                 return
             facts = {name: value for name, value in manifest.items() if name != "row_count"}
             if ROWS_DIGEST in facts:
                 facts |= self._facts_of_remaining_rows(file, schema, ids, engine)
-            self._lake.write_file(schema, rows_of_others(file, ids), path, facts)
+            self._lake.write_file(schema, rows_of_others(file, ids), address, facts)
 
-    def _rewrite_event_days(self, path: Path, ids: CustomerIds, engine: DuckDBEngine) -> None:
+    def _rewrite_event_days(self, address: str, ids: CustomerIds, engine: DuckDBEngine) -> None:
         """Write a file of event days anew: each version stays, with what is left of it and what is to be said of that."""
-        file = open_checked(path)
-        table = _event_table(self._lake.manifest(path)["table"], file.schema_arrow)
-        facts = {each.version: dict(each.facts) for each in self._lake.stored_in(table, path)}
+        file = open_checked(self._lake.local(address))
+        table = _event_table(self._lake.manifest(address)["table"], file.schema_arrow)
+        facts = {each.version: dict(each.facts) for each in self._lake.stored_in(table, address)}
         raw = [version for version, each in facts.items() if ROWS_DIGEST in each]
         if raw:
             with self._lake.private_folder() as private:
@@ -103,7 +102,7 @@ class TableFiles:
                 write_parquet(table.stored_schema, rows_of_others(file, ids), staged, {})
                 for version, each in facts_of_versions(engine, table, staged, raw).items():
                     facts[version] |= each
-        self._lake.write_month_file(table, path, rows_of_others(file, ids), facts)
+        self._lake.write_month_file(table, address, rows_of_others(file, ids), facts)
 
     def _facts_of_remaining_rows(
         self,
@@ -119,19 +118,19 @@ class TableFiles:
             return facts_of_rows(engine, Table("rows_that_stay", "", _declared_columns(schema), (), Partition.SNAPSHOT), staged)
 
     @contextmanager
-    def _noting_unreadable(self, path: Path) -> Iterator[None]:
+    def _noting_unreadable(self, address: str) -> Iterator[None]:
         """Note the file where it cannot be read, and go on: one damaged file must not keep an id in all the others."""
         try:
             yield
         except (DataError, pa.ArrowException, OSError, ValueError):
-            self._unreadable.append(path)
+            self._unreadable.append(address)
 
-    def _paths(self) -> Iterator[Path]:
-        listed = self._lake.list_addresses("", suffix=".parquet")
-        yield from (self._lake.local(each) for each in listed if not each.startswith(ELSEWHERE))
+    def _addresses(self) -> Iterator[str]:
+        yield from (each for each in self._lake.list_addresses("", suffix=".parquet") if not each.startswith(ELSEWHERE))
 
-    def _table_folder(self, path: Path) -> str:
-        return "/".join(path.relative_to(self._lake.local("")).parts[:2])
+
+def _table_folder(address: str) -> str:
+    return "/".join(address.split("/")[:2])
 
 
 def _event_table(name: str, schema: pa.Schema) -> Table:

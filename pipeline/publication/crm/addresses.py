@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlglot import exp
 
+from pipeline.errors import DataError
 from pipeline.lake import addresses
-from pipeline.lake.checksums import is_whole
 from pipeline.lake.engines.duckdb import select_from_memory
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.publication.crm.staged_tables import ADDRESS_HASHES, PHONE_NUMBERS
@@ -76,8 +76,11 @@ def address_hashes(lake: Lake, contacts: pa.Table, region: str) -> tuple[pa.Tabl
 
 def _known_numbers(lake: Lake, region: str) -> pa.Table:
     """Return the numbers in the cache; none where there is no cache, or a damaged one."""
-    path = lake.local(addresses.cache(PHONE_NUMBERS, _cache_name(region)))
-    return pq.read_table(path) if path.exists() and is_whole(path) else NO_NUMBERS
+    try:
+        with lake.reading(PHONE_NUMBERS.name, addresses.cache(PHONE_NUMBERS, _cache_name(region))) as path:
+            return pq.read_table(path)
+    except DataError:
+        return NO_NUMBERS
 
 
 def _keep_numbers(lake: Lake, region: str, known: pa.Table, numbers: pa.Table) -> None:
@@ -87,8 +90,7 @@ def _keep_numbers(lake: Lake, region: str, known: pa.Table, numbers: pa.Table) -
     if pc.all(is_held, min_count=0).as_py():
         return
     rows = sorted_by(numbers.group_by("phone").aggregate([("e164", "max")]).rename_columns(PHONE_NUMBERS.column_names), ["phone"])
-    path = lake.local(addresses.cache(PHONE_NUMBERS, _cache_name(region)))
-    lake.write_file(PHONE_NUMBERS.schema, rows.to_batches(), path, {})
+    lake.write_file(PHONE_NUMBERS.schema, rows.to_batches(), addresses.cache(PHONE_NUMBERS, _cache_name(region)), {})
 
 
 def _cache_name(region: str) -> str:

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
+from pipeline.errors import DataError
 from pipeline.lake import addresses
-from pipeline.lake.checksums import is_whole
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CRM_CHANGES, CRM_MEMBERS, CRM_PROFILES, Table
 from pipeline.publication.current import Publication, publication_from_manifest, publication_ids, read_published_manifest
@@ -27,18 +26,18 @@ class SeenTables:
     """The tables of the CRM in the publication that readers saw last, as far as it has any, and the last number that was ever given."""
 
     day: date | None = None
-    folder: Path | None = None
+    prefix: str | None = None
     last_seq: int = 0
     last_changed_at: datetime | None = None
 
     @property
     def is_first(self) -> bool:
         """Whether readers saw no profiles yet."""
-        return self.folder is None
+        return self.prefix is None
 
-    def files(self, table: Table) -> list[Path]:
-        """Return the file of `table`, as engines register it; none where there is none."""
-        return [self.folder / f"{table.name}.parquet"] if self.folder else []
+    def files(self, table: Table) -> list[str]:
+        """Return the address of the file of `table`, as engines register it; none where there is none."""
+        return [f"{self.prefix}{table.name}.parquet"] if self.prefix else []
 
     def next_instant(self, end_of_day: datetime) -> datetime:
         """Return when the next change is told: at the end of its day, but after all that was told before."""
@@ -63,16 +62,23 @@ def seen_tables(lake: Lake, publication: Publication | None) -> SeenTables:
     last_at = note.get("last_changed_at")
     has_tables = CRM_PROFILES.name in manifest["tables"]
     # A damaged one must not keep all later nights from readers.
-    files = [publication.folder / f"{table.name}.parquet" for table in _COMPARED]
-    if has_tables and not all(file.exists() and is_whole(file) for file in files):
+    if has_tables and not all(_is_whole(lake, publication, table) for table in _COMPARED):
         has_tables = False
         log.warning("crm: %s is damaged: every row gets a new number, and who left since is not told", publication.publication_id)
     return SeenTables(
         publication.day,
-        publication.folder if has_tables else None,
+        addresses.publication(publication.publication_id) if has_tables else None,
         int(note.get("last_change_seq", 0)),
         datetime.fromisoformat(last_at) if last_at else None,
     )
+
+
+def _is_whole(lake: Lake, publication: Publication, table: Table) -> bool:
+    try:
+        with lake.reading(table.name, addresses.published_file(publication.publication_id, table.name)):
+            return True
+    except DataError:
+        return False
 
 
 def last_shown(lake: Lake, current: Publication | None) -> Publication | None:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.lake.lake import Lake, sorted_by
+from pipeline.lake.parquet import read_manifest
 from pipeline.lake.tables import CRM_CHANGES, CRM_PROFILES, Table
 from pipeline.publication.crm.row_hash import with_row_hashes
 from pipeline.publication.crm.seen_tables import SeenTables, numbering_note
@@ -55,6 +56,6 @@ def _as_table(table: Table, rows: list[dict[str, Any]]) -> pa.Table:
 
 def _add(lake: Lake, folder: Path, table: Table, rows: pa.Table) -> None:
     path = folder / f"{table.name}.parquet"
-    manifest = {key: value for key, value in lake.manifest(path).items() if key != "row_count"}
+    manifest = {key: value for key, value in read_manifest(path).items() if key != "row_count"}
     held = pq.ParquetFile(path, page_checksum_verification=True).read().cast(table.schema)
-    lake.write_file(table.schema, sorted_by(pa.concat_tables([held, rows]), table.key).to_batches(), path, manifest)
+    lake.write_private_file(table.schema, sorted_by(pa.concat_tables([held, rows]), table.key).to_batches(), path, manifest)

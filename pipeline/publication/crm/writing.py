@@ -16,6 +16,7 @@ from sqlglot import exp, parse_one
 
 from pipeline.features import MergeHistory
 from pipeline.features.customer_slices import Slice, slices_of_customers, statement_of_slice
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.parquet import file_sha256
@@ -145,7 +146,7 @@ class _CrmWriter:
         # A person who takes a night back is the reason of all that changes by it.
         nights = [] if self._inputs.is_rollback else self._untold_nights()
         for table in (SEGMENT_MOVES, AUDIENCE_MOVES):
-            self._engine.register(table, [self._lake.path(table, day=night) for night in nights if self._lake.has(table, day=night)])
+            self._engine.register(table, [addresses.partition(table, day=night) for night in nights if self._lake.has(table, day=night)])
 
     def _untold_nights(self) -> list[date]:
         since, until = self._seen.day or self._inputs.day, self._inputs.day
@@ -199,8 +200,8 @@ class _CrmWriter:
 
     def _told_changes(self, new: Path) -> Iterator[pa.RecordBatch]:
         since = pa.scalar(self._inputs.changed_at - KEPT, CRM_CHANGES.schema.field("changed_at").type)
-        for path in self._seen.files(CRM_CHANGES):
-            for batch in _open(path).iter_batches(BATCH_ROWS):
+        for address in self._seen.files(CRM_CHANGES):
+            for batch in _open(self._lake.local(address)).iter_batches(BATCH_ROWS):
                 yield batch.filter(pc.greater_equal(batch["changed_at"], since))
         yield from _open(new).iter_batches(BATCH_ROWS)
 
@@ -226,12 +227,12 @@ class _CrmWriter:
 
     def _publish(self, table: Table, batches: Iterable[pa.RecordBatch]) -> None:
         path = self._file(table)
-        rows = self._lake.write_file(table.schema, batches, path, {"table": table.name, "day": self._inputs.day})
+        rows = self._lake.write_private_file(table.schema, batches, path, {"table": table.name, "day": self._inputs.day})
         self._written[table.name] = {"rows": rows, "sha256": file_sha256(path)}
 
     def _stage(self, table: Table, batches: Iterable[pa.RecordBatch]) -> None:
         path = self._private_file(table)
-        self._lake.write_file(table.schema, batches, path, {})
+        self._lake.write_private_file(table.schema, batches, path, {})
         self._engine.register(table, [path])
 
     def _private_file(self, table: Table) -> Path:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.lake import addresses
@@ -17,11 +16,11 @@ from pipeline.publication.gates.results import GateRecord, gates_from_manifest
 
 @dataclass(frozen=True, slots=True)
 class LastGoodPublication:
-    """One publication: its day, its folder, a digest of what each scheme and audience decides by, and what its gates said."""
+    """One publication: its day, the prefix of its files, a digest of what each scheme and audience decides by, and what its gates said."""
 
     day: date
     publication_id: str
-    folder: Path
+    prefix: str
     previous: str | None
     schemes: Mapping[str, str]
     gates: GateRecord | None
@@ -56,7 +55,7 @@ def _read_publication(lake: Lake, prefix: str, *, where: str) -> LastGoodPublica
         return LastGoodPublication(
             day=date.fromisoformat(content["day"]),
             publication_id=content["publication_id"],
-            folder=lake.local(prefix),
+            prefix=prefix,
             previous=content["previous"],
             schemes=content.get("schemes", {}),
             gates=gates_from_manifest(content.get("gates")),

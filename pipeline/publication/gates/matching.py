@@ -16,6 +16,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.gate_limits import GateLimits
 from pipeline.ingestion.departures import departed_files
 from pipeline.ingestion.validation import stored_results
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_MERGES, CUSTOMERS, DEPARTED_CUSTOMERS, RAW_CONSENTS, Table
@@ -52,7 +53,7 @@ def measure_unmatched(company: Company, lake: Lake, engine: Engine, day: date) -
     for table, files in (
         *((table, lake.snapshot_files(table, day)) for table in (CUSTOMERS, CUSTOMER_MERGES)),
         (DEPARTED_CUSTOMERS, departed_files(lake, day)),
-        (CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=day)]),
+        (CUSTOMER_FEATURES, [addresses.partition(CUSTOMER_FEATURES, day=day)]),
     ):
         engine.register(table.only(("customer_id", "first_order_date", "merged_into")), files)
     found = [_count_unmatched(engine, company.limits, "order_lines", _BUYERS, _LISTED)]

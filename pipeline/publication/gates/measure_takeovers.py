@@ -7,6 +7,7 @@ from datetime import date
 
 from sqlglot import exp, parse_one
 
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, ORDER_LINES
@@ -60,6 +61,6 @@ def measure_takeovers(lake: Lake, engine: Engine, day: date, before: date) -> Ta
 
 def _register_people(lake: Lake, engine: Engine, day: date, before: date) -> None:
     """Make readable who was there on the night of `before`, and whom the source lists on the night of `day`."""
-    seen = [lake.path(CUSTOMER_FEATURES, day=before)] if lake.has(CUSTOMER_FEATURES, day=before) else []
+    seen = [addresses.partition(CUSTOMER_FEATURES, day=before)] if lake.has(CUSTOMER_FEATURES, day=before) else []
     engine.register(replace(CUSTOMER_FEATURES.only(("customer_id",)), name="seen"), seen)
     engine.register(replace(CUSTOMERS.only(("customer_id",)), name="listed"), lake.snapshot_files(CUSTOMERS, day))

@@ -19,8 +19,9 @@ from pipeline.ingestion.departures import departed_files
 from pipeline.ingestion.extractions import KNOWN_ROWS_KEY, extraction_rows
 from pipeline.ingestion.validation import stored_results
 from pipeline.ingestion.vanished_rows import known_rows_from_facts
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
-from pipeline.lake.lake import Lake, known_versions, reading
+from pipeline.lake.lake import Lake, known_versions
 from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
     CUSTOMER_SEGMENTS,
@@ -70,7 +71,7 @@ _REACHABLE = "SELECT COUNT(*) AS customer_count, CAST(COALESCE(SUM(CASE WHEN rea
 
 def measure_night(company: Company, lake: Lake, engine: Engine, day: date, good: LastGoodPublication | None) -> GateMeasures:
     """Return what the gates need to know of the night of `day`, beside the last `good` one where there is one."""
-    facts = lake.manifest(lake.path(EXTRACTIONS, day=day)) if lake.has(EXTRACTIONS, day=day) else {}
+    facts = lake.manifest(addresses.partition(EXTRACTIONS, day=day)) if lake.has(EXTRACTIONS, day=day) else {}
     lines = {version: each.row_count for version, each in lake.stored_versions(ORDER_LINES).items()}
     first = window_first_day(day, good.day if good else None, company.limits)
     measures = GateMeasures(
@@ -108,9 +109,9 @@ def _implausible_rows(lake: Lake, day: date) -> list[ImplausibleRows]:
 def _compare_with_last_good(
     measures: GateMeasures, company: Company, lake: Lake, engine: Engine, good: LastGoodPublication
 ) -> GateMeasures:
-    for table in _compared_tables(company, good):
-        engine.register(table, [lake.path(table, day=measures.day)])
-        engine.register(replace(table, name=f"{table.name}_before"), [good.folder / f"{table.name}.parquet"])
+    for table in _compared_tables(company, lake, good):
+        engine.register(table, [addresses.partition(table, day=measures.day)])
+        engine.register(replace(table, name=f"{table.name}_before"), [f"{good.prefix}{table.name}.parquet"])
     answers = lake.snapshot_files(RAW_CONSENTS, measures.day) if company.source_file(CONSENT_SOURCE).is_file() else []
     engine.register(RAW_CONSENTS.only(("customer_id", "is_consenting")), answers)
     engine.register(DEPARTED_CUSTOMERS, departed_files(lake, measures.day))
@@ -126,16 +127,16 @@ def _compare_with_last_good(
         vanished_count=customers["vanished_count"],
         largest_segments=largest_segments(engine),
         moves=scheme_moves(company, engine, lake, measures.day, good),
-        reachable=_reachable_customers(engine, company, good),
+        reachable=_reachable_customers(engine, company, lake, good),
         answers=measure_vanished_answers(company, lake, engine, measures.day, good.day),
         takeovers=takeovers,
         audiences=measure_audiences(lake, measures.day, good),
     )
 
 
-def _compared_tables(company: Company, good: LastGoodPublication) -> list[Table]:
+def _compared_tables(company: Company, lake: Lake, good: LastGoodPublication) -> list[Table]:
     """Return the compared tables with the columns that are looked at, and no others: the rest is not read, and may have changed."""
-    attribute = _reachable_attribute(company, good)
+    attribute = _reachable_attribute(company, lake, good)
     return [
         company.table(CUSTOMER_FEATURES).only(("customer_id", *attribute)),
         CUSTOMER_SEGMENTS.only(("customer_id", "scheme", "segment")),
@@ -143,20 +144,19 @@ def _compared_tables(company: Company, good: LastGoodPublication) -> list[Table]
     ]
 
 
-def _reachable_attribute(company: Company, good: LastGoodPublication) -> list[str]:
+def _reachable_attribute(company: Company, lake: Lake, good: LastGoodPublication) -> list[str]:
     """Return the attribute that tells who can be reached, unless the last good night did not have it yet as it is now."""
     name = company.limits.reachable_attribute
     if not name:
         return []
-    path = good.folder / f"{CUSTOMER_FEATURES.name}.parquet"
-    with reading(CUSTOMER_FEATURES.name, path, piece="publication"):
+    with lake.reading(CUSTOMER_FEATURES.name, f"{good.prefix}{CUSTOMER_FEATURES.name}.parquet", piece="publication") as path:
         schema = pq.read_schema(path)
     return [name] if (name, Kind.FLAG.arrow) in zip(schema.names, schema.types, strict=True) else []
 
 
-def _reachable_customers(engine: Engine, company: Company, good: LastGoodPublication) -> ReachableCustomers | None:
+def _reachable_customers(engine: Engine, company: Company, lake: Lake, good: LastGoodPublication) -> ReachableCustomers | None:
     counts = []
-    for attribute in _reachable_attribute(company, good):
+    for attribute in _reachable_attribute(company, lake, good):
         for table in ("staying", f"{CUSTOMER_FEATURES.name}_before"):
             flags = exp.select(exp.alias_(exp.column(attribute, quoted=True), "reachable")).from_(table)
             [row] = _rows_of(engine, _among_staying(_parse_select(_REACHABLE).from_(flags.subquery("flags"))))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import GATE_RESULTS
 from pipeline.publication.gates import GateResult, GateState
@@ -41,7 +42,7 @@ def stored_gates(lake: Lake, day: date) -> GateRecord | None:
     """Return the record of a night, or None where it was never judged."""
     if not lake.has(GATE_RESULTS, day=day):
         return None
-    path = lake.path(GATE_RESULTS, day=day)
+    path = addresses.partition(GATE_RESULTS, day=day)
     return GateRecord(lake.manifest(path)["compared_with"], [_read_result(row) for row in lake.read(GATE_RESULTS, day=day).to_pylist()])
 
 
@@ -49,7 +50,7 @@ def epoch_when_audited(lake: Lake, day: date) -> int | None:
     """Return the epoch in which the night was audited, or None where it was never judged."""
     if not lake.has(GATE_RESULTS, day=day):
         return None
-    return int(lake.manifest(lake.path(GATE_RESULTS, day=day)).get(EPOCH_KEY, 0))
+    return int(lake.manifest(addresses.partition(GATE_RESULTS, day=day)).get(EPOCH_KEY, 0))
 
 
 def gates_to_manifest(record: GateRecord | None) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from sqlglot import exp, parse_one
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import load_schemes
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, SEGMENT_PROFILES
@@ -70,7 +71,7 @@ def scheme_moves(company: Company, engine: Engine, lake: Lake, day: date, good: 
 
     Reads CUSTOMER_SEGMENTS and CUSTOMER_FEATURES, and the same of the last good night under their names with `_before`.
     """
-    schemes = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})
+    schemes = lake.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})
     partial = [scheme.name for scheme in load_schemes(company).schemes if scheme.applies_to is not None and scheme.name in good.schemes]
     crossed = _entered_or_left_counts(engine, partial) if partial else {}
     within = {

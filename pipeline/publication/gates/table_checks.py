@@ -18,6 +18,7 @@ from pipeline.ingestion.validation import (
     suite_parameters,
 )
 from pipeline.ingestion.validation.expectation_sql import CHECKED_COUNT, suite_statement
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
@@ -41,7 +42,7 @@ def check_table(company: Company, lake: Lake, engine: Engine, partition: Partiti
     if day is None or known is None:
         raise ValueError("a computed table is checked by its day and the night that knows it")
     suite = load_table_suite(company, company.table(table))
-    engine.register(suite.table, [lake.path(table, day=day, known_on=known)])
+    engine.register(suite.table, [addresses.partition(table, day=day, known_on=known)])
     # In SQL, all rules in one pass: Great Expectations would load every row into pandas and take longer than the night.
     [counts] = engine.run(suite_statement(suite, suite_parameters(company, known)), {}).read_all().to_pylist()
     checked = counts[CHECKED_COUNT]

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from pipeline.definitions.audiences import has_expired, load_audiences
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import Scheme
-from pipeline.lake.lake import Lake, reading
+from pipeline.lake import addresses
+from pipeline.lake.lake import Lake
 from pipeline.lake.tables import AUDIENCES
 from pipeline.publication.current import Publication, current_publication, read_published_manifest
 from pipeline.reporting.catalog.building import CatalogContext, file_words
@@ -30,7 +31,7 @@ def audience_entries(company: Company, lake: Lake, live: LiveSegments | None, la
     # As the night decided them: of quantiles, with its limits.
     audiences |= {audience.name: audience for audience in found.schemes}
     current = current_publication(lake)
-    sizes = _published_sizes(current) if current else {}
+    sizes = _published_sizes(lake, current) if current else {}
     digests = read_published_manifest(lake, current.publication_id) if current else {}
     context = CatalogContext(company, language, live)
     for name, audience in sorted(audiences.items()):
@@ -70,10 +71,10 @@ def _state(audience: Scheme, not_computed: Mapping[str, str], live: LiveSegments
     return "live" if digest == audience_digest(audience, published.get("schemes", {})) else "changed"
 
 
-def _published_sizes(current: Publication) -> dict[str, dict[str, Any]]:
-    path = current.folder / f"{AUDIENCES.name}.parquet"
-    if not path.exists():
+def _published_sizes(lake: Lake, current: Publication) -> dict[str, dict[str, Any]]:
+    address = addresses.published_file(current.publication_id, AUDIENCES.name)
+    if not lake.exists(address):
         return {}
-    with reading(AUDIENCES.name, path, piece="publication"):
+    with lake.reading(AUDIENCES.name, address, piece="publication") as path:
         rows = pq.read_table(path, page_checksum_verification=True).to_pylist()
     return {row["audience"]: row for row in rows}

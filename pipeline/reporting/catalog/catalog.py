@@ -14,7 +14,8 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes, without_unknown
 from pipeline.errors import ConfigError
 from pipeline.features import OPTIONAL_COLUMNS, features_without_columns
-from pipeline.lake.lake import Lake, reading
+from pipeline.lake import addresses
+from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
     CLUSTER_PROFILES,
     CUSTOMER_FEATURES,
@@ -82,31 +83,31 @@ def live_segments(lake: Lake) -> LiveSegments | None:
     current = current_publication(lake)
     if current is None:
         return None
-    rows = _published_rows(current, SEGMENT_PROFILES).sort_by([("scheme", "ascending"), ("position", "ascending")]).to_pylist()
+    rows = _published_rows(lake, current, SEGMENT_PROFILES).sort_by([("scheme", "ascending"), ("position", "ascending")]).to_pylist()
     profiles: dict[str, list[PublishedSegment]] = defaultdict(list)
     for row in rows:
         size = PublishedSize(row["customer_count"], row["customer_share"], Decimal(row["spend_amount"]), row["spend_share"])
         profiles[row["scheme"]].append(PublishedSegment(row["segment"], row["title"], size))
     digests = read_published_manifest(lake, current.publication_id).get("schemes", {})
     customer_count = current.row_counts.get(CUSTOMER_FEATURES.name, 0)
-    strategies = _published_rows(current, SEGMENT_STRATEGIES).to_pylist()
+    strategies = _published_rows(lake, current, SEGMENT_STRATEGIES).to_pylist()
     return LiveSegments(
         current.day,
         current.publication_id,
         profiles,
         digests,
         customer_count,
-        feature_profiles(_published_rows(current, CLUSTER_PROFILES)),
+        feature_profiles(_published_rows(lake, current, CLUSTER_PROFILES)),
         {(row["scheme"], row["segment"], row["language"]): row for row in strategies},
     )
 
 
-def _published_rows(current: Publication, table: Table) -> pa.Table:
+def _published_rows(lake: Lake, current: Publication, table: Table) -> pa.Table:
     """Return the rows of a published table, none where the publication is of a version that did not have the table."""
-    path = current.folder / f"{table.name}.parquet"
-    if table is not SEGMENT_PROFILES and not path.exists():
+    address = addresses.published_file(current.publication_id, table.name)
+    if table is not SEGMENT_PROFILES and not lake.exists(address):
         return table.schema.empty_table()
-    with reading(table.name, path, piece="publication"):
+    with lake.reading(table.name, address, piece="publication") as path:
         return pq.read_table(path, page_checksum_verification=True)
 
 

@@ -20,6 +20,7 @@ from pipeline.definitions.schemes import load_cluster_schemes, referenced_cluste
 from pipeline.definitions.schemes.score_methods import AXES
 from pipeline.errors import ConfigError
 from pipeline.features import CustomerMerge, MergeHistory
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
@@ -127,7 +128,7 @@ def _next_action(night: ExplainedNight, cards: Mapping[tuple[str, str], Mapping[
     """Read the customer's next action; None where they have none, as who must not be written to, or an older version wrote the night."""
     if not night.lake.has(CUSTOMER_NEXT_ACTIONS, day=night.day):
         return None
-    rows = night.customer_rows(CUSTOMER_NEXT_ACTIONS, night.lake.path(CUSTOMER_NEXT_ACTIONS, day=night.day))
+    rows = night.customer_rows(CUSTOMER_NEXT_ACTIONS, addresses.partition(CUSTOMER_NEXT_ACTIONS, day=night.day))
     intervals = customer_intervals(night.lake, night.engine, night.customer_id) if rows else []
     return next_action_of(rows[0], cards, intervals, night.day) if rows else None
 
@@ -146,7 +147,7 @@ def _explained_memberships(
     night: ExplainedNight,
 ) -> tuple[list[ExplainedMembership], list[OutsideScheme], list[AudienceExplanation]]:
     """Explain what is stored of the customer, list the schemes that do not apply to them, and explain the audiences."""
-    stored = night.customer_rows(CUSTOMER_SEGMENTS, night.lake.path(CUSTOMER_SEGMENTS, day=night.day))
+    stored = night.customer_rows(CUSTOMER_SEGMENTS, addresses.partition(CUSTOMER_SEGMENTS, day=night.day))
     features = night.rows_of_customer(night.features)
     if not stored or not features:
         todo = "Check the id, letter for letter as the source has it. The customer may be newer, or erased: segments history --customer ID."
@@ -156,7 +157,7 @@ def _explained_memberships(
     profiles = night.lake.read(SEGMENT_PROFILES, day=night.day).select(["scheme", "segment", "title"]).to_pylist()
     titles = {(profile["scheme"], profile["segment"]): profile["title"] for profile in profiles}
     figures = stored_profiles(night.lake, night.day)
-    first_nights = night.lake.manifest(night.lake.path(CUSTOMER_SEGMENTS, day=night.day)).get("models", {})
+    first_nights = night.lake.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=night.day)).get("models", {})
     models = {scheme: stored_model(night.lake, scheme, first) for scheme, first in first_nights.items() if first}
     moves = _moves_with_reasons(night)
     kinds = {column.name: column.kind for column in night.features.columns}
@@ -194,7 +195,7 @@ def _stored_audiences(night: ExplainedNight) -> set[str]:
     """Return the audiences that the night has the customer in."""
     if not night.lake.has(AUDIENCE_MEMBERS, day=night.day):
         return set()
-    rows = night.customer_rows(AUDIENCE_MEMBERS, night.lake.path(AUDIENCE_MEMBERS, day=night.day))
+    rows = night.customer_rows(AUDIENCE_MEMBERS, addresses.partition(AUDIENCE_MEMBERS, day=night.day))
     return {row["audience"] for row in rows}
 
 
@@ -246,12 +247,12 @@ def _moves_with_reasons(night: ExplainedNight) -> list[CustomerMove]:
         (day, row["scheme"], row["to_segment"]): row["reason"]
         for day in {move.day for move in moves}
         if night.lake.has(SEGMENT_MOVES, day=day)
-        for row in night.customer_rows(SEGMENT_MOVES, night.lake.path(SEGMENT_MOVES, day=day))
+        for row in night.customer_rows(SEGMENT_MOVES, addresses.partition(SEGMENT_MOVES, day=day))
     }
     reasons |= {
         (day, row["audience"], MEMBER if row["move"] == "entered" else None): row["reason"]
         for day in {move.day for move in moves}
         if night.lake.has(AUDIENCE_MOVES, day=day)
-        for row in night.customer_rows(AUDIENCE_MOVES, night.lake.path(AUDIENCE_MOVES, day=day))
+        for row in night.customer_rows(AUDIENCE_MOVES, addresses.partition(AUDIENCE_MOVES, day=day))
     }
     return [replace(move, reason=reasons.get((move.day, move.scheme, move.to_segment), "")) for move in moves]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from sqlglot import exp
@@ -29,9 +28,9 @@ class ExplainedNight:
     schemes: Schemes
     audiences: Schemes
 
-    def customer_rows(self, table: Table, path: Path) -> list[dict[str, Any]]:
+    def customer_rows(self, table: Table, address: str) -> list[dict[str, Any]]:
         """Read the customer's rows of a partition, in the order of its key."""
-        self.engine.register(table, [path])
+        self.engine.register(table, [address])
         return self.rows_of_customer(table)
 
     def rows_of_customer(self, table: Table) -> list[dict[str, Any]]:

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-import pyarrow.parquet as pq
-
 from pipeline.definitions.company import Company
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
@@ -147,4 +145,4 @@ def _row_count(lake: Lake, table: Table, day: date) -> int | None:
     place = {"day": day} if table.partition is Partition.NIGHT else {"known_on": day}
     if table.partition not in (Partition.NIGHT, Partition.SNAPSHOT) or not lake.has(table, **place):
         return None
-    return int(pq.read_metadata(lake.path(table, **place)).num_rows)
+    return lake.row_count(addresses.partition(table, **place))

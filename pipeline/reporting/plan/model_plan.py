@@ -25,6 +25,7 @@ from pipeline.definitions.schemes import (
 )
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.errors import ConfigError
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake
@@ -70,7 +71,7 @@ def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = 
         # Only what a statement names: a Parquet file is read by column, and others are not touched.
         table = valid.table(CUSTOMER_FEATURES).only({"customer_id", "spend_amount", *columns_named(planned.values())})
         with NightFeatures([valid], lake, engine, live.day).registered([by_name[name] for name in looked_at], table):
-            engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=live.day)])
+            engine.register(CUSTOMER_SEGMENTS, [addresses.partition(CUSTOMER_SEGMENTS, day=live.day)])
             flows = planned_moves(engine, planned, _with_spend(union_all(planned.values())))
     downstream = tuple(sorted(changed))
     is_new, is_same = scheme.name not in live_digests, live_digests.get(scheme.name) == statement_digest(query)

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from sqlglot import exp
 
 from pipeline.definitions.schemes import Scheme, comparison_statement, decisions_statement, scheme_digest
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import content_digest
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 from pipeline.segmentation import register_memberships
@@ -38,7 +37,7 @@ class LiveTables:
 
     lake: Lake
     day: date
-    features: Path
+    features: str
     facts: Mapping[str, Any]
     declared_since: frozenset[str] = frozenset()
 
@@ -47,13 +46,13 @@ class LiveTables:
         if name in self.facts["schemes"]:
             return True
         has_audiences = self.lake.has(AUDIENCE_MEMBERS, day=self.day)
-        return has_audiences and name in self.lake.manifest(self.lake.path(AUDIENCE_MEMBERS, day=self.day))["audiences"]
+        return has_audiences and name in self.lake.manifest(addresses.partition(AUDIENCE_MEMBERS, day=self.day))["audiences"]
 
     def is_computed_by(self, name: str, schemes: Schemes) -> bool:
         """Whether the night's features, decided on by the scheme `name` of `schemes`, give what it stored of the scheme."""
         is_declared_otherwise = name in schemes and not self.declared_since.isdisjoint(schemes[name].declared)
         # By content and not by name: features may have been computed anew since, for the same night, from data that arrived late.
-        if self.facts.get("features") != content_digest(self.features) or name not in schemes or is_declared_otherwise:
+        if self.facts.get("features") != self.lake.content_digest(self.features) or name not in schemes or is_declared_otherwise:
             return False
         stored: str | None = self.facts["schemes"].get(name)
         return stored == scheme_digest(schemes[name], schemes)

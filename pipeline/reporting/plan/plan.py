@@ -24,11 +24,11 @@ from pipeline.definitions.schemes import (
 )
 from pipeline.errors import DataError
 from pipeline.features import features_as_declared, with_stored_attributes
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
-from pipeline.lake.parquet import content_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.publication.current import Publication, current_publication, read_published_manifest
@@ -77,7 +77,7 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
     """
     live, facts = live_night(lake)
     valid = company_on(lake, company, live.day)
-    features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
+    features, memberships = (addresses.partition(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
     now = with_stored_attributes(company, lake, live.day)
     table = with_stored_attributes(valid, lake, live.day).table(CUSTOMER_FEATURES)
     engine = open_engine(lake, memory_limit=memory_limit, remembers_footers=True)
@@ -103,7 +103,7 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
             counted = {feature.name for feature in now.features if feature.is_counted}
             left_out: tuple[LeftOut | UnknownMembers, ...] = (*find_left_out(engine, after), *find_unknown(engine, after, counted=counted))
     return SegmentPlan(
-        plan_id=plan_identity(live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)),
+        plan_id=plan_identity(live.publication_id, *map(lake.content_digest, (features, memberships)), definitions_digest(company)),
         day=live.day,
         publication_id=live.publication_id,
         changes=changes,
@@ -151,13 +151,13 @@ def live_night(lake: Lake) -> tuple[Publication, Mapping[str, Any]]:
     if live is None:
         raise DataError("nothing is published yet, so nobody can move", where=lake.where(), todo="Run a night first: segments run.")
     published = read_published_manifest(lake, live.publication_id)["schemes"]
-    computed = lake.path(CUSTOMER_SEGMENTS, day=live.day)
+    computed = addresses.partition(CUSTOMER_SEGMENTS, day=live.day)
     facts = lake.manifest(computed)
     # A night that was computed again and refused left other memberships in the lake than those that readers see.
     if facts.get("schemes") != published:
         what = f"{live.day} was segmented anew since it was published, so its segments are not those that are live"
         todo = f"See why it is held back (segments status), or run it: segments run --day {live.day}."
-        raise DataError(what, where=str(computed), todo=todo)
+        raise DataError(what, where=lake.where(computed), todo=todo)
     return live, facts
 
 

@@ -19,6 +19,7 @@ from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.schemes import Scheme
 from pipeline.errors import ConfigError, DataError
 from pipeline.features import features_as_declared, with_stored_attributes
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
@@ -94,7 +95,7 @@ def preview_rule(company: Company, lake: Lake, rule: str, *, memory_limit: str =
             # Of most customers the rule is false: how many they are and what they spent is known without asking it.
             is_asked = exp.func("COALESCE", exp.column("is_member"), exp.true())
             engine.materialize(_PREVIEWED, exp.select("*").from_(query.subquery("decided")).where(is_asked))
-            engine.register(_EVERYBODY, [lake.path(CUSTOMER_FEATURES, day=day)])
+            engine.register(_EVERYBODY, [addresses.partition(CUSTOMER_FEATURES, day=day)])
             [size] = engine.run(statement("preview_size"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
             overlaps = _overlaps(lake, engine, day)
     return Preview(

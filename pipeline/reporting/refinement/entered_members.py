@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CAMPAIGN_ARMS, SEGMENT_MOVES
@@ -59,7 +60,7 @@ def read_entered_members(  # noqa: PLR0913 - what is asked, and where
             if not nights:
                 raise ConfigError(f"no night lies after {before}", where="--entered-since", todo=f"Choose a day before {day}.")
             for night in nights:
-                engine.register(replace(SEGMENT_MOVES, name=moves_table(night)), [lake.path(SEGMENT_MOVES, day=night)])
+                engine.register(replace(SEGMENT_MOVES, name=moves_table(night)), [addresses.partition(SEGMENT_MOVES, day=night)])
             query = entered_statement(before, nights, are_own=are_own)
             rows = engine.run(query, {"scheme": scheme, "segment": segment}).read_all()
     ids = rows["customer_id"].combine_chunks()

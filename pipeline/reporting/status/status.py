@@ -17,6 +17,7 @@ from pipeline.definitions.company import Company
 from pipeline.errors import DataError, GateClosed, TransientError
 from pipeline.ingestion.extractions import is_being_reread
 from pipeline.ingestion.validation import WITHIN_LIMIT, stored_results
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
     AUDIENCE_MEMBERS,
@@ -140,7 +141,7 @@ def _audience_sentences(lake: Lake, day: date) -> list[str]:
     """Tell how many audiences the night has, which of them are empty, and of each that is left out why."""
     if not lake.has(AUDIENCE_MEMBERS, day=day):
         return []
-    left_out = lake.manifest(lake.path(AUDIENCE_MEMBERS, day=day))["not_computed"]
+    left_out = lake.manifest(addresses.partition(AUDIENCE_MEMBERS, day=day))["not_computed"]
     sizes = lake.read(AUDIENCES, day=day).to_pylist() if lake.has(AUDIENCES, day=day) else []
     empty = [f"{row['audience']}: nobody is in it" for row in sizes if not row["customer_count"]]
     return [f"{len(sizes):,} published", *empty, *(f"{name}: not published: {reason}" for name, reason in left_out.items())]

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS
 from pipeline.publication.gates import GateState, gate_sentence
@@ -144,7 +145,7 @@ def _rejected_lines(tables: NightTables) -> Iterator[str]:
 
 
 def _not_computed_lines(lake: Lake, tables: NightTables) -> Iterator[str]:
-    unclustered = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=tables.day)).get("unclustered", {})
+    unclustered = lake.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=tables.day)).get("unclustered", {})
     lacking = {**tables.not_computed, **unclustered}
     if lacking:
         yield f"Not computed: {_first_of([f'{name} ({reason})' for name, reason in lacking.items()])}."

@@ -47,7 +47,7 @@ class NightPlaces:
         """The file of the night's segments: the live one where the night is live."""
         if self.live_day == self.day:
             return short_path(self.lake.local(f"{addresses.CURRENT}/{CUSTOMER_SEGMENTS.name}.parquet"))
-        return short_path(self.lake.path(CUSTOMER_SEGMENTS, day=self.day))
+        return short_path(self.lake.local(addresses.partition(CUSTOMER_SEGMENTS, day=self.day)))
 
     @property
     def root(self) -> str:

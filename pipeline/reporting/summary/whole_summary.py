@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-import pyarrow.parquet as pq
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table as Grid
@@ -17,6 +16,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.history import company_on
 from pipeline.definitions.schemes import ClusterScheme, Scheme
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, REJECTED_ROWS, SEGMENT_PROFILES
 from pipeline.models.refits.prediction_refit import prediction_source_words
@@ -55,14 +55,14 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
     heading = Text(f"{company.name} · {day:%A %d %B %Y}")  # a panel takes a plain title for markup
     yield Panel(headline_text(company, lake, day), title=heading, title_align="left", padding=(1, 2))
     profiles = lake.read(SEGMENT_PROFILES, day=day).to_pylist()
-    customer_count = pq.read_metadata(lake.path(CUSTOMER_FEATURES, day=day)).num_rows
+    customer_count = lake.row_count(addresses.partition(CUSTOMER_FEATURES, day=day))
     actions = next_action_counts(lake, day)
     if actions:
         titles = {(row["scheme"], row["segment"]): row["title"] for row in profiles}
         yield next_action_grid(actions, titles, customer_count, company.currency)
     schemes, options = schemes_of_night(company, lake, day), command_options(company, lake)
     applies_to = {scheme.name: scheme.applies_to_text for scheme in schemes.schemes if scheme.applies_to_text}
-    unclustered = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("unclustered", {})
+    unclustered = lake.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=day)).get("unclustered", {})
     for name, title, question in _scheme_questions(schemes.schemes, clusters_of_night(company, lake, day)):
         rows = sorted((row for row in profiles if row["scheme"] == name), key=lambda row: row["position"])
         yield _segment_grid(title, question, _largest_segments(rows), company.currency, bar_width)

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from pipeline.calendar import days_between
 from pipeline.features import reads_orders
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement, statement_digest
@@ -27,7 +28,7 @@ def write_figures(lake: Lake, engine: Engine, day: date, *, survivors_of: Surviv
 
     `survivors_of` says who was merged.
     """
-    engine.register(CUSTOMER_FEATURES.only(READ_FEATURES), [lake.path(CUSTOMER_FEATURES, day=day)])
+    engine.register(CUSTOMER_FEATURES.only(READ_FEATURES), [addresses.partition(CUSTOMER_FEATURES, day=day)])
     for table in (VALUE_CONCENTRATION, SCORE_GRID):
         write_or_remove(lake, table, engine.run(statement(table.name), {}).read_all(), day)
     write_or_remove(lake, SALES_DAYS, _sales_days(lake, engine, day, survivors_of), day)

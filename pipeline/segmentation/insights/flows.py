@@ -16,10 +16,10 @@ from sqlglot import exp
 
 from pipeline.errors import DataError
 from pipeline.ingestion.versions import stored_facts
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import date_literal, union_all
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import content_digest
 from pipeline.lake.statements import short_digest, statement, statement_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, SEGMENT_FLOWS, SEGMENT_MOVES
 
@@ -105,17 +105,17 @@ def _write_flows_of_night(lake: Lake, engine: Engine, day: date, nights: Sequenc
     if not counted:
         lake.remove(SEGMENT_FLOWS, day=day)
         return
-    read = {CUSTOMER_FEATURES.only(READ_FEATURES): lake.path(CUSTOMER_FEATURES, day=day)}
-    read |= {replace(SEGMENT_MOVES, name=moves_table(night)): lake.path(SEGMENT_MOVES, day=night) for night in counted}
-    for table, path in read.items():
-        engine.register(table, [path])
+    read = {CUSTOMER_FEATURES.only(READ_FEATURES): addresses.partition(CUSTOMER_FEATURES, day=day)}
+    read |= {replace(SEGMENT_MOVES, name=moves_table(night)): addresses.partition(SEGMENT_MOVES, day=night) for night in counted}
+    for table, address in read.items():
+        engine.register(table, [address])
     manifest = {
         "statement": statement_digest(statement(SEGMENT_FLOWS.name)),
         "compared": {str(back): str(since) for back, since in compared.items()},
-        "inputs": short_digest([content_digest(path) for path in read.values()]),
+        "inputs": short_digest([lake.content_digest(address) for address in read.values()]),
     }
     # A night that is run again mostly leaves its moves as they were: later nights then have nothing to tell anew.
-    stored = stored_facts(lake, lake.path(SEGMENT_FLOWS, day=day))
+    stored = stored_facts(lake, addresses.partition(SEGMENT_FLOWS, day=day))
     if any(stored.get(name) != fact for name, fact in manifest.items()):
         lake.write(SEGMENT_FLOWS, engine.run(flows_statement(compared, counted), {}), day=day, manifest=manifest)
 

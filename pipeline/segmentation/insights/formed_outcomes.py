@@ -19,6 +19,7 @@ from pipeline.definitions.history import company_on
 from pipeline.definitions.schemes import Scheme, load_cluster_schemes, load_schemes, scheme_digest
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.errors import ConfigError, DataError
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import date_literal
 from pipeline.lake.lake import Lake
@@ -199,8 +200,8 @@ def _registered_outcomes(night: RefinedNight, known: NightAsKnown, features: Seq
     last = formed + timedelta(days=HORIZON_DAYS)
     versions = [each for each in lake.versions_known(CUSTOMER_DAYS, through=last, known_on=night.day) if each.day > formed]
     read = CUSTOMER_FEATURES.only({*FORMED_FEATURES, *features})
-    engine.register(read, [lake.path(CUSTOMER_FEATURES, day=known.day, known_on=known.known_on)])
-    engine.register(CUSTOMER_SEGMENTS, [known.memberships_path])
+    engine.register(read, [addresses.partition(CUSTOMER_FEATURES, day=known.day, known_on=known.known_on)])
+    engine.register(CUSTOMER_SEGMENTS, [known.memberships_address])
     with registered_days(lake, engine, versions, night.survivors_of(formed, formed)):
         engine.materialize(NUMBERED, bound_days(statement("formed_customers"), {"day": formed, "last": last}))
         yield

@@ -19,6 +19,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on, segmentation_digest
 from pipeline.definitions.schemes.score_methods import axes_behind
 from pipeline.errors import DataError
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import short_digest, statement
@@ -108,7 +109,7 @@ def _is_due(night: RefinedNight) -> bool:
     day, before = night.day, refined_night(night.lake, night.day - timedelta(days=1))
     if before is None or (before.year, before.month) != (day.year, day.month):
         return True
-    return bool(night.lake.manifest(night.lake.path(SEGMENT_INSIGHTS, day=before)).get("definitions") != _definitions(night.company))
+    return bool(night.lake.manifest(addresses.partition(SEGMENT_INSIGHTS, day=before)).get("definitions") != _definitions(night.company))
 
 
 def _update_later_nights(night: RefinedNight) -> None:
@@ -167,8 +168,8 @@ def _read_buyers(night: RefinedNight) -> tuple[pa.Table, pa.Table, list[ScoredSe
     lake, engine, day = night.lake, night.engine, night.day
     window = day - timedelta(days=night.company.window_days)
     history = day - timedelta(days=2 * night.company.window_days)
-    engine.register(CUSTOMER_FEATURES.only(BUYER_FEATURES), [lake.path(CUSTOMER_FEATURES, day=day)])
-    engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day)])
+    engine.register(CUSTOMER_FEATURES.only(BUYER_FEATURES), [addresses.partition(CUSTOMER_FEATURES, day=day)])
+    engine.register(CUSTOMER_SEGMENTS, [addresses.partition(CUSTOMER_SEGMENTS, day=day)])
     engine.materialize(BUYERS, statement("insight_buyers"))
     for table, since in ((CUSTOMER_DAY_CATEGORIES, history), (ORDER_LINES.only(READ_LINES), window)):
         versions = [version for version in lake.versions_known(table, through=day, known_on=day) if version.day > since]

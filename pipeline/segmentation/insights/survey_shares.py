@@ -11,6 +11,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.definitions.surveys import Survey
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.rounding import rounded
@@ -48,7 +49,7 @@ def read_survey_shares(surveys: tuple[Survey, ...], lake: Lake, engine: Engine, 
     for survey in sorted(surveys, key=lambda each: each.event.name):
         table = survey.event.table
         engine.register(table, lake.parts(table, lake.versions_known(table, through=day, known_on=day)))
-        engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day)])
+        engine.register(CUSTOMER_SEGMENTS, [addresses.partition(CUSTOMER_SEGMENTS, day=day)])
         engine.define(RESPONSES, _responses(survey))
         with registered_days(lake, engine, [], survivors_of(day, day)):
             rows += survey_share_rows(survey.event.name, engine.run(statement("survey_counts"), {}).read_all())

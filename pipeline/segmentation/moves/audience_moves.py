@@ -30,8 +30,8 @@ def tells_of_audiences(comparison: MoveComparison) -> bool:
 
 def audience_facts(comparison: MoveComparison) -> list[dict[str, Any]]:
     """Return what the footers of the members of the night before and of tonight say; nothing of a night without audiences."""
-    paths = (comparison.lake.path(AUDIENCE_MEMBERS, day=night) for night in (comparison.before, comparison.day))
-    return [comparison.lake.manifest(path) if path.exists() else {} for path in paths]
+    places = (addresses.partition(AUDIENCE_MEMBERS, day=night) for night in (comparison.before, comparison.day))
+    return [comparison.lake.manifest(place) if comparison.lake.exists(place) else {} for place in places]
 
 
 def expired_audiences(comparison: MoveComparison) -> set[str]:

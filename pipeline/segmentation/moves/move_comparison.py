@@ -47,6 +47,6 @@ class MoveComparison:
     def store_table(self, table: Table, rows: pa.RecordBatchReader) -> Path:
         """Write `rows` to the private folder, make them readable as `table`, and return where they are."""
         path = self.folder / f"{table.name}.parquet"
-        self.lake.write_file(table.schema, rows, path, {})
+        self.lake.write_private_file(table.schema, rows, path, {})
         self.engine.register(table, [path])
         return path

@@ -19,8 +19,9 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
 from pipeline.definitions.schemes import decisions_statement
 from pipeline.errors import DataError
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
-from pipeline.lake.lake import Lake, reading
+from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement, statement_digest
 from pipeline.lake.tables import (
     AUDIENCE_MEMBERS,
@@ -170,12 +171,12 @@ def _register_features(comparison: MoveComparison, table: Table, name: str, nigh
 
     The columns `joined` are added to them; returns the table with these.
     """
-    path = comparison.lake.path(CUSTOMER_FEATURES, day=night)
-    with reading(CUSTOMER_FEATURES.name, path):
+    address = addresses.partition(CUSTOMER_FEATURES, day=night)
+    with comparison.lake.reading(CUSTOMER_FEATURES.name, address) as path:
         stored = pq.read_schema(path)
     types = dict(zip(stored.names, stored.types, strict=True))
     held = {column.name for column in table.columns if types.get(column.name) == column.kind.arrow}
-    comparison.engine.register(replace(table, name=f"stored_{name}", columns=tuple(c for c in table.columns if c.name in held)), [path])
+    comparison.engine.register(replace(table, name=f"stored_{name}", columns=tuple(c for c in table.columns if c.name in held)), [address])
     columns = [
         exp.column(column.name, quoted=True)
         if column.name in held

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from pipeline.definitions.schemes import Scheme, decisions_statement, quantiles_of, scheme_digest
 from pipeline.features import DECLARED
+from pipeline.lake import addresses
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, POPULATION_BASELINES, Table
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.segmentation.moves.audience_moves import audience_facts, expired_audiences, refitted_audiences
@@ -113,4 +114,4 @@ def _refitted_schemes(comparison: MoveComparison, before: Mapping[str, str]) -> 
 
 
 def _manifest_of(comparison: MoveComparison, table: Table, night: date) -> dict[str, Any]:
-    return comparison.lake.manifest(comparison.lake.path(table, day=night))
+    return comparison.lake.manifest(addresses.partition(table, day=night))

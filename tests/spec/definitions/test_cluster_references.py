@@ -20,6 +20,7 @@ from pipeline.definitions.company import load_company
 from pipeline.definitions.rules.cluster_ids import is_cluster_id
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 from pipeline.errors import ConfigError
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, SEGMENT_MOVES
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, to_json
@@ -162,7 +163,7 @@ def test_a_refit_moves_customers_of_every_scheme_that_looks_at_the_clusters(plac
     assert set(moves(place, "through", NEXT).values()) == set(moves(place, "both", NEXT).values()) == {("call", "rest", "model_refit")}
     assert set(moves(place, "tastes", NEXT).values()) == {("a", "insufficient_evidence", "model_refit")}
     lake = Lake(place / "lake")
-    told = [lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day))["schemes"] for day in (NIGHT, NEXT)]
+    told = [lake.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=day))["schemes"] for day in (NIGHT, NEXT)]
     assert {name for name in told[0] if told[0][name] != told[1][name]} == {NAME, "both", "care", "tastes", "through"}
 
 

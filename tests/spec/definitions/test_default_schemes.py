@@ -19,6 +19,7 @@ from pipeline.definitions.company import PROJECT_ROOT, Company, load_company
 from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.rules import Quantile, rule_value
 from pipeline.definitions.schemes import STRATEGY_TEXTS, Scheme, Schemes, Strategy, load_schemes, segments_statement, with_limits
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, Column, Kind
@@ -294,8 +295,8 @@ def segments_in(company: Company, name: str, customers: list[dict[str, Any]]) ->
     lake, table = Lake(company.folder / "lake"), company.table(CUSTOMER_FEATURES)
     rows = [{"customer_id": f"c{number:04}", "is_prospect": False, **customer} for number, customer in enumerate(customers)]
     write_rows(lake, table, rows, day=NIGHT)
-    engine = DuckDBEngine(lake.root, memory_limit="500MB", threads=1)
-    engine.register(table, [lake.path(table, day=NIGHT)])
+    engine = DuckDBEngine(lake.store, memory_limit="500MB", threads=1)
+    engine.register(table, [addresses.partition(table, day=NIGHT)])
     chosen = [found for found in load_schemes(company).schemes if found.name == name]
     found = engine.run(segments_statement(chosen), {}).read_all().to_pylist()
     engine.close()

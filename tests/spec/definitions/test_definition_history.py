@@ -19,6 +19,7 @@ from pipeline.definitions.company import PROJECT_ROOT, Company, load_company
 from pipeline.definitions.history import company_on, definitions_digest, keep_company_on, segmentation_digest
 from pipeline.definitions.schemes import load_schemes
 from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, CUSTOMERS
 from pipeline.models.clusters import to_json
@@ -161,7 +162,7 @@ def test_the_order_in_which_nights_are_first_run_is_no_matter(shop: Path, two_ni
 
 
 def test_the_footer_tells_definitions_apart_and_names_the_models(shop: Path, two_nights: Lake) -> None:
-    manifests = [two_nights.manifest(two_nights.path(CUSTOMER_SEGMENTS, day=day)) for day in (MONDAY, TUESDAY)]
+    manifests = [two_nights.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=day)) for day in (MONDAY, TUESDAY)]
     assert manifests[0]["definitions"] == manifests[1]["definitions"] == definitions_digest(load_company(shop))
     assert manifests[0]["models"] == {"behaviour_clusters": None}
     replace_in(shop / "segments" / "mine.toml", "order_count >= 2", "order_count >= 3")
@@ -196,8 +197,7 @@ def test_damaged_notes_of_nights_without_a_model_are_named(shop: Path, two_night
 
 
 def test_a_night_computed_by_another_version_of_the_program_is_told(shop: Path, two_nights: Lake, caplog: pytest.LogCaptureFixture) -> None:
-    path = two_nights.path(CUSTOMER_SEGMENTS, day=MONDAY)
-    facts = {**two_nights.manifest(path), "statement": "another"}
+    facts = {**two_nights.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=MONDAY)), "statement": "another"}
     two_nights.write(CUSTOMER_SEGMENTS, two_nights.read(CUSTOMER_SEGMENTS, day=MONDAY).to_batches(), day=MONDAY, manifest=facts)
     compute(shop, two_nights, TUESDAY)
     assert "another version" not in caplog.text

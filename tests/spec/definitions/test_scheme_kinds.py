@@ -54,11 +54,10 @@ def told(company: Company, lake: Lake, name: str, *customers: dict[str, Any]) ->
     for number, customer in enumerate(customers):
         required = {column.name: zeros.get(column.kind, "") for column in table.columns if column.required}
         rows.append({**dict.fromkeys(table.column_names), **required, "customer_id": f"c{number}", **customer})
-    path = lake.root / "features.parquet"
-    lake.write_file(table.schema, pa.Table.from_pylist(rows, schema=table.schema).to_batches(), path, {})
+    lake.write_file(table.schema, pa.Table.from_pylist(rows, schema=table.schema).to_batches(), "features.parquet", {})
     schemes = load_schemes(company).schemes
-    with closing(DuckDBEngine(lake.root)) as engine:
-        engine.register(table, [path])
+    with closing(DuckDBEngine(lake.store)) as engine:
+        engine.register(table, ["features.parquet"])
         found = engine.run(segments_statement(schemes), {}).read_all().to_pylist()
     found.sort(key=lambda row: int(row["customer_id"][1:]))
     return {row["customer_id"]: (row["segment"], row["evidence"]) for row in found if row["scheme"] == name}

@@ -88,7 +88,7 @@ def test_a_feature_declared_since_lacks_a_column_where_the_night_says_so(
     write_order_lines(lake, lines, known_on=NIGHT)
     write_customers(lake, after, [{"customer_id": "c1"}], known_on=NIGHT)
     features_by_customer(before, lake, NIGHT)
-    with closing(DuckDBEngine(lake.root)) as engine, features_as_declared(after, lake, engine, NIGHT) as night:
+    with closing(DuckDBEngine(lake.store)) as engine, features_as_declared(after, lake, engine, NIGHT) as night:
         assert night.features
         night.features.define(night.table)
         [row] = engine.run(exp.select("added").from_(night.table.name), {}).read_all().to_pylist()

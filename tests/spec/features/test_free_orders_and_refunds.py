@@ -30,7 +30,7 @@ LINES: list[dict[str, Any]] = [
 
 def computed(lake: Lake, counts_as_order: str, day: date = NIGHT) -> dict[str, dict[str, Any]]:
     company = a_company(lake.root, counts_as_order=counts_as_order)
-    engine = DuckDBEngine(lake.root, memory_limit="1GB")
+    engine = DuckDBEngine(lake.store, memory_limit="1GB")
     compute_rollups(lake, engine, day, counts_as_order=company.counts_as_order)
     compute_features(company, lake, engine, day)
     engine.close()

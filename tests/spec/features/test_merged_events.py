@@ -27,7 +27,7 @@ SELECT gone AS customer_id, stays AS merged_into, CAST(since AS TIMESTAMP) AT TI
 def owners(shop: Path, lake: Lake, day: date) -> list[tuple[str, str]]:
     company = load_company(shop)
     table, merges = company.events["email"].table, MergeHistory(lake, company.zone)
-    with closing(DuckDBEngine(lake.root)) as engine, lake.private_folder() as folder:
+    with closing(DuckDBEngine(lake.store)) as engine, lake.private_folder() as folder:
         session = CacheSession(lake, engine, folder, merges)
         register_event_days(session, table, lake.versions(table), merges.survivors(day, day))
         rows = engine.run(parse_one("SELECT * FROM email ORDER BY message_id", into=exp.Select), {}).read_all()

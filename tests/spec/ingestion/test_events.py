@@ -325,7 +325,7 @@ def test_old_and_new_files_are_read_together_by_an_engine_and_compacted_into_one
     before = [event_rows(shop, lake, known_on=night) for night in (FIRST, SECOND)]
 
     def read_by_engine() -> list[tuple[str, str | None]]:
-        with closing(DuckDBEngine(lake.root)) as engine:
+        with closing(DuckDBEngine(lake.store)) as engine:
             engine.register(table, lake.parts(table, lake.versions(table)))
             rows = engine.run(parse_one("SELECT message_id, device FROM email ORDER BY 1, 2 NULLS LAST", into=exp.Select), {}).read_all()
         return [tuple(row.values()) for row in rows.to_pylist()]

@@ -18,6 +18,7 @@ from pipeline.definitions.company import Company, load_company
 from pipeline.errors import ConfigError, GateClosed
 from pipeline.ingestion.compared_days import days_to_compare
 from pipeline.ingestion.versions import stored_facts
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, LATE_DAYS, RAW_ORDER_LINES
 from pipeline.operations import steps
@@ -192,7 +193,7 @@ def test_every_older_day_has_its_turn_however_seldom_nights_are_run(tmp_path: Pa
     night, last = date(2024, 3, 1), None
     for _ in range(14):
         run_extract(company, lake, night)
-        first = stored_facts(lake, lake.path(EXTRACTIONS, day=night))["first_day"]
+        first = stored_facts(lake, addresses.partition(EXTRACTIONS, day=night))["first_day"]
         if first and (days := days_to_compare(company, lake, "order_lines", date.fromisoformat(first), last)):
             compared.update(day for span in days.spans for day in days_between(span.first, span.last))
             assert sum((span.last - span.first).days + 1 for span in days.spans) <= 40

@@ -13,6 +13,7 @@ import pytest
 from sqlglot import exp
 
 from pipeline.errors import DataError
+from pipeline.lake import addresses
 from pipeline.lake.checksums import MARK_BYTES, is_whole, read_seal, seal_of
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
@@ -27,6 +28,7 @@ TABLE = Table(
     ("customer_id",),
     Partition.NIGHT,
 )
+ADDRESS = addresses.partition(TABLE, day=DAY)
 ROWS = pa.table({name: [f"{name} {n}" for n in range(6)] for name in TABLE.column_names}, TABLE.schema)
 
 
@@ -82,10 +84,10 @@ def test_a_damaged_column_stops_those_who_read_it_and_nobody_else(lake: Lake, gr
     assert lake.read_columns(TABLE, ["tag"], day=DAY)["tag"].to_pylist() == ROWS["tag"].to_pylist()
     with closing(open_engine(lake, memory_limit="1GB")) as engine:
         some = TABLE.only({"customer_id", "tag"})
-        engine.register(some, [path])
+        engine.register(some, [ADDRESS])
         assert engine.run(exp.select("customer_id", "tag").from_("notes"), {}).read_all().num_rows == 6
         with pytest.raises(DataError, match="notes is damaged: its checksum is wrong"):
-            engine.register(TABLE, [path])
+            engine.register(TABLE, [ADDRESS])
     for read in (lambda: lake.read_columns(TABLE, ["note"], day=DAY), lambda: lake.read(TABLE, day=DAY)):
         with pytest.raises(DataError, match="notes is damaged"):
             read()
@@ -94,10 +96,10 @@ def test_a_damaged_column_stops_those_who_read_it_and_nobody_else(lake: Lake, gr
 def test_a_manifest_depends_on_the_footer_alone(lake: Lake) -> None:
     path = lake.path(TABLE, day=DAY)
     flip(path, chunks_of(path, "customer_id")[0] + 20)
-    assert lake.manifest(path) == {"rows": 6}
+    assert lake.manifest(ADDRESS) == {"rows": 6}
     assert lake.stored_names(TABLE, day=DAY) == TABLE.column_names
     flip(path, path.stat().st_size - 100)
-    for read in (lambda: lake.manifest(path), lambda: lake.stored_names(TABLE, day=DAY)):
+    for read in (lambda: lake.manifest(ADDRESS), lambda: lake.stored_names(TABLE, day=DAY)):
         with pytest.raises(DataError, match="notes is damaged: its checksum is wrong"):
             read()
 

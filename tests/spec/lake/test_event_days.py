@@ -33,7 +33,7 @@ def orders(lake: Lake, version: Version) -> list[str]:
 
 def visible(lake: Lake, versions: Iterable[Version]) -> list[tuple[date, date, str]]:
     """Return event day, night and order of every row that an engine reads of `versions`."""
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine:
         engine.register(ORDER_LINES, lake.parts(ORDER_LINES, versions))
         query = exp.select("event_day", "known_on", "order_id").from_(ORDER_LINES.name).order_by("event_day", "known_on", "order_id")
         return [tuple(row.values()) for row in engine.run(query, {}).read_all().to_pylist()]

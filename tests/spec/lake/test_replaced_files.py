@@ -58,7 +58,7 @@ def known(lake: Lake) -> Lake:
 
 @pytest.fixture
 def engine(known: Lake) -> Iterator[DuckDBEngine]:
-    with closing(DuckDBEngine(known.root, memory_limit="1GB")) as opened:
+    with closing(DuckDBEngine(known.store, memory_limit="1GB")) as opened:
         yield opened
 
 
@@ -129,7 +129,7 @@ def test_a_version_that_is_gone_by_the_time_it_is_registered_is_missed(known: La
 
 
 def test_nothing_private_stays_of_what_was_registered(known: Lake) -> None:
-    with closing(DuckDBEngine(known.root)) as opened:
+    with closing(DuckDBEngine(known.store)) as opened:
         opened.register(ORDER_LINES, known.parts(ORDER_LINES, CHOSEN))
         assert list((known.root / "staging").rglob("*.parquet"))
     assert not list((known.root / "staging").iterdir())

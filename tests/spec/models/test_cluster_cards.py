@@ -176,7 +176,7 @@ def test_a_night_stores_the_cards_of_its_model_and_warns_of_those_that_are_for_n
     model = titled("Not seen lately", "Recently seen")
     lake.write_text(f"models/behaviour_clusters/{NIGHT}.json", to_json(model))
     write_features(lake, company, customers_of("regulars", each=20), NIGHT)
-    with closing(DuckDBEngine(lake.root)) as engine, caplog.at_level(logging.WARNING):
+    with closing(DuckDBEngine(lake.store)) as engine, caplog.at_level(logging.WARNING):
         write_memberships(company, lake, engine, NIGHT)
     rows = [row for row in lake.read(SEGMENT_STRATEGIES, day=NIGHT).to_pylist() if row["scheme"] == "behaviour_clusters"]
     told = {row["segment"]: (row["message"], row["priority"]) for row in rows if row["language"] == "en"}

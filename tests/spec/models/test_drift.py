@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.definitions.company import Company, load_company
 from pipeline.errors import RefitRefused
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CLUSTER_DRIFTS, CUSTOMER_FEATURES
@@ -104,8 +105,8 @@ def test_few_customers_say_nothing_of_drift(town: Town) -> None:
 
 def test_a_model_that_keeps_no_reference_is_told_by_its_silhouette_alone(town: Town) -> None:
     company, lake = town
-    with closing(DuckDBEngine(lake.root)) as engine:
-        engine.register(company.table(CUSTOMER_FEATURES), [lake.path(CUSTOMER_FEATURES, day=DAY)])
+    with closing(DuckDBEngine(lake.store)) as engine:
+        engine.register(company.table(CUSTOMER_FEATURES), [addresses.partition(CUSTOMER_FEATURES, day=DAY)])
         customers = sample_customers(engine, scheme_of(company)).features
     model = fit_model(customers, scheme_of(company), day=DAY)
     assert isinstance(model, ClusterModel)

@@ -22,6 +22,7 @@ from pipeline.cli import app
 from pipeline.definitions.company import Company, with_declared_features
 from pipeline.errors import DataError, RefitRefused
 from pipeline.features import MergeHistory
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
@@ -65,8 +66,8 @@ def model_of(trial: PredictionRefit) -> PredictionModel:
 
 def signals_of(lake: Lake, company: Company, night: date) -> pa.Table:
     survivors = MergeHistory(lake, company.zone).rows_of(night, night)
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
-        engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=night)])
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine:
+        engine.register(CUSTOMER_FEATURES, [addresses.partition(CUSTOMER_FEATURES, day=night)])
         with registered_days(lake, engine, recent_days(lake, night, night), survivors):
             return engine.run(statement("customer_signals"), signal_parameters(night, company.window_days)).read_all()
 

@@ -24,6 +24,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import ClusterFeature
 from pipeline.errors import ConfigError, DataError, RefitRefused
 from pipeline.features import compute_rollups
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_MERGES, CUSTOMER_SEGMENTS
@@ -278,8 +279,8 @@ def test_the_order_of_rows_does_not_change_a_byte_of_a_candidate(town: Town) -> 
 def test_a_sample_by_sql_is_the_sample_in_memory(town: Town) -> None:
     company, lake = town
     scheme = scheme_of(company, sample_rows=100)
-    with closing(DuckDBEngine(lake.root)) as engine:
-        engine.register(company.table(CUSTOMER_FEATURES), [lake.path(CUSTOMER_FEATURES, day=DAY)])
+    with closing(DuckDBEngine(lake.store)) as engine:
+        engine.register(company.table(CUSTOMER_FEATURES), [addresses.partition(CUSTOMER_FEATURES, day=DAY)])
         found = sample_customers(engine, scheme)
     assert (found.features.num_rows, found.customer_count, sample_prefix(scheme)) == (100, 600, f"{NAME}:{scheme.seed}:")
     here = prepare_sample(lake.read(company.table(CUSTOMER_FEATURES), day=DAY), scheme)
@@ -348,7 +349,7 @@ def test_groups_are_tested_on_what_their_customers_spent_afterwards(town: Town, 
     write_rows(lake, CUSTOMER_MERGES, merges, known_on=first)
     lines = [an_order_line(n, customer_id=name, day=first + timedelta(days=20), net_amount=100) for n, name in enumerate(rich)]
     write_order_lines(lake, lines, known_on=DAY)
-    with closing(DuckDBEngine(lake.root)) as engine:
+    with closing(DuckDBEngine(lake.store)) as engine:
         compute_rollups(lake, engine, DAY)
     refit = refit_night(lake, company, DAY)
     assert refit.measures is not None

@@ -63,14 +63,14 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Return a lake of one night, segmented by its first models; nobody has an order."""
     lake, company = Lake(tmp_path_factory.mktemp("lake")), company_asking(tmp_path_factory.mktemp("company"), QUESTIONS)
     write_features(lake, company, survey(), NIGHT)
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine:
         write_memberships(company, lake, engine, NIGHT)
     return lake
 
 
 def refit(lake: Lake, company: Company) -> ClusterRefit:
     [scheme] = [each for each in load_cluster_schemes(company) if each.name == "motives"]
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine:
         return fit_candidate(RefitContext(company, lake, engine, NIGHT, scheme, MergeHistory(lake, company.zone).rows_of))
 
 

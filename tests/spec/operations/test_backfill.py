@@ -21,6 +21,7 @@ from support.published_nights import no_connections
 
 from pipeline import cli
 from pipeline.definitions.company import PROJECT_ROOT, load_company
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
@@ -206,7 +207,7 @@ def test_reread_learns_of_days_before_the_lookback(again: Place, backfill: Any) 
     assert spent_more(told, "the night as known") == {"2024-03-02": "70.0000"}
     assert spent_more(told, "what was there") == {str(LAST): "70.0000"}
     assert published_day(again.lake) == LAST
-    manifest = again.lake.manifest(again.lake.path(CUSTOMER_FEATURES, day=FIRST, known_on=LAST))
+    manifest = again.lake.manifest(addresses.partition(CUSTOMER_FEATURES, day=FIRST, known_on=LAST))
     assert manifest["known"] == str(LAST)
 
 

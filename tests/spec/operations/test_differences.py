@@ -10,6 +10,7 @@ import pyarrow as pa
 from support.builders import a_company, an_attribute, write_rows
 from support.published_nights import a_row, write_memberships
 
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Column, Kind, Table
@@ -24,8 +25,8 @@ def write_spend(lake: Lake, day: date, spent: dict[str, int], table: Table = CUS
 
 
 def found(lake: Lake, table: Table) -> NightDifference:
-    paths = [lake.path(table, day=day) for day in (BEFORE, AFTER)]
-    return compare_partitions(table, *paths, engine=lambda: closing(DuckDBEngine(lake.root, memory_limit="500MB")))
+    files = [addresses.partition(table, day=day) for day in (BEFORE, AFTER)]
+    return compare_partitions(lake, table, *files, engine=lambda: closing(DuckDBEngine(lake.store, memory_limit="500MB")))
 
 
 def test_customers_that_came_went_and_changed_are_counted_and_spend_is_exact(lake: Lake) -> None:
@@ -63,15 +64,15 @@ def test_entries_into_audiences_are_counted_of_those_who_were_there_before(lake:
         lake.write(AUDIENCE_MEMBERS, batches, day=day, manifest={"audiences": dict.fromkeys(told[day], "digest")})
     write_memberships(lake, BEFORE, {("ada", "rfm"): "new", ("bob", "rfm"): "new", ("gone", "rfm"): "new"})
     write_memberships(lake, AFTER, {("ada", "rfm"): "new", ("bob", "rfm"): "new", ("cleo", "rfm"): "new"})
-    paths = [tuple(lake.path(table, day=day) for day in (BEFORE, AFTER)) for table in (AUDIENCE_MEMBERS, CUSTOMER_SEGMENTS)]
-    difference = compare_audiences(*paths, engine=lambda: closing(DuckDBEngine(lake.root, memory_limit="500MB")))
+    files = [tuple(addresses.partition(table, day=day) for day in (BEFORE, AFTER)) for table in (AUDIENCE_MEMBERS, CUSTOMER_SEGMENTS)]
+    difference = compare_audiences(lake, *files, engine=lambda: closing(DuckDBEngine(lake.store, memory_limit="500MB")))
     # Bob left, and ada entered one that was empty; one that is new is no move, nor is a customer who is new or gone.
     assert difference == NightDifference(moved={"rich": 1, "empty": 1})
 
 
 def test_the_same_rows_in_other_bytes_are_no_difference(lake: Lake) -> None:
     write_spend(lake, BEFORE, {"ada": 10})
-    path = lake.path(CUSTOMER_FEATURES, day=AFTER)
-    lake.write_file(CUSTOMER_FEATURES.schema, lake.read(CUSTOMER_FEATURES, day=BEFORE).to_batches(), path, {"written": "otherwise"})
-    assert path.read_bytes() != lake.path(CUSTOMER_FEATURES, day=BEFORE).read_bytes()
+    rows = lake.read(CUSTOMER_FEATURES, day=BEFORE).to_batches()
+    lake.write_file(CUSTOMER_FEATURES.schema, rows, addresses.partition(CUSTOMER_FEATURES, day=AFTER), {"written": "otherwise"})
+    assert lake.path(CUSTOMER_FEATURES, day=AFTER).read_bytes() != lake.path(CUSTOMER_FEATURES, day=BEFORE).read_bytes()
     assert found(lake, CUSTOMER_FEATURES).is_nothing

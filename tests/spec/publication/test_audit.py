@@ -42,7 +42,7 @@ def company(tmp_path: Path) -> Company:
 
 def judged(company: Company, lake: Lake, day: date, asked: Override | None = None) -> dict[tuple[str, str], GateResult]:
     stamp_epoch(lake, day)
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine:
         results = audit_night(company, lake, engine, day, asked or Override())
     require_open(day, results, where="page")
     record = stored_gates(lake, day)
@@ -226,9 +226,9 @@ def test_gates_need_no_column_of_the_last_publication_that_they_do_not_look_at(c
     with_lines(lake, {TUESDAY: 1}, known_on=TUESDAY)
     published(company, lake, MONDAY, LOYAL)
     for name, column in (("segment_profiles", "title"), ("customer_segments", "evidence")):
-        path = (lake.root / "current").resolve() / f"{name}.parquet"
-        rows = pq.read_table(path).drop_columns(column)
-        lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), path, {})
+        address = f"{lake.store.read_pointer('current')}{name}.parquet"
+        rows = pq.read_table(lake.local(address)).drop_columns(column)
+        lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), address, {})
     write_night(lake, company, TUESDAY, LOYAL)
     assert judged(company, lake, TUESDAY)["swallowed", "rfm"].state is GateState.OPEN
 

@@ -40,7 +40,7 @@ def company(tmp_path: Path) -> Company:
 @pytest.fixture
 def engine(lake: Lake) -> Iterator[Engine]:
     lake.root.mkdir(exist_ok=True)
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as opened:
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as opened:
         yield opened
 
 

@@ -115,11 +115,11 @@ def customers_table(company: Company, rows: Rows) -> tuple[Table, pa.Table]:
 
 
 def query(lake: Lake, tables: Mapping[Table, pa.Table], statement: Any, parameters: Mapping[str, Any] | None = None) -> Rows:
-    with closing(DuckDBEngine(lake.root)) as engine:
+    with closing(DuckDBEngine(lake.store)) as engine:
         for table, rows in tables.items():
-            path = lake.root / f"{table.name}.parquet"
-            lake.write_file(table.schema, rows.to_batches(), path, {})
-            engine.register(table, [path])
+            address = f"{table.name}.parquet"
+            lake.write_file(table.schema, rows.to_batches(), address, {})
+            engine.register(table, [address])
         return list(engine.run(statement, parameters or {}).read_all().to_pylist())
 
 

@@ -215,11 +215,11 @@ def segments_after(shop: tuple[Company, Lake], changes: dict[str, WhatIf], name:
     table = company.table(CUSTOMER_FEATURES)
     rows = lake.read(table, day=SECOND).to_pylist()
     changed = [{**row, **changed_values(changes[row["customer_id"]])} if row["customer_id"] in changes else row for row in rows]
-    path = lake.root / "changed.parquet"
-    lake.write_file(table.schema, sorted_by(pa.Table.from_pylist(changed, schema=table.schema), table.key).to_batches(), path, {})
+    address = "changed.parquet"
+    lake.write_file(table.schema, sorted_by(pa.Table.from_pylist(changed, schema=table.schema), table.key).to_batches(), address, {})
     schemes = load_schemes(company).schemes
-    with closing(DuckDBEngine(lake.root, memory_limit="500MB", threads=1)) as engine:
-        engine.register(table, [path])
+    with closing(DuckDBEngine(lake.store, memory_limit="500MB", threads=1)) as engine:
+        engine.register(table, [address])
         found = engine.run(segments_statement(schemes), {}).read_all().to_pylist()
     return {row["customer_id"]: row["segment"] for row in found if row["scheme"] == name}
 

@@ -300,7 +300,7 @@ def test_where_customers_are_live_is_the_same_worked_out_again_or_read_from_what
     assert all(known.is_computed_by(name, before) and not unknown.is_computed_by(name, before) for name in EDITS)
     found = []
     for live in (known, unknown):
-        with closing(DuckDBEngine(lake.root)) as engine:
+        with closing(DuckDBEngine(lake.store)) as engine:
             engine.register(company.table(CUSTOMER_FEATURES), [features])
             found.append(moves_between(engine, live, sorted(EDITS), before, after))
     assert found[0] == found[1]

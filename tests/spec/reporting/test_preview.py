@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.errors import ConfigError, DataError
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import AUDIENCE_MEMBERS
 from pipeline.reporting.plan import plan_change
@@ -117,7 +118,7 @@ def test_the_night_leaves_out_an_audience_for_the_same_reason_as_its_plan(night:
     assert planned.changes.added == ("one",)
     assert {name: planned.not_computed[name] for name in lacking} == lacking
     run_night(shop, lake, NIGHT)
-    manifest = lake.manifest(lake.path(AUDIENCE_MEMBERS, day=NIGHT))
+    manifest = lake.manifest(addresses.partition(AUDIENCE_MEMBERS, day=NIGHT))
     assert manifest["not_computed"] == lacking
     assert manifest["audiences"].keys() == {"one", "tea"}
 

@@ -261,9 +261,9 @@ def test_moves_are_the_same_bytes_where_intervals_tell_them_and_where_they_are_g
     for each, is_told in ((lake, is_told_by_intervals), (gone, False)):
         for table in (SEGMENT_MOVES, AUDIENCE_MOVES):
             each.path(table, day=WEDNESDAY).unlink()
-        with closing(DuckDBEngine(each.root)) as engine:
+        with closing(DuckDBEngine(each.store)) as engine:
             assert register_changed_memberships(each, engine, TUESDAY, WEDNESDAY) is is_told
-        with closing(DuckDBEngine(each.root)) as engine:
+        with closing(DuckDBEngine(each.store)) as engine:
             write_moves(load_company(shop), each, engine, WEDNESDAY)
         told.append(tree_bytes(each, *(f"tables/{table.name}" for table in (SEGMENT_MOVES, AUDIENCE_MOVES))))
     assert told[0] == told[1]

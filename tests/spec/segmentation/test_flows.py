@@ -32,7 +32,7 @@ def lake(tmp_path: Path) -> Lake:
 
 @pytest.fixture
 def engine(lake: Lake) -> Iterator[Engine]:
-    with closing(DuckDBEngine(lake.root, memory_limit="500MB")) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="500MB")) as engine:
         yield engine
 
 
@@ -108,7 +108,7 @@ def test_a_night_that_is_added_later_changes_the_flows_of_those_that_count_its_m
         store_night(lake, day, moves)
         write_flows(lake, engine, day)
     other = Lake(tmp_path / "other")
-    with closing(DuckDBEngine(other.root, memory_limit="500MB")) as its_engine:
+    with closing(DuckDBEngine(other.store, memory_limit="500MB")) as its_engine:
         for day in (SUNDAY, SUNDAY - timedelta(30), SUNDAY - timedelta(1), SUNDAY - timedelta(2)):
             store_night(other, day, nights[day])
             write_flows(other, its_engine, day)

@@ -46,7 +46,7 @@ def tell(lake: Lake, day: date, segments: dict[str, str], *, known_on: date | No
 
 def keep(root: Path, day: date, known_on: date | None = None) -> None:
     lake = Lake(root)
-    with closing(DuckDBEngine(lake.root, memory_limit="200MB", threads=1)) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="200MB", threads=1)) as engine:
         write_intervals(lake, engine, day, known_on=known_on)
 
 

@@ -28,7 +28,7 @@ def memberships(root: Path) -> tuple[dict[str, bytes], set[str]]:
         for name, category in sorted(CATEGORIES.items())
     ]
     write_rows(lake, CUSTOMER_FEATURES, rows, day=DAY)
-    with closing(DuckDBEngine(lake.root)) as engine:
+    with closing(DuckDBEngine(lake.store)) as engine:
         write_memberships(company, lake, engine, DAY)
     segments = lake.read(CUSTOMER_SEGMENTS, day=DAY).to_pylist()
     return tree_bytes(lake, "tables"), {row["segment"] for row in segments if row["scheme"] == "category_affinity"}

@@ -85,7 +85,7 @@ def _row(number: int, line: Line) -> dict[str, Any]:
 
 
 def _run(lake: Lake, company: Company, day: date) -> None:
-    with closing(DuckDBEngine(lake.root, memory_limit="500MB", threads=1)) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="500MB", threads=1)) as engine:
         features_by_customer(company, lake, day, engine=engine)
         write_memberships(company, lake, engine, day)
         write_moves(company, lake, engine, day)

@@ -38,7 +38,7 @@ def copied(lake: Lake, folder: Path) -> Lake:
 
 def refine(shop: Path, lake: Lake, day: date = LATE) -> None:
     company = load_company(shop)
-    with closing(DuckDBEngine(lake.root, memory_limit="500MB")) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="500MB")) as engine:
         write_refinement(company, lake, engine, day, survivors_of=MergeHistory(lake, company.zone).rows_of)
 
 
@@ -119,9 +119,9 @@ def test_a_pair_that_had_another_rule_in_the_period_before_was_seen_once(shop: P
 
 def test_a_feature_that_the_older_night_did_not_store_takes_nothing_else_along(shop: Path, lake: Lake, tmp_path: Path) -> None:
     own = copied(lake, tmp_path)
-    path = own.path(CUSTOMER_FEATURES, day=EARLY)
-    manifest, rows = own.manifest(path), pq.read_table(path).drop_columns(["spend_rank_share"])
-    own.write_file(rows.schema, rows.to_batches(), path, manifest)
+    address = addresses.partition(CUSTOMER_FEATURES, day=EARLY)
+    manifest, rows = own.manifest(address), pq.read_table(own.local(address)).drop_columns(["spend_rank_share"])
+    own.write_file(rows.schema, rows.to_batches(), address, manifest)
     before = own.read(SCHEME_EFFECTIVENESS, day=LATE)
     assert [row["rule"].split()[0] for row in proposals(own, "move_threshold", "fresh")] == ["recency_days", "spend_rank_share"]
     refine(shop, own)

@@ -91,7 +91,7 @@ def test_another_word_for_people_is_no_changed_definition(shop: Path, lake: Lake
 
 
 def refine(company: Company, lake: Lake, day: date) -> None:
-    with closing(DuckDBEngine(lake.root, memory_limit="500MB")) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="500MB")) as engine:
         write_refinement(company, lake, engine, day, survivors_of=MergeHistory(lake, company.zone).rows_of)
 
 

@@ -44,7 +44,7 @@ def lake(tmp_path: Path) -> Lake:
 
 @pytest.fixture
 def engine(lake: Lake) -> Iterator[Engine]:
-    with closing(DuckDBEngine(lake.root, memory_limit="500MB")) as engine:
+    with closing(DuckDBEngine(lake.store, memory_limit="500MB")) as engine:
         yield engine
 
 

@@ -14,6 +14,7 @@ from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes, without_unknown
 from pipeline.features import unknown_features
 from pipeline.ingestion.validation import stored_results
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
     CAMPAIGN_CHECKS,
@@ -206,7 +207,7 @@ def compared_night(lake: Lake, day: date, nights: int) -> date | None:
     """
     if not lake.has(SEGMENT_FLOWS, day=day):
         return None
-    since = lake.manifest(lake.path(SEGMENT_FLOWS, day=day)).get("compared", {}).get(str(nights))
+    since = lake.manifest(addresses.partition(SEGMENT_FLOWS, day=day)).get("compared", {}).get(str(nights))
     return date.fromisoformat(since) if since else None
 
 
