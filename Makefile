@@ -75,12 +75,14 @@ lock: .venv/bin/uv ## Write requirements*.txt anew from pyproject.toml and requi
 	$(LOCK) $(DEPENDENCIES) requirements.in -o requirements.txt
 	$(LOCK) -c requirements.txt $(DEPENDENCIES) requirements-dev.in -o requirements-dev.txt
 	$(LOCK) -c requirements.txt $(DEPENDENCIES) requirements-deploy.in -o requirements-deploy.txt
+	$(LOCK) -c requirements.txt requirements-bucket.in -o requirements-bucket.txt
 	echo uv | $(LOCK) - -o requirements-uv.txt
 
 check-lock: .venv/bin/uv
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && cp requirements*.txt "$$scratch" && base= && \
-	for name in requirements requirements-dev requirements-deploy; do \
-		status=0; $(LOCK) $$base $(DEPENDENCIES) $$name.in -o "$$scratch/$$name.txt" || status=$$?; \
+	for name in requirements requirements-dev requirements-deploy requirements-bucket; do \
+		all='$(DEPENDENCIES)'; [ $$name != requirements-bucket ] || all=; \
+		status=0; $(LOCK) $$base $$all $$name.in -o "$$scratch/$$name.txt" || status=$$?; \
 		if [ $$status -gt 1 ]; then echo "$$name.txt is not checked: no package index within reach"; \
 		elif [ $$status -eq 1 ] || ! diff -u $$name.txt "$$scratch/$$name.txt"; then \
 			echo "$$name.txt does not follow from pyproject.toml and $$name.in: run make lock"; exit 1; \

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.killing import Killer
+    from support.object_store import ObjectStore
     from xdist.scheduler import LoadFileScheduling
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -145,3 +146,12 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("needs datasets that may not be committed: ../shared/data beside the checkout")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """Yield a server that speaks S3, the same for all tests of a worker."""
+    from support.object_store import running_object_store
+
+    with running_object_store() as store:
+        yield store

@@ -17,7 +17,13 @@ def pins(lock: str) -> set[str]:
 
 
 def test_there_is_a_lock_for_running_testing_deploying_and_installing() -> None:
-    assert LOCKS == ["requirements-deploy.txt", "requirements-dev.txt", "requirements-uv.txt", "requirements.txt"]
+    assert LOCKS == [
+        "requirements-bucket.txt",
+        "requirements-deploy.txt",
+        "requirements-dev.txt",
+        "requirements-uv.txt",
+        "requirements.txt",
+    ]
 
 
 @pytest.mark.parametrize("lock", LOCKS)

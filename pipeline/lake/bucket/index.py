@@ -1,0 +1,97 @@
+"""What is in the bucket, in memory: steps ask for listings again and again, and a request for each would take most of a night.
+
+It is read table by table when first asked for, kept up by what this process writes, and read anew once a lock is taken: what other
+runs wrote before is seen then. Whoever reads without a lock sees what was there a little while ago, as any reader may.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from threading import RLock
+
+from pipeline.lake.addresses import RESTATED, TABLES
+from pipeline.lake.bucket.client import BucketClient, Stored
+
+# How long a listing is good for where no lock was taken since.
+SECONDS_FRESH = 30.0
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The objects below one prefix, and their addresses in order, once these were asked for."""
+
+    objects: dict[str, Stored]
+    read_at: float
+    order: list[str] | None = field(default=None)
+
+    def below(self, prefix: str) -> list[str]:
+        """Return the addresses that begin with `prefix`, in order."""
+        if self.order is None:
+            self.order = sorted(self.objects)
+        start = bisect_left(self.order, prefix)
+        end = bisect_left(self.order, prefix + chr(0x10FFFF))
+        return self.order[start:end]
+
+
+class Index:
+    """Knows the objects of a bucket by prefixes that are read whole: a table, or another top folder."""
+
+    def __init__(self, client: BucketClient) -> None:
+        self._client = client
+        self._shelves: dict[str, Shelf] = {}
+        self._lock = RLock()
+
+    def find(self, address: str) -> Stored | None:
+        """Return what the store says of an object, None where there is none."""
+        with self._lock:
+            return self._shelf(_shelf_of(address)).objects.get(address)
+
+    def below(self, prefix: str) -> list[str]:
+        """Return the addresses that begin with `prefix`, in order."""
+        with self._lock:
+            if (name := _shelf_of(prefix)) and prefix.startswith(name):
+                return self._shelf(name).below(prefix)
+        # A prefix of many folders is asked for seldom.
+        return [address for address, _ in self._client.list_objects(prefix)]
+
+    def folders(self, prefix: str) -> list[str]:
+        """Return the names of folders directly below `prefix`, in order."""
+        if not prefix:
+            return self._client.list_top()[1]
+        return sorted({rest.partition("/")[0] for rest in (each[len(prefix) :] for each in self.below(prefix)) if "/" in rest})
+
+    def note(self, address: str, stored: Stored) -> None:
+        """Note that this process wrote an object."""
+        with self._lock:
+            if shelf := self._shelves.get(_shelf_of(address)):
+                shelf.order = shelf.order if address in shelf.objects else None
+                shelf.objects[address] = stored
+
+    def drop(self, address: str) -> None:
+        """Note that an object is gone."""
+        with self._lock:
+            if (shelf := self._shelves.get(_shelf_of(address))) and shelf.objects.pop(address, None):
+                shelf.order = None
+
+    def forget(self) -> None:
+        """Forget everything: what is asked for next is read anew."""
+        with self._lock:
+            self._shelves.clear()
+
+    def _shelf(self, name: str) -> Shelf:
+        shelf = self._shelves.get(name)
+        if shelf is None or time.monotonic() - shelf.read_at > SECONDS_FRESH:
+            # The time before it was asked for: what is written while the answer is on its way may not be in it.
+            now = time.monotonic()
+            found = self._client.list_objects(name) if name else self._client.list_top()[0]
+            shelf = self._shelves[name] = Shelf(dict(found), now)
+        return shelf
+
+
+def _shelf_of(address: str) -> str:
+    """Return the prefix that is read whole where an object is asked for; empty for objects that lie in no folder."""
+    parts = address.split("/")
+    depth = 2 if f"{parts[0]}/" in (TABLES, RESTATED) else 1
+    return "".join(f"{part}/" for part in parts[:depth]) if len(parts) > depth else f"{parts[0]}/" if len(parts) > 1 else ""

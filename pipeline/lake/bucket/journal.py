@@ -1,0 +1,85 @@
+"""Files that appear together in a bucket: all of them or none, even if the run is killed.
+
+    pending/<name>/<address>     being uploaded; nobody reads it
+    pending/<name>.json          which files there are, and which tag each place had: with this the transaction has happened
+
+Whoever comes next moves the files to their places, where the writer of the journal could not. A place that has neither the tag
+of before nor the file's content was written again since: then the files are there already.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.lake.addresses import PENDING
+from pipeline.lake.bucket.client import BucketClient, Stored
+
+
+class Places(Protocol):
+    """What a journal needs of the store: to put files, and to know what is where."""
+
+    def private_folder(self) -> AbstractContextManager[Path]: ...
+
+    def stored(self, address: str) -> Stored | None: ...
+
+    def put_over(self, address: str, file: Path, *, expected: str | None) -> bool: ...
+
+
+class Journal:
+    """Transactions over several objects."""
+
+    def __init__(self, client: BucketClient, places: Places) -> None:
+        self._client, self._places = client, places
+
+    @contextmanager
+    def transaction(self, name: str) -> Iterator[Path]:
+        """Yield a folder in which files are written at their addresses; all appear in the bucket once the block ends well.
+
+        The caller holds a lock that keeps other writers of `name` off.
+        """
+        self.finish(name)
+        with self._places.private_folder() as folder:
+            yield folder
+            self._commit(name, folder)
+        self.finish(name)
+
+    def finish(self, name: str) -> None:
+        """Move the files of an interrupted transaction to their places; does nothing where there is none."""
+        journal, parts = _journal_address(name), f"{PENDING}{name}/"
+        found = self._client.find(journal)
+        if found is not None:
+            files: dict[str, dict[str, str | None]] = json.loads(found.content)["files"]
+            with self._places.private_folder() as folder:
+                for address, said in files.items():
+                    self._place(parts + address, address, said, folder / "part.parquet")
+            self._client.delete([journal])
+        # Parts without a journal are of a run that was killed before it had happened.
+        self._client.delete([address for address, _ in self._client.list_objects(parts)])
+
+    def _commit(self, name: str, folder: Path) -> None:
+        files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        before = {address: self._places.stored(address) for address in files}
+        with self._client.threads() as threads:
+            tags = list(threads.map(lambda item: self._client.put(f"{PENDING}{name}/{item[0]}", item[1]), files.items()))
+        said = {
+            address: {"tag": tag, "replaces": stored.tag if stored else None}
+            for (address, stored), tag in zip(before.items(), tags, strict=True)
+        }
+        content = json.dumps({"files": said, "token": secrets.token_hex(8)}).encode()
+        self._client.put(_journal_address(name), content)
+
+    def _place(self, part: str, address: str, said: dict[str, str | None], new: Path) -> None:
+        try:
+            self._client.download(part, new)
+        except FileNotFoundError:  # another run is finishing it too, and is further
+            return
+        self._places.put_over(address, new, expected=said["replaces"])
+
+
+def _journal_address(name: str) -> str:
+    return f"{PENDING}{name}.json"

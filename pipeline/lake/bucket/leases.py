@@ -1,0 +1,206 @@
+"""Locks in a bucket: leases, which end by themselves where their holder died, and which decide nothing.
+
+    locks/<name>.json     a number that only grows, and who holds the lock until when
+
+A lease keeps runs from working in vain. What decides whether a write counts is the tag that it expects: a holder that was stopped for
+longer than its lease, and goes on beside the next one, finds another tag than it read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from threading import Event, Lock, Thread
+
+from pipeline.errors import LockTimeout, PipelineError, TransientError
+from pipeline.lake.addresses import LOCKS
+from pipeline.lake.bucket.client import BucketClient
+from pipeline.lake.bucket.processes import is_dead, this_process
+
+log = logging.getLogger("pipeline.lake.bucket")
+# Renewed so often within its time, so that one or two lost requests do not end it.
+RENEWALS = 4
+FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock, by a random token, until when (seconds since 1970), and whether others may hold it too."""
+
+    token: str
+    until: float
+    is_shared: bool
+    process: str = ""
+
+    def is_alive(self, now: float) -> bool:
+        """Return whether its time has not ended, and it is not known to have died before."""
+        return self.until > now and not is_dead(self.process)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lock as the bucket has it; `number` grows with every change, so that no two states are alike."""
+
+    number: int = 0
+    holders: tuple[Holder, ...] = ()
+
+    @classmethod
+    def of(cls, content: bytes) -> Lease:
+        """Return the lease that was stored; what cannot be read is nobody's."""
+        try:
+            stored = json.loads(content)
+            holders = tuple(
+                Holder(str(each["token"]), float(each["until"]), bool(each["is_shared"]), str(each["process"]))
+                for each in stored["holders"]
+            )
+            return cls(int(stored["number"]), holders)
+        except (ValueError, KeyError, TypeError):
+            return cls()
+
+    def as_bytes(self) -> bytes:
+        """Return the lease as it is stored."""
+        return json.dumps(asdict(self)).encode()
+
+    def alive(self, now: float) -> Lease:
+        """Return it with those holders alone that are alive."""
+        return replace(self, holders=tuple(holder for holder in self.holders if holder.is_alive(now)))
+
+    def admits(self, *, is_shared: bool) -> bool:
+        """Return whether another may hold it too, all of its holders being alive."""
+        return not self.holders or (is_shared and all(holder.is_shared for holder in self.holders))
+
+    def with_holder(self, holder: Holder) -> Lease:
+        """Return the next state, in which `holder` holds it, and until when it says."""
+        others = tuple(each for each in self.holders if each.token != holder.token)
+        return Lease(self.number + 1, (*others, holder))
+
+    def without(self, token: str) -> Lease:
+        """Return the next state, in which that holder has gone."""
+        return Lease(self.number + 1, tuple(each for each in self.holders if each.token != token))
+
+    def holder(self, token: str) -> Holder | None:
+        """Return the holder with that token."""
+        return next((each for each in self.holders if each.token == token), None)
+
+
+@dataclass(slots=True)
+class Hold:
+    """A lock that this process holds: its name, its token, until when, and whether another took it over."""
+
+    name: str
+    token: str
+    is_shared: bool
+    until: float
+    is_lost: bool = False
+    ended: Event = field(default_factory=Event)
+
+
+class Leases:
+    """Takes locks, renews them from threads, and knows whether this process still holds those that it took."""
+
+    def __init__(self, client: BucketClient, *, seconds: float, clock: Callable[[], float] = time.time) -> None:
+        self._client, self._seconds, self._clock = client, seconds, clock
+        self._holds: list[Hold] = []
+        self._lock = Lock()
+
+    @contextmanager
+    def hold(self, name: str, *, timeout_seconds: float, is_shared: bool = False) -> Iterator[None]:
+        """Hold the lock for the time of the block; raises LockTimeout where another run holds it for longer than `timeout_seconds`."""
+        hold = self._acquire(name, timeout_seconds, is_shared=is_shared)
+        renewing = Thread(target=self._keep_renewing, args=(hold,), name=f"lease-{name}", daemon=True)
+        renewing.start()
+        with self._lock:
+            self._holds.append(hold)
+        try:
+            yield
+        finally:
+            hold.ended.set()
+            renewing.join()
+            with self._lock:
+                self._holds.remove(hold)
+            self._release(hold)
+
+    def require_held(self) -> None:
+        """Raise TransientError where another run took over a lock that this process holds alone.
+
+        A process that was stopped for a while learns it here; what it was about to remove may be another run's by now.
+        """
+        with self._lock:
+            holds = [hold for hold in self._holds if not hold.is_shared]
+        for hold in holds:
+            if not hold.is_lost and hold.until <= self._clock():
+                self._renew(hold)
+            if hold.is_lost:
+                what = f"another run took over the lock `{hold.name}` while this one stood still"
+                raise TransientError(what, where=self._client.where(f"{LOCKS}{hold.name}"), todo="Wait for it, then run again.")
+
+    def names(self) -> list[str]:
+        """Return the names of all locks that were ever held, in order."""
+        return [address[len(LOCKS) : -len(".json")] for address, _ in self._client.list_objects(LOCKS) if address.endswith(".json")]
+
+    def _acquire(self, name: str, timeout_seconds: float, *, is_shared: bool) -> Hold:
+        deadline, wait = time.monotonic() + timeout_seconds, FIRST_WAIT
+        while True:
+            hold = Hold(name, secrets.token_hex(8), is_shared, self._clock() + self._seconds)
+            lease, tag = self._read(name)
+            if lease.admits(is_shared=is_shared):
+                if self._write(hold, lease, tag):
+                    return hold
+                continue  # somebody else was first: look who
+            if time.monotonic() >= deadline:
+                todo = f"Wait for it, or end it, then run again. A killed run's ends in {self._seconds:.0f} seconds."
+                raise LockTimeout("another run holds the lock", where=self._client.where(f"{LOCKS}{name}"), todo=todo)
+            time.sleep(min(random.uniform(wait / 2, wait), max(deadline - time.monotonic(), 0.0)))  # noqa: S311 - so that not all ask at once
+            wait = min(wait * 2, LONGEST_WAIT)
+
+    def _read(self, name: str) -> tuple[Lease, str | None]:
+        found = self._client.find(_address(name))
+        return (Lease.of(found.content).alive(self._clock()), found.tag) if found else (Lease(), None)
+
+    def _write(self, hold: Hold, lease: Lease, tag: str | None) -> bool:
+        holder = Holder(hold.token, hold.until, hold.is_shared, this_process())
+        return self._client.put_where(_address(hold.name), lease.with_holder(holder).as_bytes(), expected=tag) is not None
+
+    def _keep_renewing(self, hold: Hold) -> None:
+        while not hold.ended.wait(self._seconds / RENEWALS) and not hold.is_lost:
+            try:
+                self._renew(hold)
+            except PipelineError as error:  # tried again until its time is over, and by whoever requires it
+                log.warning("the lock %s could not be renewed: %s", hold.name, error.what)
+
+    def _renew(self, hold: Hold) -> None:
+        """Hold it for longer; note where another run has taken it over."""
+        while True:
+            found = self._client.find(_address(hold.name))
+            lease = Lease.of(found.content) if found else Lease()
+            # Its time may be over: as long as nobody took it over, it is ours still. Others may have begun to share it since.
+            if lease.holder(hold.token) is None and not (hold.is_shared and lease.admits(is_shared=True)):
+                hold.is_lost = True
+                return
+            until = self._clock() + self._seconds
+            holder = Holder(hold.token, until, hold.is_shared, this_process())
+            next_lease = lease.alive(self._clock()).with_holder(holder)
+            if self._client.put_where(_address(hold.name), next_lease.as_bytes(), expected=found.tag if found else None) is not None:
+                hold.until = until
+                return
+
+    def _release(self, hold: Hold) -> None:
+        # Where the store cannot be reached the lease ends by itself; that must not hide what ended the block.
+        with suppress(PipelineError):
+            while not hold.is_lost:
+                found = self._client.find(_address(hold.name))
+                if found is None or Lease.of(found.content).holder(hold.token) is None:
+                    return
+                lease = Lease.of(found.content).without(hold.token)
+                if self._client.put_where(_address(hold.name), lease.as_bytes(), expected=found.tag) is not None:
+                    return
+
+
+def _address(name: str) -> str:
+    return f"{LOCKS}{name}.json"

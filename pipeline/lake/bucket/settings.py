@@ -1,0 +1,56 @@
+"""Where a bucket is and how it is reached: what processes may hand to each other, and the credentials, which they may not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipeline.errors import ConfigError
+
+SCHEME = "s3://"
+DEFAULT_CACHE_BYTES = 20_000_000_000
+LEASE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSettings:
+    """A bucket, the prefix of a lake in it, and the folder on this machine in which copies of its objects are kept.
+
+    Without an `endpoint` it is AWS; without a `region` the one of the environment. Holds no secret, so that it can be pickled.
+    """
+
+    bucket: str
+    prefix: str
+    cache: Path
+    endpoint: str = ""
+    region: str = ""
+    cache_bytes: int = DEFAULT_CACHE_BYTES
+    lease_seconds: float = LEASE_SECONDS
+
+    @property
+    def url(self) -> str:
+        """Return the address of the lake, which ends in `/`."""
+        return f"{SCHEME}{self.bucket}/{f'{self.prefix}/' if self.prefix else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Keys of an object store; none are shown. Without a key, those are used that the environment or the machine has."""
+
+    key: str = field(default="", repr=False)
+    secret: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+    def __getstate__(self) -> None:
+        raise TypeError("credentials stay in their process")
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Return bucket and prefix of an address such as s3://bucket/prefix; raises ConfigError where it is none."""
+    parts = urlsplit(url)
+    names = [name for name in parts.path.split("/") if name]
+    if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc or {".", ".."} & {*names}:
+        todo = "Write one such as s3://my-bucket/segments; credentials belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        raise ConfigError("this is no address of a lake in a bucket", where="SEGMENTS_LAKE or --lake", todo=todo)
+    return parts.netloc, "/".join(names)
