@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,16 @@ IdsArgument = Annotated[
 ]
 FileOption = Annotated[str, typer.Option("--file", metavar="FILE", help="A file with one id on each line; - for standard input.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Complete what was interrupted, and nothing else.")]
+ExpireOption = Annotated[
+    int | None,
+    typer.Option(
+        "--versions-expire",
+        metavar="DAYS",
+        min=1,
+        envvar="SEGMENTS_VERSIONS_EXPIRE",
+        help="After how many days the bucket's own rule removes old versions; needed where the lake's bucket keeps them.",
+    ),
+]
 
 
 def erase(  # noqa: PLR0913, PLR0917
@@ -25,6 +36,7 @@ def erase(  # noqa: PLR0913, PLR0917
     lake: LakeOption = LAKE,
     file: FileOption = "",
     resume: ResumeOption = False,  # noqa: FBT002
+    versions_expire: ExpireOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Remove customers from everything that is stored, for good, and print a receipt of counts."""
@@ -36,7 +48,7 @@ def erase(  # noqa: PLR0913, PLR0917
     ids = [*(customer_ids or ()), *_lines(file)]
     if resume and ids:
         raise ConfigError("--resume takes no customers", where="segments erase", todo="Complete first, then erase them.")
-    deployment = Deployment.of(company, lake)
+    deployment = replace(Deployment.of(company, lake), versions_expire_days=versions_expire)
     receipts = finish_erasures(deployment) if resume else [erase_customers(deployment, ids)]
     write_json(to_json(receipts)) if as_json else print_receipts(receipts)
 

@@ -12,7 +12,9 @@ from pipeline.cli.completion import complete_gate
 from pipeline.definitions.command_options import DEFAULT_COMPANY, DEFAULT_LAKE
 
 CompanyOption = Annotated[Path, typer.Option("--company", envvar="SEGMENTS_COMPANY", help="The company's folder.")]
-LakeOption = Annotated[Path, typer.Option("--lake", envvar="SEGMENTS_LAKE", help="Where tables are kept.")]
+LakeOption = Annotated[
+    str, typer.Option("--lake", envvar="SEGMENTS_LAKE", metavar="PLACE", help="Where tables are kept: a folder, or s3://BUCKET/PREFIX.")
+]
 DayOption = Annotated[
     datetime | None,
     typer.Option(
@@ -25,4 +27,4 @@ OverrideGateOption = Annotated[
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why a gate is overridden; recorded with the night.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for a machine.")]
-COMPANY, LAKE = DEFAULT_COMPANY, DEFAULT_LAKE
+COMPANY, LAKE = DEFAULT_COMPANY, str(DEFAULT_LAKE)

@@ -96,7 +96,7 @@ def refit_predictions(
         raise refused
 
 
-def _night_that_is_over(company: Path, lake: Path, day: datetime | None) -> Night:
+def _night_that_is_over(company: Path, lake: str, day: datetime | None) -> Night:
     from pipeline.operations.deployment import Deployment
     from pipeline.operations.night import Night
 

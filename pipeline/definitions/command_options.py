@@ -16,10 +16,10 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def command_options(company: Company, lake: Lake) -> str:
-    """Return ` --company FOLDER --lake FOLDER`, quoted for a shell, without those of a fresh checkout, which are the defaults.
+    """Return ` --company FOLDER --lake PLACE`, quoted for a shell, without those of a fresh checkout, which are the defaults.
 
     Paths are absolute: whoever reads a page or a mail is in another folder than what wrote it.
     """
-    given = (("--company", company.folder, DEFAULT_COMPANY), ("--lake", lake.root, DEFAULT_LAKE))
-    paths = {option: path.resolve() for option, path, default in given if path.resolve() != _CHECKOUT / default}
-    return "".join(f" {option} {quote(str(path))}" for option, path in paths.items())
+    given = (("--company", str(company.folder.resolve()), DEFAULT_COMPANY), ("--lake", lake.where().rstrip("/"), DEFAULT_LAKE))
+    places = {option: place for option, place, default in given if place != str(_CHECKOUT / default)}
+    return "".join(f" {option} {quote(place)}" for option, place in places.items())

@@ -15,8 +15,8 @@ from pipeline.spelling import printable_line
 POSTGRESQL = ("postgres", "postgresql")
 MYSQL = ("mysql", "mariadb")
 HTTP = ("http", "https")
-# As Airflow calls databases, and as their addresses begin; it keeps those of others in other forms than their drivers read.
-_SCHEMES = {**dict.fromkeys(POSTGRESQL, "postgresql"), **dict.fromkeys(MYSQL, "mysql"), "mssql": "mssql"}
+# As Airflow calls databases and AWS, and as their addresses begin; it keeps those of others in other forms than their drivers read.
+_SCHEMES = {**dict.fromkeys(POSTGRESQL, "postgresql"), **dict.fromkeys(MYSQL, "mysql"), "mssql": "mssql", "aws": "aws"}
 _SAFE_IN_PATH = "/:@!$&'()*+,;=~"
 _HOST_AND_PORT = re.compile(r"(?P<host>\[.*\]|[^:]*)(:(?P<port>[0-9]*))?")
 _IPV6 = re.compile("[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%.*)?")
@@ -173,7 +173,7 @@ def _bracketed(host: str) -> str:
 
 def _unknown_kind(kind: str, variable: str) -> ConfigError:
     ours = variable.replace("AIRFLOW_CONN_", "SEGMENTS_CONNECTION_")
-    todo = f"Name a database of PostgreSQL, MySQL or SQL Server, or a sink over HTTP; of another database, set {ours} to its address."
+    todo = f"Name a database of PostgreSQL, MySQL or SQL Server, AWS, or a sink over HTTP; of another database, set {ours} to its address."
     return ConfigError(f"the connection is of kind `{printable_line(kind)}`", where=f"environment variable {variable}", todo=todo)
 
 

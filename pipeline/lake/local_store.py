@@ -187,3 +187,6 @@ class LocalStore:
 
     def flush(self) -> None:
         os.sync()
+
+    def keeps_versions(self) -> bool:
+        return False

@@ -124,3 +124,6 @@ class Store(Protocol):
 
     def flush(self) -> None:
         """Wait until all that was written is durable."""
+
+    def keeps_versions(self) -> bool:
+        """Return whether old versions of objects stay, so that what was removed is still there."""

@@ -22,6 +22,7 @@ from pipeline.definitions.fields import printable_value
 from pipeline.definitions.settings import is_memory_size
 from pipeline.errors import ConfigError
 from pipeline.lake.limits import MEMORY_LIMIT, MOST_WORKERS, WORKER_BYTES, cpu_count, memory_bytes
+from pipeline.operations.bucket_deployment import BUCKET_SCHEME, open_bucket, versions_expire_days
 
 # Airflow reads every DAG file again each half minute, and with it this module: what takes long to import is imported when used.
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ AIRFLOW_SETTINGS = ("AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One company, its lake, the addresses of its databases and catalogues by name, and what a step may take: memory, processes."""
+    """One company, its lake, the addresses of its databases and catalogues by name, and what a step may take: memory, processes.
+
+    A lake in a bucket that keeps old versions of objects removes them so many days later.
+    """
 
     company: Company
     lake: Lake
@@ -44,10 +48,11 @@ class Deployment:
     memory_limit: str = MEMORY_LIMIT
     catalogs: Catalogs = catalog_properties
     worker_count: int = 1
+    versions_expire_days: int | None = None
 
     @classmethod
-    def of(cls, company: Path, lake: Path, *, connections: Connections = connection_uri) -> Deployment:
-        """Return the deployment of the company and the lake in these folders, within the limits that the environment sets.
+    def of(cls, company: Path, lake: Path | str, *, connections: Connections = connection_uri) -> Deployment:
+        """Return the deployment of the company in this folder and the lake at this place, within the limits that the environment sets.
 
         Raises ConfigError where the company's files or the limits are not valid, or the lake is another company's.
         """
@@ -56,15 +61,21 @@ class Deployment:
 
         spare_pandas()
         memory_limit = memory_limit_of_environment()
-        worker_count = worker_count_of_environment(memory_limit)
-        deployment = cls(load_company(company), open_lake(lake), connections, memory_limit, worker_count=worker_count)
+        deployment = cls(
+            load_company(company),
+            open_lake(lake, connections=connections),
+            connections,
+            memory_limit,
+            worker_count=worker_count_of_environment(memory_limit),
+            versions_expire_days=versions_expire_days(os.environ),
+        )
         require_owner(deployment.lake, deployment.company)
         return deployment
 
     @classmethod
     def from_environment(cls, *, connections: Connections = connection_uri) -> Deployment:
         """Return the deployment that SEGMENTS_COMPANY and SEGMENTS_LAKE name; raises ConfigError where one of them is not set."""
-        return cls.of(Path(_setting("SEGMENTS_COMPANY")), Path(_setting("SEGMENTS_LAKE")), connections=connections)
+        return cls.of(Path(_setting("SEGMENTS_COMPANY")), _setting("SEGMENTS_LAKE"), connections=connections)
 
     def day_or_last(self, day: date | None, *, now: datetime) -> date:
         """Return the day, else the company's `last_day`, else the last one that is over at the instant `now`."""
@@ -103,11 +114,14 @@ def company_of_environment() -> Company:
 
 def lake_of_environment() -> Lake:
     """Return the lake that SEGMENTS_LAKE names: all that showing its pages needs."""
-    return open_lake(Path(_setting("SEGMENTS_LAKE")))
+    return open_lake(_setting("SEGMENTS_LAKE"))
 
 
-def open_lake(folder: Path) -> Lake:
-    """Return the lake in `folder`; how long its users wait for each other is set by SEGMENTS_LOCK_SECONDS."""
+def open_lake(place: Path | str, *, connections: Connections = connection_uri) -> Lake:
+    """Return the lake in a folder, or in a bucket at an address such as s3://bucket/prefix.
+
+    How long its users wait for each other is set by SEGMENTS_LOCK_SECONDS. Raises ConfigError where that or the address is not valid.
+    """
     from pipeline.lake.lake import LOCK_SECONDS, Lake
 
     text = os.environ.get("SEGMENTS_LOCK_SECONDS", str(LOCK_SECONDS))
@@ -119,7 +133,9 @@ def open_lake(folder: Path) -> Lake:
     if not 0 <= seconds < math.inf:
         what = f"SEGMENTS_LOCK_SECONDS is {printable_value(text)}, which is no number of seconds"
         raise ConfigError(what, where="environment variable SEGMENTS_LOCK_SECONDS", todo="Write seconds, such as 600, or unset it.")
-    return Lake(folder, lock_seconds=seconds)
+    if isinstance(place, str) and place.startswith(BUCKET_SCHEME):
+        return Lake(open_bucket(place, os.environ, connections), lock_seconds=seconds)
+    return Lake(Path(place), lock_seconds=seconds)
 
 
 def memory_limit_of_environment() -> str:

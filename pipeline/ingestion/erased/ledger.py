@@ -29,13 +29,17 @@ Counts = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What one request removed: counts of files or rows by place. Customers are named by the beginnings of their keyed hashes."""
+    """What one request removed: counts of files or rows by place. Customers are named by the beginnings of their keyed hashes.
+
+    In a bucket that keeps old versions, its own rule removes these so many days later.
+    """
 
     erasure: str
     customers: tuple[str, ...]
     erased_before_count: int
     known: str | None
     removed: Mapping[str, Counts]
+    versions_expire_days: int | None = None
 
     @property
     def row_count(self) -> int:
@@ -83,16 +87,17 @@ class Ledger:
         """Return the numbers of requests that are complete, in order."""
         return self._request_numbers(RECEIPTS)
 
-    def note_removals(self, number: str, found: Mapping[str, Counts]) -> None:
-        """Write down what is about to be removed.
+    def note_removals(self, number: str, found: Mapping[str, Counts], *, versions_expire_days: int | None = None) -> None:
+        """Write down what is about to be removed, and when old versions of it will be, where the bucket keeps them.
 
         An interrupted attempt may have removed some of it already, so the larger count of both attempts stands.
         """
         address = _request_address(PENDING_ERASURES, number)
         is_noted = self._lake.exists(address)
-        before = self._read_json(address)["removed"] if is_noted else {}
+        noted = self._read_json(address) if is_noted else {}
+        before, expiring = noted.get("removed", {}), versions_expire_days or noted.get("versions_expire_days")
         merged = {place: _larger_counts(before.get(place, {}), found.get(place, {})) for place in sorted({*before, *found})}
-        content = {**self._request_facts(number), "removed": merged}
+        content = {**self._request_facts(number), "removed": merged, **({"versions_expire_days": expiring} if expiring else {})}
         if not is_noted or merged != before:
             self._lake.write_text(address, json.dumps(content, indent=2, sort_keys=True) + "\n")
 

@@ -6,26 +6,25 @@ machine. There are no links and no renames: the pointer is an object of its own,
 
 from __future__ import annotations
 
-import shutil
-import time
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from threading import Lock
 
 from pipeline.errors import TransientError
-from pipeline.lake.addresses import CURRENT, PUBLICATION_MANIFEST, PUBLICATIONS, TABLES
+from pipeline.lake.addresses import CURRENT, PUBLICATIONS, TABLES
 from pipeline.lake.bucket.cache import Cache
-from pipeline.lake.bucket.client import BucketClient, Stored
+from pipeline.lake.bucket.client import BucketClient
 from pipeline.lake.bucket.index import Index
 from pipeline.lake.bucket.journal import Journal
 from pipeline.lake.bucket.leases import Leases
+from pipeline.lake.bucket.objects import Objects
 from pipeline.lake.bucket.pointer import Pointer
+from pipeline.lake.bucket.publication_folders import PublicationFolders
 from pipeline.lake.bucket.settings import BucketSettings, Credentials
-from pipeline.lake.bucket.startup_check import check_bucket, is_remembered, remember
+from pipeline.lake.bucket.startup_check import CHECKS, StartupCheck
 from pipeline.lake.disk import disk_errors, link_or_copy
-from pipeline.lake.staging import has_bytes_of
 
 APPEND_TRIES = 50
 PUBLISH = "publish"  # the lock under which the pointer is swapped: what it was is what it was when that was taken
@@ -42,9 +41,12 @@ class BucketStore:
         self._index = Index(self._client)
         self._pointer = Pointer(self._client)
         self._leases = Leases(self._client, seconds=settings.lease_seconds)
-        self._journal = Journal(self._client, self)
-        self._checked, self._check_lock = root / "checked", Lock()
-        self._is_checked = False
+        self._check = StartupCheck(self._client, root / "checked", once_a_day=self._forget_what_is_gone)
+        self._objects = Objects(
+            self._client, self._index, self._cache, before_change=self._check.require, before_removal=self._leases.require_held
+        )
+        self._publications = PublicationFolders(self._objects, self._pointer)
+        self._journal = Journal(self._objects)
 
     def settings(self) -> BucketSettings:
         """Return what opens this store again in another process; there it needs credentials of its own."""
@@ -54,26 +56,16 @@ class BucketStore:
         return self._client.read(self._resolved(address)).content
 
     def write(self, address: str, content: bytes) -> None:
-        self._require_fit()
-        stored = self._index.find(address)
-        if stored is None or stored.size != len(content) or self._content(address) != content:
-            self._written(address, self._client.put(address, content), len(content))
+        self._objects.write(address, content)
 
     def create_secret(self, address: str, content: bytes) -> bool:
-        self._require_fit()
-        tag = self._client.put_where(address, content, expected=None)
-        if tag is not None:
-            self._written(address, tag, len(content))
-        return tag is not None
+        return self._objects.write_where(address, content, expected=None)
 
     def append(self, address: str, line: bytes) -> None:
-        self._require_fit()
         for _ in range(APPEND_TRIES):
             found = self._client.find(address)
             content = (found.content if found else b"") + line
-            tag = self._client.put_where(address, content, expected=found.tag if found else None)
-            if tag is not None:
-                self._written(address, tag, len(content))
+            if self._objects.write_where(address, content, expected=found.tag if found else None):
                 return
         raise TransientError("too many runs write there at once", where=self.where(address), todo="Run again.")
 
@@ -84,11 +76,7 @@ class BucketStore:
         return [address for address in self._index.below(self._resolved(prefix)) if address.endswith(suffix)]
 
     def list_folders(self, prefix: str) -> list[str]:
-        folders = self._index.folders(prefix)
-        if prefix == PUBLICATIONS:
-            # The manifest is put last: without it a publication is not there yet, or its writer was killed.
-            return [name for name in folders if self._index.find(f"{prefix}{name}/{PUBLICATION_MANIFEST}")]
-        return folders
+        return self._publications.names() if prefix == PUBLICATIONS else self._index.folders(prefix)
 
     def folder_sizes(self) -> dict[str, int]:
         sizes: dict[str, int] = {}
@@ -99,25 +87,17 @@ class BucketStore:
         return sizes
 
     def delete(self, address: str) -> None:
-        self._remove([address])
+        self._objects.remove([address])
 
     def delete_all(self, prefix: str) -> None:
-        self._remove([address for address, _ in self._client.list_objects(prefix)])
+        self._objects.remove([address for address, _ in self._client.list_objects(prefix)])
 
     def move(self, address: str, new: str) -> None:
-        self.link_or_copy(address, new)
-        self._remove([address])
+        self._objects.copy(address, new)
+        self._objects.remove([address])
 
     def link_or_copy(self, address: str, new: str) -> None:
-        self._require_fit()
-        self._client.copy(address, new)
-        self._note_remote(new)
-
-    def put_file(self, path: Path, address: str) -> None:
-        with disk_errors(self._cache.root, path=path), self.private_folder() as folder:
-            twin = folder / PurePosixPath(address).name
-            link_or_copy(path, twin)
-            self._put(twin, address)
+        self._objects.copy(address, new)
 
     @contextmanager
     def stage(self, address: str) -> Iterator[Path]:
@@ -130,50 +110,53 @@ class BucketStore:
             new = folder / PurePosixPath(address).name
             yield new
             if not _holds_versions(address):
-                self._put(new, address)
+                self._objects.put(address, new)
                 return
             before = self._index.find(address)
-            if not self._has_bytes(address, new) and not self.put_over(address, new, expected=before.tag if before else None):
+            is_as_it_was = self._objects.has_bytes_of(address, new)
+            if not is_as_it_was and not self._objects.put_where(address, new, expected=before.tag if before else None):
                 raise TransientError("another run wrote this file meanwhile", where=self.where(address), todo="Run again.")
 
+    def transaction(self, name: str) -> AbstractContextManager[Path]:
+        return self._journal.transaction(name)
+
+    def finish_transaction(self, name: str) -> None:
+        self._journal.finish(name)
+
+    def put_file(self, path: Path, address: str) -> None:
+        with disk_errors(self._cache.root, path=path), self.private_folder() as folder:
+            twin = folder / PurePosixPath(address).name
+            link_or_copy(path, twin)
+            self._objects.put(address, twin)
+
     def link_to(self, address: str, path: Path) -> None:
-        place = self._cached(address)
+        place = self._objects.copy_of(address)
         if place is None:
             raise FileNotFoundError(self.where(address))
         path.parent.mkdir(exist_ok=True)
         link_or_copy(place, path)
+
+    def size(self, address: str) -> int:
+        stored = self._index.find(self._resolved(address))
+        if stored is None:
+            raise FileNotFoundError(self.where(address))
+        return stored.size
 
     def written_at(self, address: str) -> int:
         stored = self._index.find(self._resolved(address))
         return stored.written_at if stored else 0
 
     def install_folder(self, prefix: str, folder: Path, manifest: str) -> None:
-        self._require_fit()
-        # A publication that a killed run left without its manifest: nobody reads it, and nobody else would remove it.
-        complete = self.list_folders(PUBLICATIONS)
-        left = [each for each in self._index.below(PUBLICATIONS) if each.split("/")[1] not in complete and not each.startswith(prefix)]
-        self._remove(left)
-        paths = {f"{prefix}{path.name}": path for path in sorted(folder.iterdir())}
-        with self._client.threads() as threads:
-            list(threads.map(lambda item: self._put_anew(item[1], item[0]), paths.items()))
-        content = manifest.encode()
-        address = f"{prefix}{PUBLICATION_MANIFEST}"
-        self._written(address, self._client.put(address, content), len(content))
+        self._publications.install(prefix, folder, manifest)
 
     def remove_folders(self, prefixes: Iterable[str]) -> None:
-        live = self._pointer.read(CURRENT)
-        for prefix in prefixes:
-            if prefix == live:
-                raise TransientError("another run published meanwhile", where=self.where(prefix), todo="Wait for it, then run again.")
-            # Without its manifest it is no publication any more, and what a killed run leaves of it is removed by the next one.
-            self._remove([f"{prefix}{PUBLICATION_MANIFEST}"])
-            self.delete_all(prefix)
+        self._publications.remove(prefixes)
 
     def read_pointer(self, address: str) -> str | None:
         return self._pointer.read(address)
 
     def swap_pointer(self, address: str, prefix: str, *, expected: str | None) -> bool:
-        self._require_fit()
+        self._check.require()
         is_swapped = self._pointer.swap(address, prefix, expected=expected)
         self._index.forget()
         return is_swapped
@@ -181,121 +164,50 @@ class BucketStore:
     def where(self, address: str = "") -> str:
         return self._client.where(address)
 
+    def uri(self, address: str = "") -> str:
+        return self._client.where(address)
+
     def local(self, address: str) -> Path:
         resolved = self._resolved(address)
         if not resolved or resolved.endswith("/"):
             self.fetch(self._index.below(resolved) if resolved else [])
-        elif self._cached(resolved) is None:
+        elif self._objects.copy_of(resolved) is None:
             # What is in the bucket no more is no longer here either.
             with disk_errors(self._cache.root, path=self._cache.path(resolved)):
                 self._cache.discard(resolved)
         return self._cache.path(resolved)
 
     def fetch(self, addresses: Sequence[str]) -> None:
-        """Bring copies of many objects into the cache at once; those that are not there are passed over."""
-        wanted = [address for address in addresses if not ((stored := self._index.find(address)) and self._cache.holds(address, stored))]
-        with self._client.threads() as threads:
-            list(threads.map(self._cached, wanted))
+        self._objects.fetch(addresses)
 
     def private_folder(self) -> AbstractContextManager[Path]:
         return self._cache.private_folder()
 
     @contextmanager
     def lock(self, name: str, *, timeout_seconds: float, is_shared: bool = False) -> Iterator[None]:
-        self._require_fit()
+        self._check.require()
         with self._leases.hold(name, timeout_seconds=timeout_seconds, is_shared=is_shared):
             self._index.forget()
             if name == PUBLISH:
                 self._pointer.forget()
+                self._publications.remove_unfinished()
             yield
 
     def lock_names(self) -> list[str]:
         return self._leases.names()
 
-    def transaction(self, name: str) -> AbstractContextManager[Path]:
-        """Yield a folder in which files are written at their addresses; all appear once the block ends well, or none."""
-        self._require_fit()
-        return self._journal.transaction(name)
-
-    def finish_transaction(self, name: str) -> None:
-        """Move the files of an interrupted transaction to their places; does nothing where there is none."""
-        self._journal.finish(name)
+    def keeps_versions(self) -> bool:
+        self._check.require()
+        return self._client.keeps_versions(f"{CHECKS}{secrets.token_hex(8)}")
 
     def flush(self) -> None:
         """Do nothing: what a bucket has answered is durable."""
 
-    def stored(self, address: str) -> Stored | None:
-        """Return what is known of an object: its size and tag; None where there is none."""
-        return self._index.find(address)
-
-    def put_over(self, address: str, file: Path, *, expected: str | None) -> bool:
-        """Write a private file of this store at `address`, where its tag is `expected` (None: nothing is there); return whether it was."""
-        self._require_fit()
-        tag = self._client.put_where(address, file.read_bytes(), expected=expected)
-        if tag is None:
-            self._index.forget()
-            return False
-        self._took(address, file, tag)
-        return True
-
-    def _put(self, file: Path, address: str) -> None:
-        """Write a private file of this store at `address`; the same bytes leave what is there as it is."""
-        self._require_fit()
-        if not self._has_bytes(address, file):
-            self._took(address, file, self._client.put(address, file))
-
-    def _put_anew(self, file: Path, address: str) -> None:
-        self._took(address, file, self._client.put(address, file))
-
-    def _has_bytes(self, address: str, file: Path) -> bool:
-        """Return whether the object has the bytes of a file; what the index says may be older than what is there."""
-        stored = self._index.find(address)
-        if stored is None or stored.size != file.stat().st_size:
-            return False
-        now = self._client.look_up(address)
-        if now is None or now.tag != stored.tag:
-            return False
-        with suppress(FileNotFoundError):
-            return has_bytes_of(file, self._cache.fetch(address, stored))
-        return False
-
-    def _took(self, address: str, file: Path, tag: str) -> None:
-        size = file.stat().st_size
-        self._cache.take(address, file, tag)
-        self._index.note(address, Stored(size, tag, time.time_ns()))
-
-    def _written(self, address: str, tag: str, size: int) -> None:
-        self._index.note(address, Stored(size, tag, time.time_ns()))
-
-    def _note_remote(self, address: str) -> None:
-        if stored := self._client.look_up(address):
-            self._index.note(address, stored)
-
-    def _content(self, address: str) -> bytes | None:
-        found = self._client.find(address)
-        return found.content if found else None
-
-    def _cached(self, address: str) -> Path | None:
-        """Return the path of a copy of an object, None where there is none."""
-        for _ in range(2):
-            stored = self._index.find(address)
-            if stored is None:
-                return None
-            with suppress(FileNotFoundError):
-                return self._cache.fetch(address, stored)
-            # Gone since the index was read: look what is there now.
-            self._index.forget()
-        return None
-
-    def _remove(self, addresses: Sequence[str]) -> None:
-        if addresses:
-            self._require_fit()
-            self._leases.require_held()
-            self._client.delete(addresses)
-            for address in addresses:
-                self._index.drop(address)
-                with disk_errors(self._cache.root, path=self._cache.path(address)):
-                    self._cache.drop(address)
+    def _forget_what_is_gone(self) -> None:
+        """Remove copies of objects that are gone or are others by now: one may hold customers who were erased on another machine."""
+        tags = {address: stored.tag for address, stored in self._client.list_objects("")}
+        with disk_errors(self._cache.root, path=self._cache.root):
+            self._cache.keep_only(tags)
 
     def _resolved(self, address: str) -> str:
         """Return the address behind the pointer, where one begins with it."""
@@ -304,20 +216,6 @@ class BucketStore:
             return address
         prefix = self._pointer.read(CURRENT)
         return f"{prefix or f'{CURRENT}/'}{rest}"
-
-    def _require_fit(self) -> None:
-        """Check the bucket before this process changes anything in it; raises ConfigError where it is not fit for a lake."""
-        with self._check_lock:
-            if not self._is_checked:
-                if not is_remembered(self._checked):
-                    check_bucket(self._client)
-                    remember(self._checked)
-                self._is_checked = True
-
-
-def remove_cache(store: BucketStore) -> None:
-    """Remove all copies on this machine."""
-    shutil.rmtree(store.local("").parent, ignore_errors=True)
 
 
 def _holds_versions(address: str) -> bool:

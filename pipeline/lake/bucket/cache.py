@@ -1,8 +1,8 @@
 """Copies of objects on this machine, each below the cache by its address in the lake, as engines and readers open files.
 
     objects/<address>     the copy
+    objects/staging/      private to running processes, in the place that it has in a folder: engines may read there, too
     tags/<address>        the tag of the object that it is of, and what the disk says of the file: both must be as they were
-    staging/              private to running processes
 
 A copy is verified when it is fetched, by the seal of our writer, and once more by each process that reads an older one. The cache
 holds data of customers: it is its owner's alone. It may be deleted whenever nothing runs.
@@ -14,7 +14,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -119,7 +119,14 @@ class Cache:
 
     def private_folder(self) -> AbstractContextManager[Path]:
         """Yield an empty folder beside the copies for this process alone; raises OSError where the disk refuses."""
-        return private_folder(self.root)
+        return private_folder(self.objects)
+
+    def keep_only(self, tags: Mapping[str, str]) -> None:
+        """Remove copies of other objects than those at these addresses with these tags; raises OSError where the disk refuses."""
+        for copy in list(self._copies()):
+            address = copy.tag_path.relative_to(self._tags).as_posix()
+            if self._noted(address)[:1] != [tags.get(address)]:
+                self.drop(address)
 
     def shrink(self, *, now: float) -> None:
         """Remove copies, those first that were not used for longest, until the rest is within the limit.

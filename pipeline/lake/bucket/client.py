@@ -154,6 +154,14 @@ class BucketClient:
                 time.sleep(random.uniform(0, CONDITION_SECONDS * (attempt + 1) / CONDITION_TRIES))  # noqa: S311
         raise TransientError("the object store could not decide who writes", where=self.where(address), todo="Run again.")
 
+    def keeps_versions(self, address: str) -> bool:
+        """Return whether the bucket keeps what an object was before, by writing one and removing it."""
+        with refusals(self.where(address)):
+            answer = obstore.put(self._store, address, b"", use_multipart=False)
+        self.delete([address])
+        # "null" is what a bucket answers in which versioning was suspended: what is written from then on replaces itself.
+        return answer["version"] not in (None, "", "null")
+
     def copy(self, address: str, new: str) -> None:
         """Copy an object within the bucket, whatever is at `new`; raises FileNotFoundError."""
         with refusals(self.where(address)):

@@ -12,29 +12,18 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from pipeline.lake.addresses import PENDING
-from pipeline.lake.bucket.client import BucketClient, Stored
-
-
-class Places(Protocol):
-    """What a journal needs of the store: to put files, and to know what is where."""
-
-    def private_folder(self) -> AbstractContextManager[Path]: ...
-
-    def stored(self, address: str) -> Stored | None: ...
-
-    def put_over(self, address: str, file: Path, *, expected: str | None) -> bool: ...
+from pipeline.lake.bucket.objects import Objects
 
 
 class Journal:
     """Transactions over several objects."""
 
-    def __init__(self, client: BucketClient, places: Places) -> None:
-        self._client, self._places = client, places
+    def __init__(self, objects: Objects) -> None:
+        self._objects, self._client = objects, objects.client
 
     @contextmanager
     def transaction(self, name: str) -> Iterator[Path]:
@@ -43,7 +32,7 @@ class Journal:
         The caller holds a lock that keeps other writers of `name` off.
         """
         self.finish(name)
-        with self._places.private_folder() as folder:
+        with self._objects.cache.private_folder() as folder:
             yield folder
             self._commit(name, folder)
         self.finish(name)
@@ -54,7 +43,7 @@ class Journal:
         found = self._client.find(journal)
         if found is not None:
             files: dict[str, dict[str, str | None]] = json.loads(found.content)["files"]
-            with self._places.private_folder() as folder:
+            with self._objects.cache.private_folder() as folder:
                 for address, said in files.items():
                     self._place(parts + address, address, said, folder / "part.parquet")
             self._client.delete([journal])
@@ -63,7 +52,7 @@ class Journal:
 
     def _commit(self, name: str, folder: Path) -> None:
         files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
-        before = {address: self._places.stored(address) for address in files}
+        before = {address: self._objects.index.find(address) for address in files}
         with self._client.threads() as threads:
             tags = list(threads.map(lambda item: self._client.put(f"{PENDING}{name}/{item[0]}", item[1]), files.items()))
         said = {
@@ -78,7 +67,7 @@ class Journal:
             self._client.download(part, new)
         except FileNotFoundError:  # another run is finishing it too, and is further
             return
-        self._places.put_over(address, new, expected=said["replaces"])
+        self._objects.put_where(address, new, expected=said["replaces"])
 
 
 def _journal_address(name: str) -> str:

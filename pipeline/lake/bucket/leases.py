@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from threading import Event, Lock, Thread
+from typing import NamedTuple
 
 from pipeline.errors import LockTimeout, PipelineError, TransientError
 from pipeline.lake.addresses import LOCKS
@@ -97,8 +98,20 @@ class Hold:
     token: str
     is_shared: bool
     until: float
+    turn: Lock = field(default_factory=Lock)
     is_lost: bool = False
     ended: Event = field(default_factory=Event)
+
+    def holder(self, until: float) -> Holder:
+        """Return what the lock says of this process."""
+        return Holder(self.token, until, self.is_shared, this_process())
+
+
+class State(NamedTuple):
+    """A lock as it was read or written, and its tag there; None where it is not there."""
+
+    lease: Lease
+    tag: str | None
 
 
 class Leases:
@@ -107,6 +120,7 @@ class Leases:
     def __init__(self, client: BucketClient, *, seconds: float, clock: Callable[[], float] = time.time) -> None:
         self._client, self._seconds, self._clock = client, seconds, clock
         self._holds: list[Hold] = []
+        self._written: dict[str, State] = {}
         self._lock = Lock()
 
     @contextmanager
@@ -146,26 +160,40 @@ class Leases:
 
     def _acquire(self, name: str, timeout_seconds: float, *, is_shared: bool) -> Hold:
         deadline, wait = time.monotonic() + timeout_seconds, FIRST_WAIT
+        state = self._known_or_read(name)
         while True:
-            hold = Hold(name, secrets.token_hex(8), is_shared, self._clock() + self._seconds)
-            lease, tag = self._read(name)
-            if lease.admits(is_shared=is_shared):
-                if self._write(hold, lease, tag):
+            now = self._clock()
+            alive = state.lease.alive(now)
+            hold = Hold(name, secrets.token_hex(8), is_shared, now + self._seconds)
+            if alive.admits(is_shared=is_shared):
+                if self._write(name, alive.with_holder(hold.holder(hold.until)), state):
                     return hold
-                continue  # somebody else was first: look who
-            if time.monotonic() >= deadline:
+            elif time.monotonic() >= deadline:
                 todo = f"Wait for it, or end it, then run again. A killed run's ends in {self._seconds:.0f} seconds."
                 raise LockTimeout("another run holds the lock", where=self._client.where(f"{LOCKS}{name}"), todo=todo)
-            time.sleep(min(random.uniform(wait / 2, wait), max(deadline - time.monotonic(), 0.0)))  # noqa: S311 - so that not all ask at once
-            wait = min(wait * 2, LONGEST_WAIT)
+            else:
+                seconds = min(random.uniform(wait / 2, wait), max(deadline - time.monotonic(), 0.0))  # noqa: S311 - not all at once
+                time.sleep(seconds)
+                wait = min(wait * 2, LONGEST_WAIT)
+            state = self._read(name)
 
-    def _read(self, name: str) -> tuple[Lease, str | None]:
+    def _read(self, name: str) -> State:
         found = self._client.find(_address(name))
-        return (Lease.of(found.content).alive(self._clock()), found.tag) if found else (Lease(), None)
+        return State(Lease.of(found.content), found.tag) if found else State(Lease(), None)
 
-    def _write(self, hold: Hold, lease: Lease, tag: str | None) -> bool:
-        holder = Holder(hold.token, hold.until, hold.is_shared, this_process())
-        return self._client.put_where(_address(hold.name), lease.with_holder(holder).as_bytes(), expected=tag) is not None
+    def _known_or_read(self, name: str) -> State:
+        """Return the lock as this process wrote it last: where that is outdated nothing can be written over it. Half of all requests."""
+        with self._lock:
+            known = self._written.pop(name, None)
+        return known or self._read(name)
+
+    def _write(self, name: str, lease: Lease, state: State) -> bool:
+        """Write the next state of a lock, where it is still the one that is known."""
+        tag = self._client.put_where(_address(name), lease.as_bytes(), expected=state.tag)
+        if tag is not None:
+            with self._lock:
+                self._written[name] = State(lease, tag)
+        return tag is not None
 
     def _keep_renewing(self, hold: Hold) -> None:
         while not hold.ended.wait(self._seconds / RENEWALS) and not hold.is_lost:
@@ -176,30 +204,25 @@ class Leases:
 
     def _renew(self, hold: Hold) -> None:
         """Hold it for longer; note where another run has taken it over."""
-        while True:
-            found = self._client.find(_address(hold.name))
-            lease = Lease.of(found.content) if found else Lease()
-            # Its time may be over: as long as nobody took it over, it is ours still. Others may have begun to share it since.
-            if lease.holder(hold.token) is None and not (hold.is_shared and lease.admits(is_shared=True)):
-                hold.is_lost = True
-                return
-            until = self._clock() + self._seconds
-            holder = Holder(hold.token, until, hold.is_shared, this_process())
-            next_lease = lease.alive(self._clock()).with_holder(holder)
-            if self._client.put_where(_address(hold.name), next_lease.as_bytes(), expected=found.tag if found else None) is not None:
-                hold.until = until
-                return
+        with hold.turn:
+            while not hold.is_lost:
+                state, now = self._read(hold.name), self._clock()
+                # Its time may be over: as long as nobody took it over, it is ours still. Others may have begun to share it since.
+                is_ours = state.lease.holder(hold.token) is not None
+                if not is_ours and not (hold.is_shared and state.lease.alive(now).admits(is_shared=True)):
+                    hold.is_lost = True
+                elif self._write(hold.name, state.lease.alive(now).with_holder(hold.holder(now + self._seconds)), state):
+                    hold.until = now + self._seconds
+                    return
 
     def _release(self, hold: Hold) -> None:
         # Where the store cannot be reached the lease ends by itself; that must not hide what ended the block.
         with suppress(PipelineError):
-            while not hold.is_lost:
-                found = self._client.find(_address(hold.name))
-                if found is None or Lease.of(found.content).holder(hold.token) is None:
+            state = self._known_or_read(hold.name)
+            while state.lease.holder(hold.token) is not None:
+                if self._write(hold.name, state.lease.without(hold.token), state):
                     return
-                lease = Lease.of(found.content).without(hold.token)
-                if self._client.put_where(_address(hold.name), lease.as_bytes(), expected=found.tag) is not None:
-                    return
+                state = self._read(hold.name)
 
 
 def _address(name: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import NoReturn
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pipeline.errors import ConfigError
 
@@ -42,8 +43,32 @@ class Credentials:
     secret: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
 
-    def __getstate__(self) -> None:
+    def __reduce__(self) -> NoReturn:
         raise TypeError("credentials stay in their process")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a connection of kind `aws` says: credentials, and an endpoint and a region where it names them."""
+
+    credentials: Credentials
+    endpoint: str = ""
+    region: str = ""
+
+
+def access_of(uri: str, *, where: str) -> Access:
+    """Return what a connection says, such as aws://KEY:SECRET@/?region_name=eu-central-1; raises ConfigError for another kind."""
+    try:
+        parts = urlsplit(uri)
+        options = dict(parse_qsl(parts.query))
+        is_aws = parts.scheme == "aws"
+    except ValueError:
+        is_aws = False
+    if not is_aws:
+        todo = "Write one such as aws://KEY:SECRET@/?region_name=eu-central-1, or an Airflow connection of kind `aws`; quote `/` as %2F."
+        raise ConfigError("the connection is not of kind `aws`", where=where, todo=todo)
+    credentials = Credentials(unquote(parts.username or ""), unquote(parts.password or ""), options.get("aws_session_token", ""))
+    return Access(credentials, options.get("endpoint_url", ""), options.get("region_name", ""))
 
 
 def split_url(url: str) -> tuple[str, str]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.lake.addresses import LOCKS
@@ -17,6 +19,23 @@ from pipeline.lake.bucket.refusals import GUIDE
 
 CHECKS = f"{LOCKS}startup-checks/"
 REMEMBERED_SECONDS = 86_400
+
+
+class StartupCheck:
+    """Checks a bucket before this process changes anything in it; a check that succeeded is remembered for a day on this machine."""
+
+    def __init__(self, client: BucketClient, note: Path, *, once_a_day: Callable[[], None]) -> None:
+        self._client, self._note, self._once_a_day = client, note, once_a_day
+        self._turn, self._is_done = Lock(), False
+
+    def require(self) -> None:
+        """Raise ConfigError where the bucket is not fit for a lake."""
+        with self._turn:
+            if not self._is_done and not is_remembered(self._note, now=time.time()):
+                check_bucket(self._client)
+                self._once_a_day()
+                self._note.touch()
+            self._is_done = True
 
 
 def check_bucket(client: BucketClient) -> None:
@@ -43,18 +62,12 @@ def _check_conditions(client: BucketClient, address: str) -> None:
         raise _unfit(client, "If-Match", "answers otherwise than it writes")
 
 
-def is_remembered(note: Path, *, now: float | None = None) -> bool:
-    """Return whether the check succeeded less than a day ago, by the note that `remember` wrote."""
+def is_remembered(note: Path, *, now: float) -> bool:
+    """Return whether a check succeeded less than a day before `now`, by when its note was written."""
     try:
-        age = (time.time() if now is None else now) - note.stat().st_mtime
+        return 0 <= now - note.stat().st_mtime < REMEMBERED_SECONDS
     except OSError:
         return False
-    return 0 <= age < REMEMBERED_SECONDS
-
-
-def remember(note: Path) -> None:
-    """Note that the check succeeded."""
-    note.touch()
 
 
 def _unfit(client: BucketClient, condition: str, what: str) -> ConfigError:

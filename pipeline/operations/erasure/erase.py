@@ -21,6 +21,7 @@ from pipeline.ingestion.erased import ErasedIds, Ledger, Receipt
 from pipeline.lake.lake import Lake
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.kept_lists import KeptLists
+from pipeline.operations.erasure.kept_versions import require_expiring_versions
 from pipeline.operations.erasure.publications import Publications
 from pipeline.operations.erasure.rows import CustomerIds
 from pipeline.operations.erasure.table_files import TableFiles
@@ -51,7 +52,7 @@ def erase_customers(deployment: Deployment, ids: Iterable[str], *, wait_seconds:
 
     The request is written down first, as keyed hashes: from then on no extraction brings them back, and `finish_erasures`
     completes what was interrupted. Whom the source merged with them is the same person, and is erased too, whichever id is given. White
-    space around an id does not count. Raises ConfigError where no id is given,
+    space around an id does not count. Raises ConfigError where no id is given, or the lake keeps old versions and nobody says when they go,
     LockTimeout where a step of a night goes on for longer than `wait_seconds`, DataError where a file cannot be read,
     TransientError where disk or database failed.
     """
@@ -59,10 +60,13 @@ def erase_customers(deployment: Deployment, ids: Iterable[str], *, wait_seconds:
     if not len(wanted.values):
         raise ConfigError("no customer is named", where="segments erase", todo="Give ids, or a file with one on each line.")
     lake = deployment.lake
+    expiring = require_expiring_versions(lake, deployment.versions_expire_days)
     wanted = CustomerIds(MergeHistory(lake, deployment.company.zone).ids_of_same_people(wanted.values))
     ledger = Ledger(lake)
     # Before anything is waited for: from here on the request survives whatever happens to this process.
     number = ledger.record_request(wanted.texts)
+    if expiring:
+        ledger.note_removals(number, {}, versions_expire_days=expiring)
     with holding_off_nights(lake, wait_seconds=wait_seconds):
         receipts = {each: _carry_out_request(ledger, each, _data_stores(deployment), lake, wanted) for each in ledger.pending_requests()}
     return receipts.get(number) or ledger.read_receipt(number)

@@ -31,3 +31,5 @@ def render(receipt: Receipt) -> Iterator[RenderableType]:
     yield grid
     count, before = len(receipt.customers), receipt.erased_before_count
     yield f"{count:,} customers, {before:,} of them erased before. They stay out of every later night."
+    if days := receipt.versions_expire_days:
+        yield f"The bucket keeps old versions of objects; by its own rule these are gone {days:,} days after they were replaced."

@@ -23,7 +23,7 @@ _VERBS = {"ordered": "ordered", "visited": "visited", "spend": "spent anything"}
 _METRICS = {"ordered": "customers who order", "visited": "customers who visit", "spend": "spend per customer"}
 
 
-def print_plan(plan: CampaignPlan, *, started_by: tuple[Path, Path, Path] | None) -> None:
+def print_plan(plan: CampaignPlan, *, started_by: tuple[Path, Path, str] | None) -> None:
     """Print a plan with the command that starts it, by file, company and lake; None where it was started."""
     screen = Terminal()
     for part in render(plan, started_by=started_by):
@@ -34,7 +34,7 @@ def print_plan(plan: CampaignPlan, *, started_by: tuple[Path, Path, Path] | None
 _START = "segments campaign start"
 
 
-def render(plan: CampaignPlan, *, started_by: tuple[Path, Path, Path] | None) -> Iterator[RenderableType]:
+def render(plan: CampaignPlan, *, started_by: tuple[Path, Path, str] | None) -> Iterator[RenderableType]:
     """Yield what to print."""
     count = sum(arm.customer_count for arm in plan.arms)
     yield Text.assemble((f"{plan.title}: ", "bold"), (f"{count:,} customers", "bold cyan"), f" of the night of {plan.night}")

@@ -22,7 +22,6 @@ ELSEWHERE = {
     ("activation/outbox.py", "mkdir"),  # the state of a sync is one database of DuckDB, which writes it by itself
     ("activation/forgetting.py", "replace"),
     ("activation/forgetting.py", "unlink"),
-    ("definitions/command_options.py", "root"),  # how people name a lake in a command
     ("features/cache.py", "unlink"),  # what a private folder holds of a damaged cache
     *(
         (f"ingestion/sources/{name}.py", "mkdir") for name in ("csv_files", "private_duckdb", "staged_rows")

@@ -1,0 +1,77 @@
+"""A lake in a bucket, as a deployment names it: where it is, whose credentials open it, where copies of its objects are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.definitions.fields import printable_value
+from pipeline.definitions.settings import byte_count
+from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipeline.lake.bucket.bucket_store import BucketStore
+    from pipeline.lake.bucket.settings import Access, BucketSettings
+
+BUCKET_SCHEME = "s3://"
+DEFAULT_CACHE_LIMIT = "20GB"
+CACHE, CACHE_LIMIT, CONNECTION = "SEGMENTS_CACHE", "SEGMENTS_CACHE_LIMIT", "SEGMENTS_LAKE_CONNECTION"
+VERSIONS_EXPIRE = "SEGMENTS_VERSIONS_EXPIRE"
+
+
+def open_bucket(url: str, environment: Mapping[str, str], connections: Callable[[str], str]) -> BucketStore:
+    """Return the store of the lake at an address such as s3://bucket/prefix.
+
+    The `environment` has what AWS_* variables say, or names a connection of kind `aws` in SEGMENTS_LAKE_CONNECTION. Raises ConfigError
+    for an address, a connection or a limit that is none, and where the client of object stores is not installed.
+    """
+    try:
+        from pipeline.lake.bucket.bucket_store import BucketStore
+    except ModuleNotFoundError as missing:
+        todo = "Install it: pip install 'customer-segments[bucket]', or what requirements-bucket.txt pins."
+        raise ConfigError(f"a lake in a bucket needs the package {missing.name}", where=url, todo=todo) from None
+    from pipeline.lake.bucket.settings import Access, Credentials, access_of
+
+    name = environment.get(CONNECTION, "")
+    access = access_of(connections(name), where=f"connection `{name}`") if name else Access(Credentials())
+    return BucketStore(bucket_settings(url, environment, access), access.credentials)
+
+
+def bucket_settings(url: str, environment: Mapping[str, str], access: Access) -> BucketSettings:
+    """Return where the bucket is and where its copies are kept; raises ConfigError as `open_bucket` does."""
+    from pipeline.lake.bucket.settings import BucketSettings, split_url
+
+    bucket, prefix = split_url(url)
+    # The client of object stores reads these by itself, too; here they are needed to tell a plain connection from one by TLS.
+    endpoint = access.endpoint or environment.get("AWS_ENDPOINT_URL_S3", "") or environment.get("AWS_ENDPOINT_URL", "")
+    region = access.region or environment.get("AWS_REGION", "") or environment.get("AWS_DEFAULT_REGION", "")
+    cache, limit = cache_folder(environment), cache_limit(environment)
+    return BucketSettings(bucket, prefix, cache, endpoint=endpoint.rstrip("/"), region=region, cache_bytes=limit)
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    """Return the folder for copies of objects: SEGMENTS_CACHE, else one where programs of this user keep such things."""
+    if given := environment.get(CACHE, ""):
+        return Path(given).resolve()
+    home = environment.get("XDG_CACHE_HOME", "")
+    return (Path(home) if home else Path("~/.cache").expanduser()).resolve() / "customer-segments"
+
+
+def versions_expire_days(environment: Mapping[str, str]) -> int | None:
+    """Return after how many days the bucket removes old versions: SEGMENTS_VERSIONS_EXPIRE; raises ConfigError where it is no number."""
+    text = environment.get(VERSIONS_EXPIRE, "")
+    if text and not (text.isascii() and text.isdigit() and int(text)):
+        what = f"{VERSIONS_EXPIRE} is {printable_value(text)}, which is no number of days"
+        raise ConfigError(what, where=f"environment variable {VERSIONS_EXPIRE}", todo="Write the days of the bucket's rule, such as 30.")
+    return int(text) if text else None
+
+
+def cache_limit(environment: Mapping[str, str]) -> int:
+    """Return how many bytes of copies are kept: SEGMENTS_CACHE_LIMIT; raises ConfigError where it is no size."""
+    text = environment.get(CACHE_LIMIT, DEFAULT_CACHE_LIMIT)
+    count = byte_count(text)
+    if not count:
+        what = f"{CACHE_LIMIT} is {printable_value(text)}, which is no size"
+        raise ConfigError(what, where=f"environment variable {CACHE_LIMIT}", todo="Write a size such as 20GB or 800MB, or unset it.")
+    return count
