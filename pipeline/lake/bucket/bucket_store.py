@@ -16,6 +16,7 @@ from pipeline.errors import TransientError
 from pipeline.lake.addresses import CURRENT, PUBLICATIONS, TABLES
 from pipeline.lake.bucket.cache import Cache
 from pipeline.lake.bucket.client import BucketClient
+from pipeline.lake.bucket.editing import edited_copy
 from pipeline.lake.bucket.index import Index
 from pipeline.lake.bucket.journal import Journal
 from pipeline.lake.bucket.leases import Leases
@@ -176,6 +177,9 @@ class BucketStore:
             with disk_errors(self._cache.root, path=self._cache.path(resolved)):
                 self._cache.discard(resolved)
         return self._cache.path(resolved)
+
+    def edit(self, address: str) -> AbstractContextManager[Path]:
+        return edited_copy(self._objects, address)
 
     def fetch(self, addresses: Sequence[str]) -> None:
         self._objects.fetch(addresses)

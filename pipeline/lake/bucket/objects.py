@@ -13,6 +13,8 @@ from pipeline.lake.bucket.index import Index
 from pipeline.lake.disk import disk_errors
 from pipeline.lake.staging import has_bytes_of
 
+MOST_BYTES_AT_ONCE = 1 << 28
+
 
 class Objects:
     """Reads, writes and removes objects. `before_change` and `before_removal` raise where this process may not."""
@@ -52,9 +54,16 @@ class Objects:
         self._take(address, file, self.client.put(address, file))
 
     def put_where(self, address: str, file: Path, *, expected: str | None) -> bool:
-        """Write a private file of the cache where the tag of the object is `expected`; return whether it was written."""
+        """Write a private file of the cache where the tag of the object is `expected`; return whether it was written.
+
+        A file of more than 256 MB is uploaded in parts, which know no conditions: its tag is looked up before.
+        """
         self._before_change()
-        tag = self.client.put_where(address, file.read_bytes(), expected=expected)
+        if file.stat().st_size <= MOST_BYTES_AT_ONCE:
+            tag = self.client.put_where(address, file.read_bytes(), expected=expected)
+        else:
+            now = self.client.look_up(address)
+            tag = self.client.put(address, file) if (now.tag if now else None) == expected else None
         if tag is None:
             self.index.forget()
             return False

@@ -1,0 +1,62 @@
+"""Objects that a program changes in its own way, such as a database: a private copy is changed, and put back.
+
+A process that is killed meanwhile leaves the object as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import TransientError
+from pipeline.lake.bucket.client import Stored
+from pipeline.lake.bucket.objects import Objects
+from pipeline.lake.disk import copy_file, disk_errors
+
+
+@contextmanager
+def edited_copy(objects: Objects, address: str) -> Iterator[Path]:
+    """Yield a private copy of an object, or of all below an `address` that ends in `/`; what is there after the block is stored.
+
+    Raises TransientError where another run has written it meanwhile, or the disk refuses.
+    """
+    is_folder = address.endswith("/")
+    with disk_errors(objects.cache.root, path=objects.cache.path(address)), objects.cache.private_folder() as private:
+        place = private / PurePosixPath(address).name
+        # As they are now, whatever an earlier listing said.
+        objects.index.forget()
+        before = {each: objects.index.find(each) for each in (objects.index.below(address) if is_folder else [address])}
+        _copy_into(objects, {each: stored for each, stored in before.items() if stored}, address, place)
+        if is_folder:
+            place.mkdir(exist_ok=True)
+        try:
+            yield place
+        finally:
+            _put_back(objects, before, address, place)
+
+
+def _copy_into(objects: Objects, before: dict[str, Stored], address: str, place: Path) -> None:
+    objects.fetch(list(before))
+    for each in before:
+        if copy := objects.copy_of(each):
+            path = _path_of(each, address, place)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            copy_file(copy, path)
+
+
+def _put_back(objects: Objects, before: dict[str, Stored | None], address: str, place: Path) -> None:
+    files = {f"{address}{path.relative_to(place).as_posix()}": path for path in place.rglob("*") if path.is_file()}
+    if place.is_file():
+        files = {address: place}
+    for each, path in sorted(files.items()):
+        stored = before.get(each)
+        if objects.has_bytes_of(each, path):
+            continue
+        if not objects.put_where(each, path, expected=stored.tag if stored else None):
+            raise TransientError("another run wrote this file meanwhile", where=objects.client.where(each), todo="Run again.")
+    objects.remove([each for each, stored in before.items() if stored and each not in files])
+
+
+def _path_of(each: str, address: str, place: Path) -> Path:
+    return place / each.removeprefix(address) if address.endswith("/") else place
