@@ -6,21 +6,26 @@ Nothing of a night reaches the clean tables until all its rows were checked and 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import partial, reduce
+from pathlib import Path
 
 import pyarrow as pa
 
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError, PipelineError
 from pipeline.ingestion.validation.batches import PartitionRef
-from pipeline.ingestion.validation.clean_rows import clean_events, clean_order_lines, clean_people, unite_people
+from pipeline.ingestion.validation.clean_tables import write_customers, write_events, write_order_lines, write_snapshots
 from pipeline.ingestion.validation.expectations import load_suite
 from pipeline.ingestion.validation.findings import Findings
 from pipeline.ingestion.validation.inspection import BATCH_ROWS, Inspection
+from pipeline.ingestion.validation.kept_rows import KeptRows
+from pipeline.ingestion.validation.known_ids import KnownIds, write_ids
 from pipeline.ingestion.validation.merge_circles import ids_closing_circles
+from pipeline.ingestion.validation.parts import Part, neighbours
 from pipeline.ingestion.validation.results import (
     results_of_findings,
     stop_where_broken,
@@ -30,14 +35,11 @@ from pipeline.ingestion.validation.results import (
     warnings_of_most_rows,
 )
 from pipeline.ingestion.validation.spread_keys import spread_row_count
-from pipeline.lake.lake import Lake, Version
+from pipeline.lake.lake import Lake, Version, known_versions
 from pipeline.lake.limits import MEMORY_LIMIT
+from pipeline.lake.row_file import RowFile
 from pipeline.lake.tables import (
-    CAMPAIGN_MEMBERS,
-    CAMPAIGNS,
     CUSTOMER_FEATURES,
-    CUSTOMER_MERGES,
-    CUSTOMERS,
     EXTRACTIONS,
     ORDER_LINES,
     RAW_CAMPAIGN_MEMBERS,
@@ -49,49 +51,68 @@ from pipeline.lake.tables import (
     REJECTED_ROWS,
     Table,
 )
+from pipeline.lake.workers import OWN_PROCESS, Workers
 
 log = logging.getLogger("pipeline.ingestion.validate")
-PIECE_ROWS = 100_000
-CLEAN_SNAPSHOTS = {
-    RAW_CUSTOMER_MERGES.name: CUSTOMER_MERGES,
-    RAW_CAMPAIGNS.name: CAMPAIGNS,
-    RAW_CAMPAIGN_MEMBERS.name: CAMPAIGN_MEMBERS,
-}
+ROWS_WORTH_WORKERS = 2_000_000  # below, the start of a process takes longer than it saves
 
 
 @dataclass(frozen=True, slots=True)
 class RawTableChecks:
-    """What the checks of a night's raw tables share; rejected rows wait in `spools` until those of all tables can be written."""
+    """What the checks of a night's raw tables share; what they find waits in a private `folder` until all tables were checked."""
 
     company: Company
     lake: Lake
     batch_rows: int
-    spools: ExitStack
+    folder: Path
+    workers: Workers
 
     def check(
         self,
         raw: Table,
-        versions: Iterable[tuple[date | None, date]],
-        customer_ids: pa.Array | None = None,
+        versions: Iterable[tuple[tuple[date | None, date], int]],
+        known_ids: KnownIds | None = None,
         circle_ids: pa.Array | None = None,
     ) -> Findings:
-        """Return what the rules of `raw` find in its versions of (event day, night)."""
+        """Return what the rules of `raw` find in its versions of (event day, night), given with the number of their rows."""
         table = self.company.table(raw)
-        inspection = Inspection(self.company, load_suite(self.company, table), customer_ids, self.batch_rows, circle_ids)
-        rejected = self.spools.enter_context(self.lake.row_spool(REJECTED_ROWS.schema))
-        return inspection.check(self.lake, [PartitionRef(table, day, known) for day, known in versions], rejected)
+        suite = load_suite(self.company, table)
+        findings = Findings(suite, self.company.rejected_share_limit, KeptRows(self.batch_rows))
+        row_counts = {PartitionRef(table, *version): count for version, count in versions}
+        workers = self.workers_for(sum(row_counts.values()))
+        held_rows = self.batch_rows if workers.count == 1 else 0
+        parts = [
+            Part(partitions, RowFile(self.folder / f"{table.name}-{number}.arrows", REJECTED_ROWS.schema), 0 if number else held_rows)
+            for number, partitions in enumerate(neighbours(row_counts))
+        ]
+        inspection = Inspection(self.company, suite, known_ids, self.batch_rows, circle_ids)
+        for part in workers.map(partial(inspection.check, self.lake), parts):
+            findings.add(part)
+            log.info("%s: %s rows checked, %s set aside", table.name, f"{findings.tally.checked:,}", f"{findings.tally.rejected_count:,}")
+        return findings
+
+    def workers_for(self, row_count: int) -> Workers:
+        """Return who works on so many rows: where these are few, starting other processes takes longer."""
+        return self.workers if row_count >= ROWS_WORTH_WORKERS else OWN_PROCESS
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedPeople:
-    """One checked snapshot of customers or prospects: the night that knew it, and the ids of the rows that stay."""
+    """One checked snapshot of customers or prospects, and the ids of the rows that stay."""
 
     findings: Findings
-    known_on: date
-    ids: pa.Array
+    ids: KnownIds
 
 
-def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int = BATCH_ROWS, memory_limit: str = MEMORY_LIMIT) -> None:
+def validate_sources(  # noqa: PLR0913
+    company: Company,
+    lake: Lake,
+    day: date,
+    *,
+    batch_rows: int = BATCH_ROWS,
+    memory_limit: str = MEMORY_LIMIT,
+    workers: Workers = OWN_PROCESS,
+) -> None:
     """Divide what night `day` knows of its sources into clean partitions and rejected rows.
 
     Raises DataError where a critical rule stops the night, GateClosed where too many rows were set aside; rejected
@@ -100,16 +121,18 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     events = company.events.values()
     tables = [(RAW_ORDER_LINES, ORDER_LINES), *((event.raw_table, event.table) for event in events)]
     versions = {raw.name: _versions_to_check(lake, day, raw, clean) for raw, clean in tables}
-    with ExitStack() as spools:
-        checks = RawTableChecks(company, lake, batch_rows, spools)
+    with ExitStack() as opened:
+        with lake.disk_errors("set rows aside"):
+            folder = opened.enter_context(lake.private_folder())
+        checks = RawTableChecks(company, lake, batch_rows, folder, workers)
         customers, *prospects = _check_people(checks, day)
-        ids = pa.concat_arrays(people.ids for people in (customers, *prospects))
+        ids = reduce(KnownIds.with_ids_of, (people.ids for people in (customers, *prospects)))
         snapshots = [*_check_merges(checks, day, ids), *_check_campaigns(checks, day, ids)]
-        lines, *happened = (checks.check(raw, [(each.day, each.known_on) for each in versions[raw.name]], ids) for raw, _ in tables)
+        lines, *happened = (checks.check(raw, versions[raw.name].items(), ids) for raw, _ in tables)
         # In the order of REJECTED_ROWS, which is that of the tables' names.
         as_stored = sorted([*snapshots, customers.findings, lines, *(people.findings for people in prospects), *happened], key=_table_name)
-        lake.write(REJECTED_ROWS, (batch for findings in as_stored for batch in findings.rejected.batches()), day=day)
-    lines.tally.add_spread_keys(spread_row_count(lake, versions[RAW_ORDER_LINES.name], memory_limit=memory_limit))
+        lake.write(REJECTED_ROWS, (batch for findings in as_stored for batch in findings.rejected_rows()), day=day)
+    lines.tally.add_spread_keys(spread_row_count(lake, list(versions[RAW_ORDER_LINES.name]), memory_limit=memory_limit))
     of_night = [findings for findings in happened if versions[findings.table.name]]
     found = [lines, customers.findings, *(people.findings for people in prospects), *of_night, *snapshots]
     recovered = sorted({version for each in versions.values() for version in each if version.known_on != day})
@@ -120,12 +143,12 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     with _reading_forgotten_on_failure(lake, day):
         stop_where_broken(lake, day, [row for findings in found for row in findings.broken_results()])
         stop_where_too_many_rejected(company, lake, day, found)
-    _write_customers(company, lake, [customers, *prospects])
-    _write_order_lines(company, lake, lines)
+    write_customers(company, lake, [people.findings for people in (customers, *prospects)])
+    write_order_lines(company, lake, lines, checks.workers_for(lines.tally.checked))
     for event, findings in zip(events, happened, strict=True):
-        if findings.kept:
-            _write_events(company, lake, event.table, findings)
-    _write_snapshots(lake, snapshots)
+        if findings.kept.masks:
+            write_events(company, lake, event.table, findings, checks.workers_for(findings.tally.checked))
+    write_snapshots(lake, snapshots)
 
 
 @contextmanager
@@ -157,13 +180,13 @@ def _check_people(checks: RawTableChecks, day: date) -> list[CheckedPeople]:
     for raw in (RAW_CUSTOMERS, RAW_PROSPECTS):
         snapshot = lake.snapshot_known(raw, newest)
         if snapshot is not None:
-            findings = checks.check(raw, [(None, snapshot)], people[0].ids if people else None)
-            ids = [rows["customer_id"].combine_chunks() for _, rows in findings.kept_rows(lake)]
-            people.append(CheckedPeople(findings, snapshot, pa.concat_arrays(ids)))
+            findings = checks.check(raw, [((None, snapshot), 0)], people[0].ids if people else None)
+            ids = write_ids(checks.folder / f"{raw.name}.arrow", (rows["customer_id"] for rows in findings.kept.pieces(lake)))
+            people.append(CheckedPeople(findings, ids))
     return people
 
 
-def _check_merges(checks: RawTableChecks, day: date, ids: pa.Array) -> list[Findings]:
+def _check_merges(checks: RawTableChecks, day: date, ids: KnownIds) -> list[Findings]:
     """Return what is found in the merges that `day` goes by, where the source has any; `ids` are those of customers and prospects."""
     lake = checks.lake
     snapshot = lake.snapshot_known(RAW_CUSTOMER_MERGES, day)
@@ -171,19 +194,19 @@ def _check_merges(checks: RawTableChecks, day: date, ids: pa.Array) -> list[Find
         return []
     merges = lake.read(RAW_CUSTOMER_MERGES, known_on=snapshot)
     # Who was merged on is known, though no customer any more.
-    known = pa.concat_arrays([ids, merges["customer_id"].combine_chunks()])
-    return [checks.check(RAW_CUSTOMER_MERGES, [(None, snapshot)], known, ids_closing_circles(merges))]
+    known = ids.with_ids_of(KnownIds.of(merges["customer_id"].combine_chunks()))
+    return [checks.check(RAW_CUSTOMER_MERGES, [((None, snapshot), 0)], known, ids_closing_circles(merges))]
 
 
-def _check_campaigns(checks: RawTableChecks, day: date, ids: pa.Array) -> list[Findings]:
+def _check_campaigns(checks: RawTableChecks, day: date, ids: KnownIds) -> list[Findings]:
     """Return what is found in the campaigns and their members that `day` goes by, where the source has any."""
     people = {RAW_CAMPAIGNS.name: None, RAW_CAMPAIGN_MEMBERS.name: ids}  # a campaign itself is nobody's
     known = [(raw, checks.lake.snapshot_known(raw, day)) for raw in (RAW_CAMPAIGNS, RAW_CAMPAIGN_MEMBERS)]
-    return [checks.check(raw, [(None, snapshot)], people[raw.name]) for raw, snapshot in known if snapshot is not None]
+    return [checks.check(raw, [((None, snapshot), 0)], people[raw.name]) for raw, snapshot in known if snapshot is not None]
 
 
-def _versions_to_check(lake: Lake, day: date, raw: Table, clean: Table) -> list[Version]:
-    """Return the versions of `raw` that night `day` learned of, and those that an earlier night left unchecked.
+def _versions_to_check(lake: Lake, day: date, raw: Table, clean: Table) -> dict[Version, int]:
+    """Return the versions of `raw` that night `day` learned of, and those that an earlier night left unchecked, and how many rows each has.
 
     A rerun returns the same ones, though they have clean counterparts by then.
     """
@@ -191,75 +214,10 @@ def _versions_to_check(lake: Lake, day: date, raw: Table, clean: Table) -> list[
     settled = set(lake.event_days(clean).versions)
     with suppress(DataError):  # damaged results are about to be written again
         settled.difference_update(stored_results(lake, day).recovered)
-    visible = lake.versions_known(raw, through=day, known_on=day)
-    return [version for version in visible if version.known_on == day or version not in settled]
-
-
-def _write_customers(company: Company, lake: Lake, people: Sequence[CheckedPeople]) -> None:
-    table = company.table(CUSTOMERS)
-    customers = _clean_people(lake, people[0], table, is_prospect=False)
-    prospects = _clean_people(lake, people[1], table, is_prospect=True) if people[1:] else iter(())
-    manifest = {
-        findings.table.name: {"suite": findings.suite.digest, **findings.counts(partition)}
-        for findings in (snapshot.findings for snapshot in people)
-        for partition in findings.kept
-    }
-    known = max(snapshot.known_on for snapshot in people)
-    count = lake.write(table, _record_batches(unite_people(customers, prospects)), known_on=known, manifest=manifest)
-    log.info("%s: %s rows", table.name, f"{count:,}")
-
-
-def _clean_people(lake: Lake, people: CheckedPeople, table: Table, *, is_prospect: bool) -> Iterator[pa.Table]:
-    for _, rows in people.findings.kept_rows(lake):
-        yield clean_people(rows, table, is_prospect=is_prospect)
-
-
-def _write_order_lines(company: Company, lake: Lake, lines: Findings) -> None:
-    facts = {"suite": lines.suite.digest, "currency": company.currency, "first_day": company.first_day}
-    rows = (clean_order_lines(rows) for rows in _merge_small_pieces(lines.kept_rows(lake)))
-    counts = lake.write_event_days(ORDER_LINES, _record_batches(rows), _version_facts(lines, facts))
-    log.info("%s: %s rows in %s event days", ORDER_LINES.name, f"{sum(counts.values()):,}", f"{len(lines.kept):,}")
-
-
-def _write_events(company: Company, lake: Lake, table: Table, events: Findings) -> None:
-    facts = {"suite": events.suite.digest, "first_day": company.first_day}
-    rows = (clean_events(rows, table) for rows in _merge_small_pieces(events.kept_rows(lake)))
-    counts = lake.write_event_days(table, _record_batches(rows), _version_facts(events, facts))
-    log.info("%s: %s rows in %s event days", table.name, f"{sum(counts.values()):,}", f"{len(events.kept):,}")
-
-
-def _write_snapshots(lake: Lake, checked: Sequence[Findings]) -> None:
-    """Write the clean rows of snapshots that are kept as they are."""
-    for findings in checked:
-        table = CLEAN_SNAPSHOTS[findings.table.name]
-        for partition in findings.kept:
-            facts = {"suite": findings.suite.digest, **findings.counts(partition)}
-            rows = (piece for _, piece in findings.kept_rows(lake))
-            count = lake.write(table, _record_batches(rows), known_on=partition.known_on, manifest=facts)
-            log.info("%s: %s rows", table.name, f"{count:,}")
+    stored = lake.stored_versions(raw)
+    visible = known_versions(stored, through=day, known_on=day)
+    return {version: stored[version].row_count for version in visible if version.known_on == day or version not in settled}
 
 
 def _table_name(findings: Findings) -> str:
     return findings.table.name
-
-
-def _version_facts(findings: Findings, facts: Mapping[str, object]) -> dict[Version, Mapping[str, object]]:
-    return {Version(each.day or date.min, each.known_on or date.min): {**facts, **findings.counts(each)} for each in findings.kept}
-
-
-def _merge_small_pieces(rows: Iterable[tuple[PartitionRef, pa.Table]]) -> Iterator[pa.Table]:
-    """Merge rows of event days into pieces of at least PIECE_ROWS: a small shop's day has a few dozen, and each piece costs the same."""
-    waiting: list[pa.Table] = []
-    count = 0
-    for _, piece in rows:
-        waiting.append(piece)
-        count += piece.num_rows
-        if count >= PIECE_ROWS:
-            yield pa.concat_tables(waiting).combine_chunks()
-            waiting, count = [], 0
-    if count:
-        yield pa.concat_tables(waiting).combine_chunks()
-
-
-def _record_batches(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
-    return (batch for table in tables for batch in table.to_batches())

@@ -43,6 +43,9 @@ class OwnProcess:
         pass
 
 
+OWN_PROCESS = OwnProcess()
+
+
 class WorkerProcesses:
     """Up to `count` processes on this machine, started when they are needed; a single item is worked on here."""
 

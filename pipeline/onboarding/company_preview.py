@@ -21,6 +21,7 @@ from pipeline.ingestion.sources import Snapshot, SourceQuery, authored_query
 from pipeline.ingestion.sources.columns import check_columns, conform_batch
 from pipeline.ingestion.validation import load_suite_definition, suite_parameters
 from pipeline.ingestion.validation.failures_in_sql import failures_in_memory
+from pipeline.ingestion.validation.known_ids import KnownIds
 from pipeline.ingestion.validation.raw_rows import checked_columns
 from pipeline.lake.tables import EVENT_DAY, Partition, Table
 from pipeline.onboarding.company_draft import ALL_LINES, CompanyDraft
@@ -115,20 +116,20 @@ def _first_day(days: pa.Array) -> date:
 
 def broken_rules(company: Company, read: Mapping[str, QueryRows], night: date) -> list[BrokenRule]:
     """Return which rules set rows aside in the night of `night`, and how many rows break each."""
-    ids = read["customers"].rows["customer_id"].combine_chunks() if "customers" in read else None
+    ids = KnownIds.of(read["customers"].rows["customer_id"].combine_chunks()) if "customers" in read else None
     has_rules = {*company.definitions("expectations", ".json"), *(event.raw_table.name for event in company.events.values())}
     checked = [each for each in read.values() if each.table.name in has_rules]
     return [rule for each in checked for rule in _broken_rules(company, each, night, ids)]
 
 
-def _broken_rules(company: Company, read: QueryRows, night: date, ids: pa.Array | None) -> Iterator[BrokenRule]:
+def _broken_rules(company: Company, read: QueryRows, night: date, ids: KnownIds | None) -> Iterator[BrokenRule]:
     rows = read.rows
     if read.table.partition is Partition.EVENT_DAY:
         # What comes after the night is not read by it.
         end = pa.scalar(days_window(night, night, company.zone).end, rows[read.table.instant].type)
         rows = rows.filter(pc.fill_null(pc.less(rows[read.table.instant], end), fill_value=True))
     suite = load_suite_definition(company, read.table)
-    columns = checked_columns(rows, read.table, customer_ids=ids)
+    columns = checked_columns(rows, read.table, known_ids=ids)
     failures = failures_in_memory(suite, columns, suite_parameters(company, night)) or []
     for rule, found in zip(suite.rules, failures, strict=False):
         if found.count and rule.rejects_rows:

@@ -86,7 +86,8 @@ def validate(night: Night, *, override_gates: Sequence[str] | str = (), override
         is_any_share_fine = is_gate_overridden(night.lake, night.day, "rejected", override)
         company = replace(company_then, rejected_share_limit=1.0) if is_any_share_fine else company_then
         try:
-            validate_sources(company, night.lake, night.day, memory_limit=night.deployment.memory_limit)
+            with night.deployment.workers() as workers:
+                validate_sources(company, night.lake, night.day, memory_limit=night.deployment.memory_limit, workers=workers)
         finally:
             write_validation_page(company, night.lake, night.day)
 

@@ -33,6 +33,12 @@ class Bounds:
     def values(self) -> list[Constant]:
         return [value for value in (self.min_value, self.max_value) if value is not None]
 
+    def contain(self, value: Constant) -> bool:
+        """Return whether `value` lies between them."""
+        is_above = self.min_value is None or value > self.min_value or (value == self.min_value and not self.strict_min)
+        is_below = self.max_value is None or value < self.max_value or (value == self.max_value and not self.strict_max)
+        return bool(is_above and is_below)
+
 
 @dataclass(frozen=True, slots=True)
 class Arguments:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlglot import exp
 
 from pipeline.errors import ConfigError
-from pipeline.ingestion.validation.expectation_arguments import Arguments
+from pipeline.ingestion.validation.expectation_arguments import Arguments, Bounds
 from pipeline.ingestion.validation.expectation_values import as_compared, as_double, column_value, constant_literal, within_bounds
 from pipeline.ingestion.validation.suites import SuiteDefinition
 from pipeline.lake.tables import Column, Kind
@@ -106,15 +106,22 @@ def _fails(arguments: Arguments) -> exp.Expr:
     return found.fails() if isinstance(found, RepeatedKeys) else found
 
 
-def _check_row_count_between(arguments: Arguments) -> exp.Expr:
-    bounds = arguments.bounds(Column("rows", Kind.INTEGER, "Number of rows."))
-    if not all(isinstance(value, int) for value in bounds.values):
-        raise arguments.refused("a number of rows is a whole number")
-    return _zero_where(within_bounds(exp.Count(this=exp.Star()), bounds))
+def row_count_bounds(arguments: Arguments) -> Bounds | None:
+    """Return what the number of rows must lie between; None for a rule that is about something else."""
+    match arguments.entry.get("type"):
+        case "expect_table_row_count_to_be_between":
+            bounds = arguments.bounds(Column("rows", Kind.INTEGER, "Number of rows."))
+            if not all(isinstance(value, int) for value in bounds.values):
+                raise arguments.refused("a number of rows is a whole number")
+            return bounds
+        case "expect_table_row_count_to_equal":
+            count = arguments.row_count("value")
+            return Bounds(count, count)
+    return None
 
 
-def _check_row_count_equal(arguments: Arguments) -> exp.Expr:
-    return _zero_where(exp.EQ(this=exp.Count(this=exp.Star()), expression=exp.convert(arguments.row_count("value"))))
+def _check_row_count(arguments: Arguments) -> exp.Expr:
+    return _zero_where(within_bounds(exp.Count(this=exp.Star()), row_count_bounds(arguments) or Bounds()))
 
 
 def _check_column_set(arguments: Arguments) -> exp.Expr:
@@ -204,8 +211,8 @@ EXPECTATIONS: Mapping[str, tuple[Check, tuple[str, ...]]] = {
     "expect_column_values_to_not_be_null": (_is_null, ("column", "mostly")),
     "expect_compound_columns_to_be_unique": (_repeated_keys, ("column_list", "ignore_row_if", "mostly")),
     "expect_table_columns_to_match_set": (_check_column_set, ("column_set", "exact_match")),
-    "expect_table_row_count_to_be_between": (_check_row_count_between, RANGE),
-    "expect_table_row_count_to_equal": (_check_row_count_equal, ("value",)),
+    "expect_table_row_count_to_be_between": (_check_row_count, RANGE),
+    "expect_table_row_count_to_equal": (_check_row_count, ("value",)),
 }
 """What SQL can check: whether a row fails or, of the whole table, the count of failures; and the names of its arguments."""
 

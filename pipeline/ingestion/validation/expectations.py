@@ -58,6 +58,9 @@ class Suite:
 
     definition: SuiteDefinition
 
+    def __reduce__(self) -> tuple[type[Suite], tuple[SuiteDefinition]]:
+        return Suite, (self.definition,)  # without what the library made of it, which a worker makes anew where it needs it
+
     @property
     def table(self) -> Table:
         return self.definition.table

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -14,16 +13,16 @@ import pyarrow as pa
 from pipeline.definitions.company import Company
 from pipeline.ingestion.validation.batches import Batch, PartitionRef, read_batches, same_as_previous
 from pipeline.ingestion.validation.expectations import Suite
-from pipeline.ingestion.validation.findings import NOT_REPEATED, Findings, Tally
+from pipeline.ingestion.validation.findings import NOT_REPEATED, PartFindings, Tally
+from pipeline.ingestion.validation.kept_rows import KeptRows
+from pipeline.ingestion.validation.known_ids import KnownIds
+from pipeline.ingestion.validation.parts import Part
 from pipeline.ingestion.validation.raw_rows import as_records, checked_columns, repeated_rows, source_row_text
 from pipeline.ingestion.validation.suites import suite_parameters
 from pipeline.lake.lake import Lake, sorted_by
-from pipeline.lake.row_spool import RowSpool
 from pipeline.lake.tables import EVENT_DAY, REJECTED_ROWS, Partition, Table
 
 BATCH_ROWS = 250_000
-
-log = logging.getLogger("pipeline.ingestion.validate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Inspection:
 
     company: Company
     suite: Suite
-    customer_ids: pa.Array | None = None
+    known_ids: KnownIds | None = None
     batch_rows: int = BATCH_ROWS
     circle_ids: pa.Array | None = None
 
@@ -40,39 +39,34 @@ class Inspection:
     def table(self) -> Table:
         return self.suite.table
 
-    def check(self, lake: Lake, partitions: Sequence[PartitionRef], rejected: RowSpool) -> Findings:
-        """Check every row of `partitions` and return what was found; the rows to set aside go to `rejected`.
+    def check(self, lake: Lake, part: Part) -> PartFindings:
+        """Check every row of a part and return what was found.
 
         Raises ConfigError where a rule cannot run, and what `batches` raises.
         """
-        findings = Findings(self.suite, self.company.rejected_share_limit, self.batch_rows, rejected)
-        parts = (part for batch in read_batches(lake, partitions, limit=self.batch_rows) for part in self._check_batch(batch, findings))
-        # A partition of several batches is sorted as a whole, so that rejected rows lie alike whatever the size of a batch.
-        for _, parts_of_one in groupby(parts, key=itemgetter(0)):
-            rows = pa.concat_tables(rejected_rows for _, rejected_rows in parts_of_one)
-            if rows.num_rows:
-                rejected.append(sorted_by(rows, (*REJECTED_ROWS.key, "broken_rules")).to_batches())
-        return findings
+        tally, kept = Tally(), KeptRows(self.batch_rows)
+        batches = read_batches(lake, part.partitions, limit=self.batch_rows)
+        pieces = (piece for batch in batches for piece in self._check_batch(batch, tally, kept, part.held_rows))
+        part.rejected.write(_sorted_by_partition(pieces))
+        return PartFindings(tally, kept, part.rejected)
 
-    def _check_batch(self, batch: Batch, findings: Findings) -> Iterator[tuple[PartitionRef, pa.Table]]:
-        """Add what is found in a batch to `findings`; yield the rows to set aside, with their partition."""
-        rows = pa.concat_tables(part for _, part in batch).combine_chunks()
-        tally = findings.tally
+    def _check_batch(self, batch: Batch, tally: Tally, kept: KeptRows, held_rows: int) -> Iterator[tuple[PartitionRef, pa.Table]]:
+        """Add what is found in a batch to `tally` and `kept`; yield the rows to set aside, with their partition."""
+        rows = pa.concat_tables(piece for _, piece in batch).combine_chunks()
         broken = self._broken_rules(rows, batch[0][0], tally)
         positions = np.array(sorted(broken), np.int64)
         tally.checked += rows.num_rows
         tally.rejected.update(rules[0] for rules in broken.values())
         start = 0
-        for partition, part in batch:
-            here = positions[np.searchsorted(positions, start) : np.searchsorted(positions, start + part.num_rows)]
-            mask = np.ones(part.num_rows, np.bool_)
+        for partition, piece in batch:
+            here = positions[np.searchsorted(positions, start) : np.searchsorted(positions, start + piece.num_rows)]
+            mask = np.ones(piece.num_rows, np.bool_)
             mask[here - start] = False
-            findings.kept.setdefault(partition, []).append(pa.array(mask))
-            if tally.checked <= self.batch_rows:
-                findings.held.setdefault(partition, []).append(part)
-            yield partition, _as_rejected(partition, part.take(here - start), [broken[index] for index in here])
-            start += part.num_rows
-        log.info("%s: %s rows checked, %s set aside", self.table.name, f"{tally.checked:,}", f"{tally.rejected_count:,}")
+            kept.masks.setdefault(partition, []).append(pa.array(mask))
+            if tally.checked <= held_rows:
+                kept.held.setdefault(partition, []).append(piece)
+            yield partition, _as_rejected(partition, piece.take(here - start), [broken[index] for index in here])
+            start += piece.num_rows
 
     def _broken_rules(self, rows: pa.Table, partition: PartitionRef, tally: Tally) -> dict[int, list[str]]:
         """Return, by row, the names of the rejecting rules that it broke, in suite order; `tally` gets the counts of all rules."""
@@ -84,14 +78,20 @@ class Inspection:
         tally.failed[NOT_REPEATED.name] += len(broken)
         # Identical rows are rejected once and not shown to other rules, which would count them twice.
         at_row = np.flatnonzero(~repeated)
-        columns = checked_columns(
-            rows.take(at_row) if broken else rows, self.table, customer_ids=self.customer_ids, circle_ids=self.circle_ids
-        )
+        columns = checked_columns(rows.take(at_row) if broken else rows, self.table, known_ids=self.known_ids, circle_ids=self.circle_ids)
         for finding in self.suite.check(columns, suite_parameters(self.company, partition.known_on)):
             tally.add(finding)
             for index in at_row[finding.positions]:
                 broken.setdefault(int(index), []).append(finding.rule.name)
         return broken
+
+
+def _sorted_by_partition(pieces: Iterator[tuple[PartitionRef, pa.Table]]) -> Iterator[pa.RecordBatch]:
+    """Yield rejected rows, those of a partition sorted as a whole, so that they lie alike whatever the size of a batch."""
+    for _, pieces_of_one in groupby(pieces, key=itemgetter(0)):
+        rows = pa.concat_tables(rejected_rows for _, rejected_rows in pieces_of_one)
+        if rows.num_rows:
+            yield from sorted_by(rows, (*REJECTED_ROWS.key, "broken_rules")).to_batches()
 
 
 def _as_rejected(partition: PartitionRef, rows: pa.Table, broken: list[list[str]]) -> pa.Table:

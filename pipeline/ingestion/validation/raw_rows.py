@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.ingestion.infinite_amounts import amount_text, is_finite_amount
+from pipeline.ingestion.validation.known_ids import KnownIds
 from pipeline.lake.tables import RAW_ORDER_LINES, Kind, Table
 
 CUSTOMER_IDS = ("customer_id", "merged_into")
@@ -22,12 +23,12 @@ FIRST_DAY, LAST_DAY = date(1, 1, 2), date(9999, 12, 30)
 UNITS_PER_DAY = {Kind.DATE: 1, Kind.INSTANT: 86_400_000_000}  # an instant is stored in microseconds
 
 
-def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | None = None, circle_ids: pa.Array | None = None) -> pa.Table:
+def checked_columns(rows: pa.Table, table: Table, *, known_ids: KnownIds | None = None, circle_ids: pa.Array | None = None) -> pa.Table:
     """Return `rows` as rules see them: blank ids are null, money is a float, instants fit a calendar.
 
     Beside the columns of `table` there are `is_text_readable`, `is_customer_id_trimmed`, `are_ids_trimmed`, `are_numbers_finite`,
     `are_dates_in_calendar`; for order lines `is_refund_plausible`, `is_sale_plausible` and `is_discount_plausible`; and
-    `is_customer_known` where `customer_ids` are given: of a merge, whether that holds for who is left. `circle_ids` are those of merges
+    `is_customer_known` where `known_ids` are given: of a merge, whether that holds for who is left. `circle_ids` are those of merges
     that close a circle, and give `closes_no_circle`.
     """
     count = rows.num_rows
@@ -54,10 +55,11 @@ def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | No
         # Unless the units were free, which is a discount of all.
         is_small = pc.less_equal(discount, pc.multiply(pc.abs(amount), MOST_TAKEN_OFF))
         columns["is_discount_plausible"] = _hold_all([pc.or_(pc.equal(amount, 0), is_small)], count)
-    if customer_ids is not None:
-        columns["is_customer_known"] = _is_member(columns.get("merged_into", columns["customer_id"]), customer_ids)
+    if known_ids is not None:
+        columns["is_customer_known"] = known_ids.contain(columns.get("merged_into", columns["customer_id"]))
     if circle_ids is not None:
-        columns["closes_no_circle"] = pc.invert(_is_member(columns["customer_id"], circle_ids))
+        closes = pc.is_in(columns["customer_id"], value_set=circle_ids)
+        columns["closes_no_circle"] = pc.if_else(pc.is_null(columns["customer_id"]), pa.scalar(None, pa.bool_()), pc.invert(closes))
     return pa.table(columns)
 
 
@@ -148,12 +150,6 @@ def _calendar_counts(column: pa.Array, kind: Kind) -> tuple[pa.Array, pa.Scalar,
     number = pa.int32() if kind is Kind.DATE else pa.int64()
     first, last = (pa.scalar((day - EPOCH.date()).days * UNITS_PER_DAY[kind], number) for day in (FIRST_DAY, LAST_DAY))
     return column.cast(number), first, last
-
-
-def _is_member(ids: pa.Array, known: pa.Array) -> pa.Array:
-    """Return per id whether it is known, null for null; looking up the few among the many is 3 times faster."""
-    found = known.filter(pc.is_in(known, value_set=pc.unique(ids)))
-    return pc.if_else(pc.is_null(ids), pa.scalar(None, pa.bool_()), pc.is_in(ids, value_set=found))
 
 
 def _hold_all(checks: list[pa.Array], count: int) -> pa.Array:

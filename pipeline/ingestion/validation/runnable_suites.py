@@ -16,6 +16,7 @@ from pipeline.errors import ConfigError, ErrorCollector
 from pipeline.ingestion.validation.expectation_arguments import Arguments
 from pipeline.ingestion.validation.expectation_sql import is_known_to_sql, require_countable
 from pipeline.ingestion.validation.failures_in_sql import KIND_OF_TYPE, is_about_table
+from pipeline.ingestion.validation.known_ids import KnownIds
 from pipeline.ingestion.validation.raw_rows import checked_columns
 from pipeline.ingestion.validation.suites import SuiteDefinition, columns_named
 from pipeline.lake.tables import EVENT_DAY, RAW_PREFIX, Column, Kind, Table
@@ -57,8 +58,7 @@ def _table_as_checked(table: Table) -> Table:
     """Return a raw table with the columns that rules see: its own, and what is found out about each row."""
     if not table.name.startswith(RAW_PREFIX):
         return table
-    nobody = pa.array([], pa.string())
-    rows = checked_columns(table.schema.empty_table(), table, customer_ids=nobody, circle_ids=nobody)
+    rows = checked_columns(table.schema.empty_table(), table, known_ids=KnownIds(), circle_ids=pa.array([], pa.string()))
     seen = [Column(field.name, KIND_OF_TYPE[field.type], field.name) for field in rows.schema if field.type in KIND_OF_TYPE]
     return replace(table, columns=(*seen, Column(EVENT_DAY.name, Kind.DATE, EVENT_DAY.description)))
 

@@ -1,0 +1,199 @@
+"""Validation part by part: whoever checks a part, and however many do, the same bytes come of it, or none."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.builders import a_company, write_rows
+from support.nights import tree_bytes
+from support.raw_nights import NIGHT, a_raw_line, results, write_raw
+
+from pipeline.definitions.company import Company
+from pipeline.errors import DataError, TransientError
+from pipeline.ingestion import validate
+from pipeline.ingestion.validate import validate_sources
+from pipeline.ingestion.validation import parts
+from pipeline.ingestion.validation.batches import PartitionRef
+from pipeline.ingestion.validation.known_ids import KnownIds, write_ids
+from pipeline.ingestion.validation.parts import neighbours
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import RAW_ORDER_LINES, RAW_VISITS
+from pipeline.lake.workers import WorkerProcesses
+
+DAYS = [NIGHT - timedelta(days=20 * number) for number in range(6)]
+OUTPUTS = ("tables/customers", "tables/order_lines", "tables/visits", "tables/rejected_rows", "tables/validation_results", "reports")
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[WorkerProcesses]:
+    pool = WorkerProcesses(3)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
+    return a_company(tmp_path_factory.mktemp("company"), rejected_share_limit=1.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_parts() -> Iterator[None]:
+    """Have every table of a few rows checked in several parts, by workers where there are any."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(validate, "ROWS_WORTH_WORKERS", 1)
+        patched.setattr(parts, "PART_ROWS", 9)
+        yield
+
+
+@pytest.fixture(scope="module")
+def alone(company: Company, small_parts: None, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:  # noqa: ARG001 - set first
+    """Return what a single process writes."""
+    return validated(company, tmp_path_factory.mktemp("alone"), WorkerProcesses(1))
+
+
+def write_motley_days(company: Company, lake: Lake) -> None:
+    """Write days of five months, each with rows to set aside for several reasons, and one that is known since an earlier night."""
+    earlier = NIGHT - timedelta(days=1)
+    for place, day in enumerate(DAYS):
+        lines = [a_raw_line(number, day=day, order_id=f"{place}-{number}") for number in range(3 + place)]
+        lines += [a_raw_line(0, day=day, order_id="twice", category=None)] * 2
+        lines += [a_raw_line(0, day=day, order_id=f"{place} of nobody", customer_id=None), a_raw_line(0, day=day, customer_id="stranger")]
+        known = earlier if place == 2 else NIGHT
+        write_rows(lake, RAW_ORDER_LINES, lines, day=day, known_on=known)
+        visits = [{"visit_id": f"v{number}", "customer_id": "p1", "visited_at": lines[0]["ordered_at"]} for number in range(5)]
+        write_rows(lake, company.table(RAW_VISITS), [*visits, {"visit_id": "odd"}], day=day, known_on=known)
+    write_raw(company, lake, [], day=NIGHT - timedelta(days=3), customers=[{"customer_id": "c1"}, {}], prospects=[{"customer_id": "p1"}])
+
+
+def validated(company: Company, root: Path, workers: WorkerProcesses) -> Mapping[str, bytes]:
+    lake = Lake(root)
+    write_motley_days(company, lake)
+    validate_sources(company, lake, NIGHT, workers=workers, batch_rows=4)
+    return tree_bytes(lake, *OUTPUTS)
+
+
+def test_any_number_of_workers_writes_the_same_bytes(
+    alone: Mapping[str, bytes], company: Company, tmp_path: Path, workers: WorkerProcesses
+) -> None:
+    assert len([name for name in alone if name.endswith(".parquet")]) == 15  # five months, one of two nights, of two tables; three tables
+    assert validated(company, tmp_path / "three", workers) == alone
+    two = WorkerProcesses(2)
+    assert validated(company, tmp_path / "two", two) == alone
+    two.close()
+
+
+def test_parts_of_a_night_do_not_change_what_is_found(
+    alone: Mapping[str, bytes], company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "PART_ROWS", 1_000)
+    assert validated(company, tmp_path, WorkerProcesses(1)) == alone
+
+
+@dataclass
+class DyingWorkers(WorkerProcesses):
+    """Workers of whom one is killed in the middle of an item, in the given call of `map`."""
+
+    calls_to_live: int
+
+    def __post_init__(self) -> None:
+        super().__init__(2)
+
+    def map(self, work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+        self.calls_to_live -= 1
+        return super().map(partial(die_afterwards, work) if self.calls_to_live == 0 else work, items)
+
+
+def die_afterwards(work: Callable[[Any], Any], item: Any) -> Any:
+    work(item)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("call", [1, 3])  # while order lines are checked, and while their clean months are written
+def test_a_killed_worker_leaves_no_half_month_and_the_next_run_mends_it(
+    alone: Mapping[str, bytes], company: Company, tmp_path: Path, call: int
+) -> None:
+    lake = Lake(tmp_path / "lake")
+    write_motley_days(company, lake)
+    with pytest.raises(TransientError, match="the process that worked on it ended: SIGKILL"):
+        validate_sources(company, lake, NIGHT, workers=DyingWorkers(call), batch_rows=4)
+    written = tree_bytes(lake, "tables/order_lines")
+    assert written.items() <= alone.items()
+    assert bool(written) is (call == 3)
+    validate_sources(company, lake, NIGHT, batch_rows=4)
+    assert tree_bytes(lake, *OUTPUTS) == alone
+    assert not [path for path in (lake.root / "staging").iterdir() if any(path.iterdir())]
+
+
+def test_what_is_wrong_in_a_worker_is_told_as_it_is_here(company: Company, tmp_path: Path, workers: WorkerProcesses) -> None:
+    lake = Lake(tmp_path / "lake")
+    write_motley_days(company, lake)
+    [file] = (lake.root / "tables" / "raw_order_lines").rglob("month=2023-10/**/*.parquet")
+    file.write_bytes(file.read_bytes()[:100] + b"x" + file.read_bytes()[101:])
+    with pytest.raises(DataError, match="raw_order_lines is damaged") as raised:
+        validate_sources(company, lake, NIGHT, workers=workers)
+    assert raised.value.where == str(file)
+    assert not (lake.root / "tables" / "order_lines").exists()
+
+
+def test_a_number_of_rows_is_that_of_all_parts(tmp_path: Path, lake: Lake, workers: WorkerProcesses) -> None:
+    company = a_company(tmp_path / "own", rejected_share_limit=1.0)
+    rules = {
+        "has_enough": {"min_value": 30, "max_value": 51},
+        "has_too_few": {"min_value": 52},
+        "has_too_many": {"max_value": 51, "strict_max": True},
+    }
+    entries = [
+        {
+            "type": "expect_table_row_count_to_be_between",
+            "kwargs": kwargs,
+            "severity": "warning",
+            "meta": {"rule": rule, "rejects_rows": False},
+        }
+        for rule, kwargs in rules.items()
+    ]
+    file = company.folder / "expectations" / "raw_order_lines.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"expectations": entries}), "utf-8")
+    write_motley_days(company, lake)
+    validate_sources(company, lake, NIGHT, workers=workers, batch_rows=4)
+    # 57 rows, of which 6 are there a second time: these are shown to no rule.
+    found = {rule: results(lake)["raw_order_lines", rule]["failed_count"] for rule in rules}
+    assert found == {"has_enough": 0, "has_too_few": 1, "has_too_many": 1}
+
+
+def test_parts_are_neighbours_of_one_night_and_large_partitions_are_alone() -> None:
+    def ref(day: int, known: int = 31) -> PartitionRef:
+        return PartitionRef(RAW_ORDER_LINES, date(2024, 1, day), date(2024, 1, known))
+
+    counts = {ref(1): 4, ref(2): 5, ref(3): 1, ref(4, 30): 0, ref(5): 20, ref(6): 0, ref(7): 9}
+    assert list(neighbours(counts)) == [[ref(1), ref(2)], [ref(3)], [ref(4, 30)], [ref(5)], [ref(6), ref(7)]]
+    assert not list(neighbours({}))
+
+
+ids = st.lists(st.none() | st.text("abğ\0 ", max_size=2), max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(pieces=st.lists(ids, max_size=3), others=ids, asked=ids)
+def test_ids_are_known_that_are_in_a_file_or_held(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[list[str | None]], others: list[str | None], asked: list[str | None]
+) -> None:
+    written = sorted({each for piece in pieces for each in piece if each is not None}, key=str.encode)
+    step = max(1, len(written) // 3)
+    file = tmp_path_factory.mktemp("ids") / "ids.arrow"
+    batches = [pa.chunked_array([pa.array(written[start : start + step], pa.string())]) for start in range(0, len(written), step)]
+    known = write_ids(file, batches).with_ids_of(KnownIds.of(pa.array(others, pa.string())))
+    expected = [None if each is None else each in {*written, *others} for each in asked]
+    assert known.contain(pa.array(asked, pa.string())).to_pylist() == expected
