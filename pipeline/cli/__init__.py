@@ -34,6 +34,7 @@ from pipeline.cli import (
     schema,
     status,
     sync,
+    withdraw,
 )
 from pipeline.cli.interrupts import end_process, ending_when_interrupted
 from pipeline.errors import PipelineError, TransientError
@@ -61,6 +62,7 @@ COMMANDS = (
     report.report,
     export.export,
     rollback.rollback,
+    withdraw.withdraw,
     status.status,
     sync.sync,
     history.history,

@@ -19,6 +19,7 @@ that ends in `/` is a prefix of others. Nothing here touches a file: `Store` rea
     unfinished.txt                                   the publication that is on its way into the database
     registered.txt                                   the publications that tables of an Iceberg catalogue may lead to
     iceberg/                                         metadata of those tables, where the catalogue is a database
+    withdrawn.txt                                    the empty publication that the database shows while nothing is live
     company.json                                     whose lake it is
     rollbacks.json and begun/<day>.txt               what was taken back, and the epoch in which a night began
     reports/day=D/ and reports/index.html            pages for people
@@ -45,13 +46,14 @@ CURRENT = "current"
 SQLITE = "segments.sqlite"
 UNFINISHED = "unfinished.txt"
 REGISTERED, ICEBERG = "registered.txt", "iceberg/"
+WITHDRAWN = "withdrawn.txt"
 ROLLBACKS = "rollbacks.json"
 OWNER = "company.json"
 LISTS = "lists/"
 SYNC = "sync/"
 TABLES, RESTATED = "tables/", "restated/"
 DEFINITIONS, PUBLICATIONS, CACHES, ERASURES = "definitions/", "publications/", "states/", "erasures/"
-REPORTS = "reports/"
+REPORTS, MODELS, REFITS, BACKFILLS = "reports/", "models/", "refits/", "backfills/"
 ERASURE_KEY = f"{ERASURES}key"
 ERASED_HASHES, PENDING_ERASURES, RECEIPTS = f"{ERASURES}hashes/", f"{ERASURES}pending/", f"{ERASURES}receipts/"
 LOCKS, STAGING, PENDING = "locks/", "staging/", "pending/"

@@ -167,6 +167,11 @@ class LocalStore:
         flush_to_disk(path.parent)
         return True
 
+    def remove_pointer(self, address: str) -> None:
+        path = self.local(address)
+        path.unlink(missing_ok=True)
+        flush_to_disk(path.parent)
+
     def where(self, address: str = "") -> str:
         return str(self.local(address))
 

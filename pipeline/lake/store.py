@@ -15,9 +15,9 @@ from typing import Protocol
 class Store(Protocol):
     """Holds objects by address.
 
-    Methods that change an object raise TransientError where the store refuses, except `install_folder`, `swap_pointer` and
-    `remove_folders`: these raise OSError, so that callers can say what could not be done. Methods that read an object raise
-    FileNotFoundError where there is none.
+    Methods that change an object raise TransientError where the store refuses, except `install_folder`, `swap_pointer`,
+    `remove_pointer` and `remove_folders`: these raise OSError, so that callers can say what could not be done. Methods that read an
+    object raise FileNotFoundError where there is none.
     """
 
     def read(self, address: str) -> bytes:
@@ -100,6 +100,9 @@ class Store(Protocol):
 
     def swap_pointer(self, address: str, prefix: str, *, expected: str | None) -> bool:
         """Point `address` to `prefix`, durably; where it no longer leads to `expected`, leave it and return False."""
+
+    def remove_pointer(self, address: str) -> None:
+        """Let the pointer at `address` lead nowhere, durably; one that is not there is no error."""
 
     def where(self, address: str = "") -> str:
         """Return the place of `address`, as messages name it."""

@@ -69,6 +69,11 @@ def read_published_manifest(lake: Lake, publication_id: str) -> dict[str, Any]:
     return manifest
 
 
+def day_of_publication(publication_id: str) -> date:
+    """Return the night that a publication is of, by its id alone."""
+    return date.fromisoformat(publication_id[: len("2024-01-31")])
+
+
 def publication_ids(lake: Lake) -> list[str]:
     """Return the ids of all publications that are kept, in order of their days."""
     return lake.store.list_folders(addresses.PUBLICATIONS)

@@ -40,12 +40,20 @@ def epoch_when_begun(lake: Lake, day: date) -> int:
     return 0
 
 
+def is_withdrawn(lake: Lake, day: date) -> bool:
+    """Return whether night `day` was withdrawn since its newest run began: then it counts as never run."""
+    missed = read_rollbacks(lake)[epoch_when_begun(lake, day) :]
+    return any(each.withdrawn_since and each.takes_back(day) for each in missed)
+
+
 def require_current_epoch(company: Company, lake: Lake, day: date, epoch: int, *, since: Literal["begun", "audited"]) -> None:
     """Raise GateClosed where a rollback came after night `day` was begun, or audited, in `epoch`."""
     missed = read_rollbacks(lake)[epoch:]
     if missed:
+        last = missed[-1]
+        gone = f"all since {last.withdrawn_since} was withdrawn" if last.withdrawn_since else f"{last.from_id} was taken back"
         raise GateClosed(
-            f"{day} is not published: since it was {since}, {missed[-1].from_id} was taken back",
+            f"{day} is not published: since it was {since}, {gone}",
             where=lake.where(addresses.ROLLBACKS),
             todo=f"To publish it all the same, {_RUN_AGAIN[since]}: segments run --day {day}{command_options(company, lake)}",
         )

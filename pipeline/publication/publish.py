@@ -33,7 +33,7 @@ from pipeline.lake.tables import (
     Table,
 )
 from pipeline.publication.crm.republishing import continued
-from pipeline.publication.crm.seen_tables import CRM_NOTE, SeenTables, last_shown, seen_tables
+from pipeline.publication.crm.seen_tables import CRM_NOTE, SeenTables, last_shown, seen_tables, withdrawn_publication
 from pipeline.publication.current import (
     Publication,
     current_publication,
@@ -100,11 +100,14 @@ def publish(  # noqa: PLR0913
         # The database takes the night before readers do. Where this process dies between the two and the night is refused after
         # all, this note is all that tells that the database must be brought back to what is live: see `restore_target`.
         lake.write_text(addresses.UNFINISHED, f"{publication.publication_id}\n")
-        publish_to_target(company, lake, publication, connections)
+        # After all was withdrawn, nights that the database may show are none that this one is older than.
+        is_first_again = current is None and withdrawn_publication(lake) is not None
+        publish_to_target(company, lake, publication, connections, is_way_back=is_first_again)
         with lake.disk_errors("publish"):
             make_current(lake, publication, current.publication_id if current else None)
             remove_superseded(lake, publication)
             lake.delete(addresses.UNFINISHED)
+            lake.delete(addresses.WITHDRAWN)
         log.info("%s is published, %s rows", publication.publication_id, f"{sum(publication.row_counts.values()):,}")
     return publication
 
@@ -214,15 +217,25 @@ def _write_table(inputs: PublicationInputs, table: Table, night: date, folder: P
     return entry
 
 
-def publish_to_target(
-    company: Company, lake: Lake, publication: Publication, connections: Callable[[str], str], *, is_way_back: bool = False
+def publish_to_target(  # noqa: PLR0913
+    company: Company,
+    lake: Lake,
+    publication: Publication,
+    connections: Callable[[str], str],
+    *,
+    is_way_back: bool = False,
+    is_empty: bool = False,
 ) -> None:
-    """Bring the database target to `publication`; on the way back its later days are taken back first, else they win."""
+    """Bring the database target to `publication`; on the way back its later days are taken back first, else they win.
+
+    One that `is_empty` stands for none: the database does not list it.
+    """
     night = PublishedNight(
         publication.day,
         publication.publication_id,
         publication.folder,
         is_way_back,
+        is_empty,
         language=company.language,
         language_attribute=company.customer_language,
         moves_since=lambda table, since: unpublished_moves(company, lake, table, since, publication.day),

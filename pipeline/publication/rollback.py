@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import date
 from pathlib import PurePosixPath
 
 from pipeline.definitions.company import Company
@@ -23,7 +22,7 @@ from pipeline.publication.current import (
     publication_ids,
     read_published_manifest,
 )
-from pipeline.publication.gates.results import epoch_when_audited
+from pipeline.publication.gates.results import epoch_when_live_was_audited
 from pipeline.publication.publish import publish_to_target
 from pipeline.publication.rollback_log import Rollback, record_rollback
 
@@ -39,14 +38,14 @@ def roll_back(company: Company, lake: Lake, *, to: str | None = None, reason: st
     made again. Raises DataError where no way leads back, or the way's end is damaged.
     """
     with lake.lock("publish"):
-        chosen = _verify_publication(lake, to or _previous_publication_id(lake))
+        chosen = whole_publication(lake, to or _previous_publication_id(lake))
         live_id = _live_publication_id(lake)
         chosen = continued(company, lake, chosen, _shown_publication(lake, live_id))
         done = Rollback(live_id, chosen.publication_id, reason)
         # The database first, as when a night is published: if it fails, readers still see what they saw before.
         publish_to_target(company, lake, chosen, connections, is_way_back=True)
         if done.from_id != done.to_id:
-            record_rollback(lake, done, audited_in=_epoch_of_live_audit(lake, done.from_id))
+            record_rollback(lake, done, audited_in=epoch_when_live_was_audited(lake, done.from_id))
         with lake.disk_errors("publish"):
             make_current(lake, chosen, done.from_id)
         log.info("%s is live again, %s was taken back", done.to_id, done.from_id)
@@ -66,7 +65,7 @@ def _previous_publication_id(lake: Lake) -> str:
     return current.previous
 
 
-def _verify_publication(lake: Lake, publication_id: str) -> Publication:
+def whole_publication(lake: Lake, publication_id: str) -> Publication:
     """Return a publication that is there and whole; readers must never be sent to another."""
     folder = lake.local(addresses.publication(publication_id))
     if publication_id not in publication_ids(lake):
@@ -97,10 +96,3 @@ def _live_publication_id(lake: Lake) -> str:
     # By the pointer alone: what is live may be damaged, and a rollback is the way out of that.
     prefix = lake.store.read_pointer(addresses.CURRENT)
     return PurePosixPath(prefix).name if prefix and prefix.startswith(addresses.PUBLICATIONS) else ""
-
-
-def _epoch_of_live_audit(lake: Lake, publication_id: str) -> int | None:
-    """Return the epoch in which the live night was audited; None where nobody knows, or nothing is live."""
-    with suppress(DataError, ValueError):
-        return epoch_when_audited(lake, date.fromisoformat(publication_id[: len("YYYY-MM-DD")]))
-    return None

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 
 from pipeline.errors import DataError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
+from pipeline.publication.current import day_of_publication
 
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """One step back, from one publication to another, and what the operator said of it."""
+    """One step back, from one publication to another, and what the operator said of it.
+
+    Of a withdrawal `withdrawn_since` is the first of the days that were withdrawn, as ISO text; there may have been no publication
+    before it, or none live. Then ids are empty.
+    """
 
     from_id: str
     to_id: str
     reason: str
+    withdrawn_since: str = ""
 
     def takes_back(self, day: date) -> bool:
         """Return whether the night of `day` was live, or would be by its turn, and is not any more."""
-        first, last = _day_of(self.to_id), _day_of(self.from_id)
+        if self.withdrawn_since:
+            return day >= date.fromisoformat(self.withdrawn_since)
+        first, last = day_of_publication(self.to_id), day_of_publication(self.from_id)
         return day == last or first < day <= last
 
 
@@ -47,10 +55,10 @@ def record_rollback(lake: Lake, done: Rollback, *, audited_in: int | None) -> No
     """
     before = read_rollbacks(lake)
     is_another = audited_in is not None and audited_in >= len(before)
-    if before and not is_another and (before[-1].from_id, before[-1].to_id) == (done.from_id, done.to_id):
+    if before and not is_another and replace(before[-1], reason=done.reason) == done:
         before.pop()
-    lake.write_text(addresses.ROLLBACKS, json.dumps([asdict(each) for each in (*before, done)], indent=2) + "\n")
+    lake.write_text(addresses.ROLLBACKS, json.dumps([_entry_of(each) for each in (*before, done)], indent=2) + "\n")
 
 
-def _day_of(publication_id: str) -> date:
-    return date.fromisoformat(publication_id[: len("2024-01-31")])
+def _entry_of(done: Rollback) -> dict[str, str]:
+    return {name: value for name, value in asdict(done).items() if value or name != "withdrawn_since"}

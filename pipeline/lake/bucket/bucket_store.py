@@ -162,6 +162,11 @@ class BucketStore:
         self._index.forget()
         return is_swapped
 
+    def remove_pointer(self, address: str) -> None:
+        self._check.require()
+        self._pointer.remove(address)
+        self._index.forget()
+
     def where(self, address: str = "") -> str:
         return self._client.where(address)
 

@@ -58,6 +58,11 @@ class Pointer:
         self._first_seen[address] = Seen(prefix, tag)
         return True
 
+    def remove(self, address: str) -> None:
+        """Remove the pointer at `address`, if there is one."""
+        self._client.delete([_place(address)])
+        self._first_seen.pop(address, None)
+
     def forget(self) -> None:
         """Forget what pointers were: a step begins."""
         self._first_seen.clear()

@@ -78,6 +78,9 @@ class Publications:
         current = current_publication(self._lake)
         if current is not None and current.publication_id in renamed:
             make_current(self._lake, publication_from_manifest(self._lake, manifests[current.publication_id]), current.publication_id)
+        for note in (addresses.UNFINISHED, addresses.WITHDRAWN):  # else the numbers of changes would begin anew
+            if self._lake.exists(note) and (name := self._lake.read_text(note).strip()) in renamed:
+                self._lake.write_text(note, f"{renamed[name]}\n")
         return renamed
 
     def _write_replacement(self, name: str, folder: Path, ids: CustomerIds) -> Manifest:

@@ -82,9 +82,19 @@ def _is_whole(lake: Lake, publication: Publication, table: Table) -> bool:
 
 
 def last_shown(lake: Lake, current: Publication | None) -> Publication | None:
-    """Return the publication that any reader saw last: the one that may have reached the database before its run died, else `current`."""
+    """Return the publication that any reader saw last: the one that may have reached the database before its run died, else `current`.
+
+    Where nothing is live since all was withdrawn, that is the empty one that was written then.
+    """
     with suppress(OSError, ValueError, KeyError):
         shown = lake.read_text(addresses.UNFINISHED).strip()
         if shown in publication_ids(lake):
             return publication_from_manifest(lake, read_published_manifest(lake, shown))
-    return current
+    return current or withdrawn_publication(lake)
+
+
+def withdrawn_publication(lake: Lake) -> Publication | None:
+    """Return the empty publication that the database shows since all was withdrawn; None where something was published since."""
+    with suppress(OSError, ValueError, KeyError):
+        return publication_from_manifest(lake, read_published_manifest(lake, lake.read_text(addresses.WITHDRAWN).strip()))
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.lake import addresses
+from pipeline.errors import DataError
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import GATE_RESULTS
+from pipeline.publication.current import day_of_publication
 from pipeline.publication.gates import GateResult, GateState
 
 # An epoch is a number of rollbacks, and stored nights know it by this name.
@@ -51,6 +54,13 @@ def epoch_when_audited(lake: Lake, day: date) -> int | None:
     if not lake.has(GATE_RESULTS, day=day):
         return None
     return int(lake.manifest(addresses.partition(GATE_RESULTS, day=day)).get(EPOCH_KEY, 0))
+
+
+def epoch_when_live_was_audited(lake: Lake, publication_id: str) -> int | None:
+    """Return the epoch in which the night of the live publication was audited; None where nobody knows, or nothing is live."""
+    with suppress(DataError, ValueError):
+        return epoch_when_audited(lake, day_of_publication(publication_id))
+    return None
 
 
 def gates_to_manifest(record: GateRecord | None) -> dict[str, Any] | None:

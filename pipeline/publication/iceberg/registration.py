@@ -21,6 +21,7 @@ from pipeline.errors import TransientError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import ALL_TABLES, DAY
+from pipeline.publication.crm.seen_tables import withdrawn_publication
 from pipeline.publication.current import Publication, current_publication, publication_ids, registered_ids, remove_superseded
 from pipeline.publication.iceberg.catalogs import opened_catalog
 from pipeline.publication.iceberg.iceberg_table import StaleTable, WantedTable, bring_to, is_ours
@@ -61,24 +62,29 @@ def register_live(company: Company, lake: Lake, *, catalogs: Catalogs) -> None:
         return
     settings, metadata = company.iceberg, lake.store.uri(addresses.ICEBERG)
     with lake.lock("catalogue"), opened_catalog(settings.catalog, catalogs(settings.catalog), metadata=metadata) as catalog:
-        live = current_publication(lake)
+        live = _shown_publication(lake)
         while live is not None:
             _register(company, lake, settings, catalog, live)
-            registered, live = live, current_publication(lake)
+            registered, live = live, _shown_publication(lake)
             # A run that was slow to get here must not leave what another has published since: then once more.
             if live is None or live.publication_id == registered.publication_id:
                 break
     with lake.lock("publish"), lake.disk_errors("publish"):
-        live = current_publication(lake)
+        live = _shown_publication(lake)
         if live is not None:
             remove_superseded(lake, live)
+
+
+def _shown_publication(lake: Lake) -> Publication | None:
+    """Return what is live; where all was withdrawn, the empty publication that stands for it."""
+    return current_publication(lake) or withdrawn_publication(lake)
 
 
 def registered_tables(company: Company, lake: Lake) -> RegisteredTables | None:
     """Return where the tables of the company's catalogue lead, by what was noted when they were brought there; None without a catalogue."""
     if company.iceberg is None:
         return None
-    live, registered = current_publication(lake), registered_ids(lake)
+    live, registered = _shown_publication(lake), registered_ids(lake)
     is_in_step = registered == ([live.publication_id] if live else [])
     return RegisteredTables(company.iceberg.catalog, company.iceberg.namespace, registered, is_in_step)
 

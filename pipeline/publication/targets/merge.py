@@ -57,6 +57,8 @@ def _no_moves(_table: Table, _since: date) -> tuple[pa.RecordBatch, ...]:
 class PublishedNight:
     """A publication folder to bring the target to; on the way back, later days are taken back first.
 
+    One that `is_empty` stands for none, and is not listed among the publications.
+
     Customers are spoken to in the language that their `language_attribute` names, where cards are written in it, else in `language`.
     `moves_since` gives the rows of a table of moves after a published day, of nights that were not published and came before this one.
     """
@@ -65,6 +67,7 @@ class PublishedNight:
     publication_id: str
     folder: Path
     is_way_back: bool = False
+    is_empty: bool = False
     language: str = "en"
     language_attribute: str = ""
     moves_since: Callable[[Table, date], Iterable[pa.RecordBatch]] = _no_moves
@@ -107,6 +110,7 @@ CLOSE_OF_LEFT: Final = """
         SELECT 1 FROM staged_customer_segments AS staged
         WHERE staged.customer_id = customer_segment_history.customer_id AND staged.scheme = customer_segment_history.scheme)
 """
+DELIST: Final = "DELETE FROM publications WHERE day = (SELECT day FROM night)"
 KEEP_DAYS: Final[tuple[LiteralString, ...]] = (
     "DELETE FROM segment_profiles WHERE day = (SELECT day FROM night)",
     "INSERT INTO segment_profiles SELECT * FROM staged_segment_profiles",
@@ -138,6 +142,8 @@ def merge_night(session: TargetSession, night: PublishedNight) -> bool:
             _merge_table(session, table)
     for statement in (*KEEP_DAYS, *chain.from_iterable(map(keep_moves_statements, TABLES_OF_MOVES.keys() & tables))):
         session.execute(statement)
+    if night.is_empty:
+        session.execute(DELIST)
     for staged in (*(STAGED[table] for table in tables), CHANGED, STAGED_NIGHT):
         session.execute(f"DROP TABLE {staged.name}")
     merge_crm(session, night.folder, found)

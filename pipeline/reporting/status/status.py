@@ -32,7 +32,7 @@ from pipeline.lake.tables import (
 from pipeline.models.measure_drift import requested_refits
 from pipeline.models.refits.prediction_refit import prediction_source_words
 from pipeline.publication.current import Publication, current_publication
-from pipeline.publication.epoch import current_epoch, epoch_when_begun
+from pipeline.publication.epoch import current_epoch, epoch_when_begun, is_withdrawn
 from pipeline.publication.gates import GateResult, GateState, rejected_results
 from pipeline.publication.gates.measuring import rejected_counts
 from pipeline.publication.gates.results import stored_gates
@@ -151,6 +151,7 @@ def _newest_night(company: Company, lake: Lake, live: Publication | None) -> New
     # A night that failed before it stored anything left nothing but the lock that it took.
     locks = [name.removeprefix("day=") for name in lake.store.lock_names() if name.startswith("day=")]
     begun = {night for table in ATTEMPTS for night in lake.nights(table)} | {date.fromisoformat(day) for day in locks}
+    begun = {night for night in begun if not is_withdrawn(lake, night)}
     if company.last_day:  # what was tried after it, such as a first night long after the newest orders, is nothing to wait for
         begun = {night for night in begun if night <= company.last_day}
     if live:

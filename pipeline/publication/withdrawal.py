@@ -1,0 +1,154 @@
+"""Nights that ought never to have been published are withdrawn: readers see again what they saw before all of them, or nothing.
+
+Where no publication of an earlier day is kept, the database is brought to an empty publication, and no publication is live. The empty
+one is kept, out of readers' sight, until the next night is published: the numbers of changes for a CRM go on from its tombstones.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.definitions.company import Company
+from pipeline.errors import DataError
+from pipeline.lake import addresses
+from pipeline.lake.lake import Lake
+from pipeline.lake.limits import MEMORY_LIMIT
+from pipeline.lake.parquet import file_sha256
+from pipeline.lake.tables import DAY, PUBLISHED_TABLES
+from pipeline.publication.crm.republishing import continued
+from pipeline.publication.crm.seen_tables import CRM_NOTE, last_shown, seen_tables, withdrawn_publication
+from pipeline.publication.current import (
+    Publication,
+    current_publication,
+    day_of_publication,
+    make_current,
+    publication_from_manifest,
+    publication_ids,
+    remove_publications,
+)
+from pipeline.publication.gates.results import epoch_when_live_was_audited
+from pipeline.publication.manifests import content_based_id, manifest_text
+from pipeline.publication.publish import publish_to_target
+from pipeline.publication.rollback import whole_publication
+from pipeline.publication.rollback_log import Rollback, record_rollback
+
+log = logging.getLogger("pipeline.publication")
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationsSince:
+    """What is live, what will be instead once all publications since a day are withdrawn, and which these are."""
+
+    live_id: str
+    chosen_id: str
+    withdrawn_ids: tuple[str, ...]
+
+
+def publications_since(lake: Lake, since: date) -> PublicationsSince:
+    """Return what a withdrawal of all publications since a day comes to; the live one stays where it is of an earlier day."""
+    live_id, kept = _live_id(lake), publication_ids(lake)
+    earlier = [each for each in kept if day_of_publication(each) < since and each != _withdrawn_id(lake)]
+    chosen = live_id if live_id and day_of_publication(live_id) < since else max(earlier, default="")
+    return PublicationsSince(live_id, chosen, tuple(each for each in kept if day_of_publication(each) >= since))
+
+
+def withdraw_publications(  # noqa: PLR0913
+    company: Company, lake: Lake, since: date, *, reason: str, connections: Callable[[str], str], memory_limit: str = MEMORY_LIMIT
+) -> PublicationsSince:
+    """Make the newest publication of a day before `since` live again, or nothing, remove later ones, and return what was done.
+
+    After any failure the same call may be made again. Raises DataError where the way's end is damaged, TransientError where disk or
+    database failed.
+    """
+    with lake.lock("publish"):
+        found = publications_since(lake, since)
+        audited_in = epoch_when_live_was_audited(lake, found.live_id)
+        shown = _shown_publication(lake)
+        if found.chosen_id:
+            chosen = whole_publication(lake, found.chosen_id)
+            chosen = chosen if found.chosen_id == found.live_id else continued(company, lake, chosen, shown)
+        else:
+            chosen = withdrawn_publication(lake) or _write_empty_publication(company, lake, since - timedelta(days=1), shown, memory_limit)
+        # The database first, as when a night is published: if it fails, readers still see what they saw before.
+        publish_to_target(company, lake, chosen, connections, is_way_back=True, is_empty=not found.chosen_id)
+        done = Rollback(found.live_id, chosen.publication_id if found.chosen_id else "", reason, since.isoformat())
+        record_rollback(lake, done, audited_in=audited_in)
+        with lake.disk_errors("withdraw"):
+            if found.chosen_id:
+                make_current(lake, chosen, found.live_id or None)
+            else:
+                lake.write_text(addresses.WITHDRAWN, f"{chosen.publication_id}\n")
+                lake.store.remove_pointer(addresses.CURRENT)
+            remove_publications(lake, found.withdrawn_ids)
+            lake.delete(addresses.UNFINISHED)
+        log.info("%s is live, all since %s is withdrawn", done.to_id or "nothing", since)
+    return found
+
+
+def _write_empty_publication(company: Company, lake: Lake, day: date, shown: Publication | None, memory_limit: str) -> Publication:
+    """Write a publication of nobody, whose tables for a CRM say of everybody `shown` that they left."""
+    with lake.private_folder() as private, lake.disk_errors("withdraw"):
+        staged = private / "publication"
+        tables = _write_empty_tables(company, lake, day, staged)
+        note: dict[str, Any] = {}
+        if company.crm and shown:
+            try:
+                crm_tables, note = _write_crm_tables(company, lake, day, staged, shown, memory_limit)
+                tables |= crm_tables
+            except (DataError, OSError) as error:
+                # What was shown may be damaged, and withdrawing it is the way out of that.
+                what = error.what if isinstance(error, DataError) else type(error).__name__
+                log.warning("crm: whoever reads changes by their number has to read everything anew: %s", what)
+        elif shown:
+            note = seen_tables(lake, shown).note()
+        manifest = {"day": day.isoformat(), "tables": tables, "previous": None, **({CRM_NOTE: note} if note else {})}
+        manifest["publication_id"] = content_based_id(manifest)
+        lake.store.install_folder(addresses.publication(str(manifest["publication_id"])), staged, manifest_text(manifest))
+    return publication_from_manifest(lake, manifest)
+
+
+def _write_empty_tables(company: Company, lake: Lake, day: date, folder: Path) -> dict[str, Any]:
+    written: dict[str, Any] = {}
+    for table in map(company.table, PUBLISHED_TABLES):
+        schema = pa.schema([(column.name, column.kind.arrow) for column in (DAY, *table.columns, *table.published_columns)])
+        path = folder / f"{table.name}.parquet"
+        rows = lake.write_file(schema, [], path, {"table": table.name, "day": day})
+        written[table.name] = {"rows": rows, "sha256": file_sha256(path)}
+    return written
+
+
+def _write_crm_tables(  # noqa: PLR0913, PLR0917
+    company: Company, lake: Lake, day: date, folder: Path, shown: Publication, memory_limit: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    # What they need takes a while to load, and most companies never ask.
+    from pipeline.publication.crm.crm_inputs import CrmInputs
+    from pipeline.publication.crm.writing import write_crm_tables
+
+    return write_crm_tables(CrmInputs(company, lake, day, folder, seen_tables(lake, shown), memory_limit, is_rollback=True))
+
+
+def _shown_publication(lake: Lake) -> Publication | None:
+    """Return what readers saw last; None where that cannot be read."""
+    live = None
+    with suppress(DataError):
+        live = current_publication(lake)
+    return last_shown(lake, live)
+
+
+def _live_id(lake: Lake) -> str:
+    # By the pointer alone: what is live may be damaged, and withdrawing it is the way out of that.
+    prefix = lake.store.read_pointer(addresses.CURRENT)
+    return prefix.removeprefix(addresses.PUBLICATIONS).strip("/") if prefix and prefix.startswith(addresses.PUBLICATIONS) else ""
+
+
+def _withdrawn_id(lake: Lake) -> str:
+    found = withdrawn_publication(lake)
+    return found.publication_id if found else ""
