@@ -32,6 +32,7 @@ from pipeline.publication.current import (
     make_current,
     publication_from_manifest,
     publication_ids,
+    read_published_manifest,
     remove_publications,
 )
 from pipeline.publication.gates.results import epoch_when_live_was_audited
@@ -41,6 +42,7 @@ from pipeline.publication.rollback import whole_publication
 from pipeline.publication.rollback_log import Rollback, record_rollback
 
 log = logging.getLogger("pipeline.publication")
+OF_NOBODY = "is_of_nobody"  # of a manifest: the publication stands for none, and is never live
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class PublicationsSince:
 def publications_since(lake: Lake, since: date) -> PublicationsSince:
     """Return what a withdrawal of all publications since a day comes to; the live one stays where it is of an earlier day."""
     live_id, kept = _live_id(lake), publication_ids(lake)
-    earlier = [each for each in kept if day_of_publication(each) < since and each != _withdrawn_id(lake)]
+    earlier = [each for each in kept if day_of_publication(each) < since and not _is_of_nobody(lake, each)]
     chosen = live_id if live_id and day_of_publication(live_id) < since else max(earlier, default="")
     return PublicationsSince(live_id, chosen, tuple(each for each in kept if day_of_publication(each) >= since))
 
@@ -76,7 +78,9 @@ def withdraw_publications(  # noqa: PLR0913
             chosen = whole_publication(lake, found.chosen_id)
             chosen = chosen if found.chosen_id == found.live_id else continued(company, lake, chosen, shown)
         else:
-            chosen = withdrawn_publication(lake) or _write_empty_publication(company, lake, since - timedelta(days=1), shown, memory_limit)
+            eve, before = since - timedelta(days=1), withdrawn_publication(lake)
+            is_done = before is not None and before.day <= eve
+            chosen = before if before and is_done else _write_empty_publication(company, lake, eve, shown, memory_limit)
         # The database first, as when a night is published: if it fails, readers still see what they saw before.
         publish_to_target(company, lake, chosen, connections, is_way_back=True, is_empty=not found.chosen_id)
         done = Rollback(found.live_id, chosen.publication_id if found.chosen_id else "", reason, since.isoformat())
@@ -87,7 +91,9 @@ def withdraw_publications(  # noqa: PLR0913
             else:
                 lake.write_text(addresses.WITHDRAWN, f"{chosen.publication_id}\n")
                 lake.store.remove_pointer(addresses.CURRENT)
-            remove_publications(lake, found.withdrawn_ids)
+            # Of a call that was killed, or for a later day, there may be an empty one.
+            empty = [each for each in publication_ids(lake) if each != chosen.publication_id and _is_of_nobody(lake, each)]
+            remove_publications(lake, dict.fromkeys((*found.withdrawn_ids, *empty)))
             lake.delete(addresses.UNFINISHED)
         log.info("%s is live, all since %s is withdrawn", done.to_id or "nothing", since)
     return found
@@ -109,7 +115,7 @@ def _write_empty_publication(company: Company, lake: Lake, day: date, shown: Pub
                 log.warning("crm: whoever reads changes by their number has to read everything anew: %s", what)
         elif shown:
             note = seen_tables(lake, shown).note()
-        manifest = {"day": day.isoformat(), "tables": tables, "previous": None, **({CRM_NOTE: note} if note else {})}
+        manifest = {"day": day.isoformat(), "tables": tables, "previous": None, OF_NOBODY: True, **({CRM_NOTE: note} if note else {})}
         manifest["publication_id"] = content_based_id(manifest)
         lake.store.install_folder(addresses.publication(str(manifest["publication_id"])), staged, manifest_text(manifest))
     return publication_from_manifest(lake, manifest)
@@ -149,6 +155,7 @@ def _live_id(lake: Lake) -> str:
     return prefix.removeprefix(addresses.PUBLICATIONS).strip("/") if prefix and prefix.startswith(addresses.PUBLICATIONS) else ""
 
 
-def _withdrawn_id(lake: Lake) -> str:
-    found = withdrawn_publication(lake)
-    return found.publication_id if found else ""
+def _is_of_nobody(lake: Lake, publication_id: str) -> bool:
+    with suppress(OSError, ValueError):
+        return bool(read_published_manifest(lake, publication_id).get(OF_NOBODY))
+    return False
