@@ -4,6 +4,8 @@ COMPANY ?= examples/adventureworks
 LAKE ?= lake
 DAY ?=
 PORT ?= 8080
+CLUSTER_PORT ?= 15002
+WORKERS ?= 2
 ARGS ?=
 SIZE ?= small
 
@@ -21,7 +23,7 @@ PYTHONS := python3 python3.13 python3.12 python3.11
 IS_SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench ui check check-lock check-types check-style docs docs-serve docs-reference docs-picture texts lock clean
+.PHONY: help setup run test bench ui cluster check check-lock check-types check-style docs docs-serve docs-reference docs-picture texts lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +37,9 @@ run: .venv/.run ## Run one night through Airflow and print its summary
 
 ui: .venv/.run ## Serve Airflow's web interface and scheduler on loopback until Ctrl-C
 	@$(BIN)/python -m local.serve_ui --company '$(COMPANY)' --lake '$(LAKE)' --port '$(PORT)'
+
+cluster: .venv/.dev ## Run a Spark cluster on loopback until Ctrl-C, to try nights on it (CLUSTER_PORT=15002, WORKERS=2)
+	@$(BIN)/python -m local.spark_cluster --port '$(CLUSTER_PORT)' --workers '$(WORKERS)' $(ARGS)
 
 test: .venv/.dev ## Run all tests (ARGS='-k name' for some)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
@@ -76,12 +81,13 @@ lock: .venv/bin/uv ## Write requirements*.txt anew from pyproject.toml and requi
 	$(LOCK) -c requirements.txt $(DEPENDENCIES) requirements-dev.in -o requirements-dev.txt
 	$(LOCK) -c requirements.txt $(DEPENDENCIES) requirements-deploy.in -o requirements-deploy.txt
 	$(LOCK) -c requirements.txt requirements-bucket.in -o requirements-bucket.txt
+	$(LOCK) -c requirements.txt requirements-spark.in -o requirements-spark.txt
 	echo uv | $(LOCK) - -o requirements-uv.txt
 
 check-lock: .venv/bin/uv
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && cp requirements*.txt "$$scratch" && base= && \
-	for name in requirements requirements-dev requirements-deploy requirements-bucket; do \
-		all='$(DEPENDENCIES)'; [ $$name != requirements-bucket ] || all=; \
+	for name in requirements requirements-dev requirements-deploy requirements-bucket requirements-spark; do \
+		all='$(DEPENDENCIES)'; case $$name in *-bucket|*-spark) all= ;; esac; \
 		status=0; $(LOCK) $$base $$all $$name.in -o "$$scratch/$$name.txt" || status=$$?; \
 		if [ $$status -gt 1 ]; then echo "$$name.txt is not checked: no package index within reach"; \
 		elif [ $$status -eq 1 ] || ! diff -u $$name.txt "$$scratch/$$name.txt"; then \

@@ -6,10 +6,10 @@ Slices follow the order of ids, so their rows, one slice after the other, are th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,21 +39,28 @@ class Slice:
         return {name: bound for name, bound in bounds.items() if bound is not None}
 
 
+EVERYBODY = Slice()
+
+
 def rows_by_slice(
-    engine: Engine, query: exp.Query, parameters: Mapping[str, date], *, tables: Iterable[str], slices: Iterable[Slice]
-) -> Iterator[pa.RecordBatch]:
-    """Run `query` for each slice in turn and yield its rows; `tables` are the ones to cut, which have a `customer_id`."""
+    engine: Engine, query: exp.Query, parameters: Mapping[str, date], *, tables: Iterable[str], slices: Sequence[Slice]
+) -> Iterable[pa.RecordBatch]:
+    """Run `query` for each slice in turn and return all rows; `tables` are the ones to cut, which have a `customer_id`."""
+    if slices == [EVERYBODY]:
+        return engine.run(query, parameters)
     names = set(tables)
-    for part in slices:
-        yield from engine.run(statement_of_slice(query, part, tables=names), {**parameters, **part.parameters})
+    runs = (engine.run(statement_of_slice(query, part, tables=names), {**parameters, **part.parameters}) for part in slices)
+    return chain.from_iterable(runs)
 
 
-def slices_of_rollup(lake: Lake, table: Table, versions: Sequence[Version], *, limit: int = ROWS_PER_SLICE) -> list[Slice]:
-    """Return as many slices as the rows of a rollup's `versions` need, at least one.
+def slices_of_rollup(lake: Lake, engine: Engine, table: Table, versions: Sequence[Version], *, limit: int = ROWS_PER_SLICE) -> list[Slice]:
+    """Return as many slices as the rows of a rollup's `versions` need, at least one; one where the `engine` needs none.
 
     They are cut at the ids found on a few days, evenly spread: whoever orders often is on them often, so slices come out even
     in rows rather than in customers.
     """
+    if not engine.needs_slices:
+        return [EVERYBODY]
     stored = lake.stored_versions(table)
     count = -(-sum(stored[version].row_count for version in versions) // limit)
     if count <= 1:

@@ -11,7 +11,7 @@ the changes since; a new base is written once the changes have grown large.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,11 +117,11 @@ def rhythm_rows(session: CacheSession, window: FeatureWindow, rollups: RollupSet
     return batches
 
 
-def run_in_slices(session: CacheSession, window: FeatureWindow, rollups: RollupSet, query: exp.Query) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of `query` over everyone's rollups, a slice of customers at a time; the archive must be registered."""
+def run_in_slices(session: CacheSession, window: FeatureWindow, rollups: RollupSet, query: exp.Query) -> Iterable[pa.RecordBatch]:
+    """Return the rows of `query` over everyone's rollups, a slice of customers at a time; the archive must be registered."""
     recent = rollups.since(window.archived_before)
     register_rollups(session, recent, session.survivors(window))
-    slices = slices_of_rollup(session.lake, CUSTOMER_DAY_CATEGORIES, recent.of_table(CUSTOMER_DAY_CATEGORIES))
+    slices = slices_of_rollup(session.lake, session.engine, CUSTOMER_DAY_CATEGORIES, recent.of_table(CUSTOMER_DAY_CATEGORIES))
     return rows_by_slice(session.engine, query, window.parameters, tables=SLICED_TABLES, slices=slices)
 
 

@@ -37,7 +37,7 @@ def register_frozen_states(session: CacheSession, tonight: KnownStates, rollups:
     _register_others_then(session, tonight, rollups)
     recent = rollups.since(frozen.archived_before)
     register_rollups(session, recent, survivors)
-    slices = slices_of_rollup(session.lake, CUSTOMER_DAY_CATEGORIES, recent.of_table(CUSTOMER_DAY_CATEGORIES))
+    slices = slices_of_rollup(session.lake, session.engine, CUSTOMER_DAY_CATEGORIES, recent.of_table(CUSTOMER_DAY_CATEGORIES))
     query = states_where_affected_statement(table)
     rows = rows_by_slice(session.engine, query, frozen.parameters, tables=SLICED_TABLES, slices=slices)
     path = session.folder / table.name / f"{frozen.day}.parquet"

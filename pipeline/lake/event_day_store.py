@@ -12,10 +12,12 @@ import pyarrow as pa
 from pipeline.errors import DataError
 from pipeline.lake import addresses
 from pipeline.lake.checksums import is_whole
+from pipeline.lake.disk import disk_errors
 from pipeline.lake.event_days import EventDays, MonthFile, StoredVersion, Version, known_versions, month_of
 from pipeline.lake.later_columns import lacking_columns
 from pipeline.lake.month_files import event_days, month_file_at, month_files, stored_versions, versions_in
 from pipeline.lake.month_writer import Facts, MonthWriter, nights_by_month, open_month_writer, version_runs
+from pipeline.lake.remote_rows import MonthFilePlan, RemoteRows
 from pipeline.lake.staging import replaced_file
 from pipeline.lake.store import Store
 from pipeline.lake.tables import Table
@@ -79,6 +81,8 @@ class EventDayStore:
         The batches have the stored columns of `table` and are sorted by event day, night and key. Each file appears by one
         rename, with the other versions that it had; a damaged one is replaced. A transaction's `folder` takes the place of the lake.
         """
+        if isinstance(batches, RemoteRows):
+            return self._write_remote_days(table, batches, facts, folder)
         # All files of a month are open together: rows are sorted by day, and neighbouring days may be of different nights.
         runs, counts = version_runs(table, batches), dict.fromkeys(facts, 0)
         run = next(runs, None)
@@ -121,12 +125,39 @@ class EventDayStore:
             for run in version_runs(table, batches):
                 writer.add(run)
 
+    def _write_remote_days(self, table: Table, rows: RemoteRows, facts: Mapping[Version, Facts], folder: Path | None) -> dict[Version, int]:
+        """Have a cluster write the versions in `facts`; its files appear here, once all of them are written."""
+        counts = dict.fromkeys(facts, 0)
+        with self.lock_event_days(table), disk_errors(folder or Path()), self.store.private_folder() as private:
+            versions = [Version(month, known) for month, nights in nights_by_month(facts).items() for known in sorted(nights)]
+            files = {self.month_file(table, version): version for version in versions}
+            places = {file: folder / file.address if folder else None for file in files}
+            written = rows.write_month_files(table, [self._plan(table, file, facts, places[file]) for file in files], private)
+            for file, (month, known) in files.items():
+                if file in written:
+                    counts |= written[file].counts
+                    place = places[file]
+                    with replaced_file(place) if place else self.store.stage(file.address) as new:
+                        written[file].path.replace(new)
+                else:
+                    with ExitStack() as opened:
+                        self._month_writer(opened, table, month, known, facts, folder)
+        return counts
+
     def _month_writer(  # noqa: PLR0913, PLR0917
         self, opened: ExitStack, table: Table, month: date, known_on: date, facts: Mapping[Version, Facts], folder: Path | None
     ) -> MonthWriter:
         """Open the writer of one file; the file appears once `opened` ends well, and keeps the versions that it has beside `facts`."""
         file = self.month_file(table, Version(month, known_on))
         place = folder / file.address if folder else None
+        plan = self._plan(table, file, facts, place)
+        new = opened.enter_context(replaced_file(place) if place else self.store.stage(file.address))
+        reader = RowReader(self.store, table, links=plan.links)
+        return opened.enter_context(open_month_writer(new, table, file, plan.facts, plan.staying, reader))
+
+    def _plan(self, table: Table, file: MonthFile, facts: Mapping[Version, Facts], place: Path | None) -> MonthFilePlan:
+        """Return what of `facts` is written into `file`, and which versions stay that it has; `place` is where it is in a transaction."""
+        month, known_on = file.month, file.known_on
         own = {version: each for version, each in facts.items() if month_of(version.day) == month and version.known_on == known_on}
         staying: Mapping[Version, StoredVersion] = {}
         # Nothing stays of a file that is missing or damaged: its night writes it again.
@@ -134,9 +165,7 @@ class EventDayStore:
         links = {file: place} if place and place.exists() else {}
         with suppress(DataError):
             staying = versions_in(self.store, table, file, link=links.get(file))
-        new = opened.enter_context(replaced_file(place) if place else self.store.stage(file.address))
-        reader = RowReader(self.store, table, links=links)
-        return opened.enter_context(open_month_writer(new, table, file, own, staying, reader))
+        return MonthFilePlan(file, own, staying, links)
 
     def discard_damaged_file(self, table: Table, file: MonthFile) -> None:
         """Remove a damaged file with all that it holds; one that another run has replaced meanwhile stays."""

@@ -26,6 +26,7 @@ from pipeline.lake.event_days import StoredVersion, Version, known_versions
 from pipeline.lake.local_store import LocalStore
 from pipeline.lake.month_writer import with_version
 from pipeline.lake.parquet import ROWS_WORTH_THREADS, content_digest, read_manifest, sorted_by, stored_names, write_parquet
+from pipeline.lake.remote_rows import RemoteRows
 from pipeline.lake.row_spool import RowSpool
 from pipeline.lake.staging import replaced_file
 from pipeline.lake.store import Store
@@ -183,12 +184,12 @@ class Lake(EventDayStore):
     def write_file(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], address: str, manifest: Mapping[str, Any]) -> int:
         """Write one Parquet file, which appears whole at `address`; return its row count."""
         with self.store.stage(address) as new:
-            return write_parquet(schema, batches, new, manifest)
+            return _written(schema, batches, new, manifest)
 
     def write_private_file(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path, manifest: Mapping[str, Any]) -> int:
         """Write one Parquet file at `path` in a private folder; return its row count. Raises TransientError where the disk refuses."""
         with disk_errors(path.parent, path=path), replaced_file(path) as new:
-            return write_parquet(schema, batches, new, manifest)
+            return _written(schema, batches, new, manifest)
 
     def read_text(self, address: str) -> str:
         """Return the text at `address`; raises FileNotFoundError where there is none, UnicodeDecodeError where it is none."""
@@ -237,6 +238,10 @@ class Lake(EventDayStore):
         """
         seconds = self._lock_seconds if timeout_seconds is None else timeout_seconds
         return self.store.lock(name, timeout_seconds=seconds, is_shared=is_shared)
+
+
+def _written(schema: pa.Schema, rows: Iterable[pa.RecordBatch], path: Path, manifest: Mapping[str, Any]) -> int:
+    return rows.write_file(schema, path, manifest) if isinstance(rows, RemoteRows) else write_parquet(schema, rows, path, manifest)
 
 
 def _require_version(day: date | None, known_on: date | None) -> Version:

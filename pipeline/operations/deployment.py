@@ -32,13 +32,15 @@ if TYPE_CHECKING:
 
 Connections = Callable[[str], str]
 Catalogs = Callable[[str], Mapping[str, str]]
+ENGINES = ("duckdb", "spark")
 AIRFLOW_SETTINGS = ("AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One company, its lake, the addresses of its databases and catalogues by name, and what a step may take: memory, processes.
+    """One company, its lake, the addresses of its databases and catalogues by name, and what a step may take: memory, processes, a cluster.
 
+    `spark_remote` is the address of the cluster whose engine runs the statements of nights; None is DuckDB, within this process.
     A lake in a bucket that keeps old versions of objects removes them so many days later.
     """
 
@@ -49,6 +51,7 @@ class Deployment:
     catalogs: Catalogs = catalog_properties
     worker_count: int = 1
     versions_expire_days: int | None = None
+    spark_remote: str | None = None
 
     @classmethod
     def of(cls, company: Path, lake: Path | str, *, connections: Connections = connection_uri) -> Deployment:
@@ -68,6 +71,7 @@ class Deployment:
             memory_limit,
             worker_count=worker_count_of_environment(memory_limit),
             versions_expire_days=versions_expire_days(os.environ),
+            spark_remote=spark_remote_of_environment(),
         )
         require_owner(deployment.lake, deployment.company)
         return deployment
@@ -92,11 +96,22 @@ class Deployment:
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:
-        """Yield an engine over the lake for the time of the block."""
-        from pipeline.lake.engines.duckdb import open_engine
+        """Yield an engine over the lake for the time of the block: the one that SEGMENTS_ENGINE names.
 
-        with closing(open_engine(self.lake, memory_limit=self.memory_limit)) as engine:
+        Raises ConfigError where the cluster cannot be reached, or cannot run our code.
+        """
+        with closing(self._opened_engine()) as engine:
             yield engine
+
+    def _opened_engine(self) -> Engine:
+        if self.spark_remote is None:
+            from pipeline.lake.engines.duckdb import open_engine
+
+            return open_engine(self.lake, memory_limit=self.memory_limit)
+        from pipeline.lake.engines.spark import SparkEngine
+        from pipeline.lake.engines.spark_session import connect
+
+        return SparkEngine(connect(self.spark_remote), self.lake.store)
 
     @contextmanager
     def workers(self) -> Iterator[Workers]:
@@ -159,6 +174,24 @@ def worker_count_of_environment(memory_limit: str) -> int:
         what = f"SEGMENTS_WORKERS is {printable_value(text)}, which is no number of processes from 1 to {MOST_WORKERS}"
         raise ConfigError(what, where="environment variable SEGMENTS_WORKERS", todo="Write a number such as 4, or unset it.")
     return int(text)
+
+
+def spark_remote_of_environment() -> str | None:
+    """Return the address of the cluster that SPARK_REMOTE names where SEGMENTS_ENGINE is `spark`; None for DuckDB.
+
+    Raises ConfigError where there is no such engine, or no address.
+    """
+    engine = os.environ.get("SEGMENTS_ENGINE") or "duckdb"
+    if engine not in ENGINES:
+        what = f"SEGMENTS_ENGINE is {printable_value(engine)}, which is no engine"
+        raise ConfigError(what, where="environment variable SEGMENTS_ENGINE", todo=f"Write {' or '.join(ENGINES)}, or unset it.")
+    if engine == "duckdb":
+        return None
+    remote = os.environ.get("SPARK_REMOTE")
+    if not remote:
+        todo = "Set it to the cluster's Spark Connect server, as sc://host:15002, or unset SEGMENTS_ENGINE."
+        raise ConfigError("SEGMENTS_ENGINE is spark, and SPARK_REMOTE is not set", where="environment variable SPARK_REMOTE", todo=todo)
+    return remote
 
 
 def is_airflow_configured() -> bool:

@@ -17,11 +17,13 @@ import pyarrow.compute as pc
 from pipeline.definitions.audiences import (
     Formula,
     RuleFormulas,
+    all_members_statement,
     conditions_statement,
     formula_flags,
     load_audiences,
     rule_formulas,
     rule_of,
+    unknown_counts_statement,
 )
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import definitions_digest
@@ -91,9 +93,16 @@ def _write_audiences(  # noqa: PLR0913, PLR0917 - what every step is given, and 
     }
     unknown = np.zeros(len(audiences), dtype=np.int64)
     names = pa.array([audience.name for audience in audiences], pa.string())
-    rules = rule_formulas([rule_of(audience) for audience in audiences])
-    said = conditions_statement(rules.conditions, audiences, schemes, is_in_order=is_in_order) if audiences else None
-    rows = _member_rows(engine.run(said, {}), rules, names, unknown) if said else ()
+    rows: Iterable[pa.RecordBatch] = ()
+    if audiences and engine.needs_slices:
+        rules = rule_formulas([rule_of(audience) for audience in audiences])
+        said = conditions_statement(rules.conditions, audiences, schemes, is_in_order=is_in_order)
+        rows = _member_rows(engine.run(said, {}), rules, names, unknown)
+    elif audiences:
+        # Where the members are written elsewhere, nothing passes by that could be counted.
+        [counts] = engine.run(unknown_counts_statement(audiences, schemes), {}).read_all().to_pylist()
+        unknown = np.array([counts[audience.name] for audience in audiences])
+        rows = engine.run(all_members_statement(audiences, schemes), {})
     count = lake.write(AUDIENCE_MEMBERS, rows, day=day, known_on=known_on, manifest=manifest)
     log.info("%s: %s memberships in %s audiences", AUDIENCE_MEMBERS.name, f"{count:,}", len(audiences))
     # Counted from what was written, and not from the flags: sizes then cannot differ from the members that readers see.

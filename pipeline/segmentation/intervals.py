@@ -98,24 +98,45 @@ def _write_night(lake: Lake, engine: Engine, night: date) -> None:
         return
     days = _stored_nights(lake)
     with lake.store.transaction(TABLE.name) as folder:
-        for end, rows in _rows_by_end(lake, engine, night, days):
-            _write_partition(lake, folder, Version(end, end), rows, facts if end == night else _included_memberships(lake, end))
+        if engine.keeps_order:
+            for end, rows in _rows_by_end(lake, engine, night, days):
+                _write_partition(lake, folder, Version(end, end), rows, facts if end == night else _included_memberships(lake, end))
+        else:
+            _write_ends_at_once(lake, engine, night, days, folder)
         _write_restatements(lake, engine, night, days, folder)
     log.info("%s: tells %s", TABLE.name, night)
 
 
+def _write_ends_at_once(lake: Lake, engine: Engine, night: date, days: StoredNights, folder: Path) -> None:
+    """Write every partition that may change once `night` is included: what stays the same is written with the bytes that it has."""
+    ends = _ends_since(lake, night, days)
+    facts = {Version(end, end): _included_memberships(lake, end) for end in {night, *ends, OPEN}}
+    facts[Version(night, night)] = _stored_memberships(lake, night)
+    lake.write_event_days(TABLE, _run_intervals(lake, engine, night, days, ends), facts, folder=folder)
+
+
+def _ends_since(lake: Lake, night: date, days: StoredNights) -> list[date]:
+    """Return the ends from `night` on of which a partition is stored."""
+    stored = lake.stored_versions(TABLE)
+    return [day for day in (*days.included, OPEN) if day >= night and Version(day, day) in stored]
+
+
+def _run_intervals(lake: Lake, engine: Engine, night: date, days: StoredNights, ends: Sequence[date]) -> Iterable[pa.RecordBatch]:
+    """Return the rows of all partitions that end from `night` on, once it is included; those stored until now have these `ends`."""
+    engine.register(replace(TABLE, name="told"), lake.parts(TABLE, [Version(end, end) for end in ends]))
+    register_memberships(lake, engine, night, name="night")
+    return engine.run(statement(TABLE.name), {"day": night, "next_day": days.next_included(night), "open": OPEN})
+
+
 def _rows_by_end(lake: Lake, engine: Engine, night: date, days: StoredNights) -> Iterator[tuple[date, Iterable[pa.RecordBatch]]]:
     """Yield the partitions that change once `night` is included, with their rows, one at a time; open ones come as a stream."""
-    stored = lake.stored_versions(TABLE)
-    ends = [day for day in (*days.included, OPEN) if day >= night and Version(day, day) in stored]
+    ends = _ends_since(lake, night, days)
     if not {*ends} - {OPEN}:
         with lake.row_spool(TABLE.stored_schema) as ended:
             yield OPEN, NextNight(lake, night, ended).open_rows()
             yield night, ended.batches()
         return
-    engine.register(replace(TABLE, name="told"), lake.parts(TABLE, [Version(end, end) for end in ends]))
-    register_memberships(lake, engine, night, name="night")
-    intervals = engine.run(statement(TABLE.name), {"day": night, "next_day": days.next_included(night), "open": OPEN})
+    intervals = _run_intervals(lake, engine, night, days, ends)
     # A partition whose rows all went elsewhere yields none, and yet has to be emptied.
     missing = {night, *ends, OPEN}
     for end, pieces in groupby(_pieces_of_one_end(intervals), key=lambda rows: rows[EVENT_DAY.name][0].as_py()):

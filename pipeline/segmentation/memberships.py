@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -119,14 +120,17 @@ def _write_memberships(  # noqa: PLR0913 - what every step is given, and the sch
     lake.write(SEGMENT_STRATEGIES, strategies.to_batches(), day=day, known_on=known_on, manifest={"definitions": manifest["definitions"]})
 
 
-def _rows_by_slice(engine: Engine, query: exp.Select, features: Path, *, limit: int) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of `query` in its order, for `limit` of the customers in `features` after the other.
+def _rows_by_slice(engine: Engine, query: exp.Select, features: Path, *, limit: int) -> Iterable[pa.RecordBatch]:
+    """Return the rows of `query` in its order; where the engine needs slices, of `limit` customers in `features` after the others.
 
     Sorted at once, the memberships of millions of customers do not fit into the memory of a night, spilled or not. What comes out is
     cut, not what goes in, as a scheme may look at the values of everybody.
     """
-    for part in slices_of_customers(features, limit=limit):
-        yield from engine.run(query.where(*limits_of_slice(part)), part.parameters)
+    if not engine.needs_slices:
+        return engine.run(query, {})
+    slices = slices_of_customers(features, limit=limit)
+    runs: Iterable[Iterable[pa.RecordBatch]] = (engine.run(query.where(*limits_of_slice(part)), part.parameters) for part in slices)
+    return chain.from_iterable(runs)
 
 
 def _warn_of_other_code(lake: Lake, address: str, manifest: Mapping[str, object]) -> None:

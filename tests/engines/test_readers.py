@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from support.local_spark import SparkOver
+from pyspark.sql import SparkSession
 from support.nights import run_night, write_shop
 
 from pipeline.lake.lake import Lake
@@ -33,7 +33,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 @pytest.mark.parametrize("table", PUBLISHED_TABLES, ids=lambda table: table.name)
-def test_every_reader_sees_the_same_rows(lake: Lake, spark: SparkOver, table: Table) -> None:
+def test_every_reader_sees_the_same_rows(lake: Lake, spark_session: SparkSession, table: Table) -> None:
     path = lake.root / "current" / f"{table.name}.parquet"
     columns = ["day", *table.column_names, *(column.name for column in table.published_columns)]
     expected = [tuple(row.values()) for row in pq.read_table(path).to_pylist()]
@@ -41,14 +41,14 @@ def test_every_reader_sees_the_same_rows(lake: Lake, spark: SparkOver, table: Ta
     assert pq.read_schema(path).names == columns
     assert pl.read_parquet(path).rows() == expected
     assert duckdb.execute("SELECT * FROM read_parquet(?)", [str(path)]).fetchall() == expected
-    assert [tuple(row) for row in spark(lake).session.read.parquet(str(path)).orderBy(*table.key).collect()] == expected
+    assert [tuple(row) for row in spark_session.read.parquet(str(path)).orderBy(*table.key).collect()] == expected
     read = pd.read_parquet(path, dtype_backend="pyarrow")
     assert list(read.columns) == columns
     assert [tuple(None if value is pd.NA else value for value in row) for row in read.itertuples(index=False, name=None)] == expected
 
 
 @pytest.mark.parametrize("table", PUBLISHED_TABLES, ids=lambda table: table.name)
-def test_the_history_folder_reads_as_one_table(lake: Lake, spark: SparkOver, table: Table) -> None:
+def test_the_history_folder_reads_as_one_table(lake: Lake, spark_session: SparkSession, table: Table) -> None:
     folder = lake.root / "tables" / table.name
     counts = {day: pq.read_metadata(lake.path(table, day=day)).num_rows for day in (EVE, NIGHT)}
     rows = sum(counts.values())
@@ -56,4 +56,4 @@ def test_the_history_folder_reads_as_one_table(lake: Lake, spark: SparkOver, tab
     assert pl.scan_parquet(folder / "**/*.parquet").collect().height == rows
     found = duckdb.execute("SELECT COUNT(*), MIN(day) FROM read_parquet(?)", [f"{folder}/*/*.parquet"]).fetchall()
     assert found == [(rows, min(day for day, count in counts.items() if count))]
-    assert spark(lake).session.read.parquet(str(folder)).count() == rows
+    assert spark_session.read.parquet(str(folder)).count() == rows

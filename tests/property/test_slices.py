@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -31,7 +32,8 @@ def test_slices_leave_nobody_out_and_nobody_twice() -> None:
 
 
 def test_few_rows_are_one_slice_without_bounds(lake: Lake) -> None:
-    assert slices_of_rollup(lake, CUSTOMER_DAY_CATEGORIES, lake.versions(CUSTOMER_DAY_CATEGORIES)) == [Slice()]
+    with closing(DuckDBEngine(lake.store, memory_limit="1GB")) as engine:
+        assert slices_of_rollup(lake, engine, CUSTOMER_DAY_CATEGORIES, lake.versions(CUSTOMER_DAY_CATEGORIES)) == [Slice()]
 
 
 @pytest.mark.parametrize("rows_per_slice", [1, 7, 40])
@@ -40,7 +42,7 @@ def test_states_of_all_slices_are_the_states_of_everyone_in_order(lake: Lake, ro
     engine.register(CUSTOMER_ARCHIVES, [])
     for table in ROLLUPS:
         engine.register(table, lake.parts(table, lake.versions(table)))
-    parts = slices_of_rollup(lake, CUSTOMER_DAY_CATEGORIES, lake.versions(CUSTOMER_DAY_CATEGORIES), limit=rows_per_slice)
+    parts = slices_of_rollup(lake, engine, CUSTOMER_DAY_CATEGORIES, lake.versions(CUSTOMER_DAY_CATEGORIES), limit=rows_per_slice)
     parameters = FeatureWindow(NIGHT, NIGHT, 365).parameters
     whole = engine.run(all_states_statement(), parameters).read_all()
     batches = rows_by_slice(engine, all_states_statement(), parameters, tables=SLICED, slices=parts)

@@ -6,6 +6,7 @@ the statements that decide all audiences in one look at the customers.
 """
 
 from pipeline.definitions.audiences.audience_sql import (
+    all_members_statement,
     conditions_statement,
     members_statement,
     memberships_on_features,
@@ -27,6 +28,7 @@ __all__ = [
     "UNNAMED",
     "Formula",
     "RuleFormulas",
+    "all_members_statement",
     "audience_of_rule",
     "conditions_statement",
     "expiry_words",

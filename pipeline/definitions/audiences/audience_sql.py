@@ -52,6 +52,19 @@ def members_statement(audience: Scheme, by_name: Mapping[str, Scheme]) -> exp.Se
     return exp.select("customer_id", rule, "spend_amount").from_(_with_what_rules_name([audience], by_name))
 
 
+def all_members_statement(audiences: Sequence[Scheme], by_name: Mapping[str, Scheme]) -> exp.Select:
+    """Return the statement of customer_id and audience of every member of `audiences`, sorted by both."""
+    audience = exp.column(_MOVED_AUDIENCE, quoted=True)
+    names = [exp.Literal.string(each.name) for each in audiences]
+    is_member = exp.Case(this=audience.copy())
+    for name, each in zip(names, audiences, strict=True):
+        is_member.when(name.copy(), rule_of(each).copy(), copy=False)
+    pairs = exp.values([(name,) for name in names], alias="named", columns=[_MOVED_AUDIENCE])
+    relation = exp.alias_(_with_what_rules_name(audiences, by_name), "known", table=True)
+    query = exp.Select().select("customer_id", exp.alias_(audience, "audience"), copy=False).from_(relation, copy=False)
+    return query.join(pairs, join_type="cross", copy=False).where(is_member, copy=False).order_by("customer_id", "audience", copy=False)
+
+
 def memberships_on_features(audiences: Sequence[Scheme], by_name: Mapping[str, Scheme], *, moved: str) -> exp.Select:
     """Return the statement of customer_id, scheme and segment of those audiences and customers that the table `moved` names.
 

@@ -8,7 +8,7 @@ the rows are the same as if everybody's had been computed. An aggregate that no 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def define_aggregates(session: CacheSession, window: FeatureWindow, wanted: Aggr
     """
     first, query = wanted.first_day(window.day), aggregates_statement(wanted, window.day)
     versions = (events if first is None else events.since(first)).of_table(wanted.source.stored)
-    if len(slices := slices_of_rollup(session.lake, wanted.source.stored, versions)) > 1:
+    if len(slices := slices_of_rollup(session.lake, session.engine, wanted.source.stored, versions)) > 1:
         names = [table.name for table in wanted.stored]
         _stored(session, wanted.table, rows_by_slice(session.engine, query, {}, tables=names, slices=slices))
         return True
@@ -138,10 +138,10 @@ def _nearest_start(session: CacheSession, window: FeatureWindow, wanted: Aggrega
     return None
 
 
-def _rows_of_everybody(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet) -> Iterator[pa.RecordBatch]:
-    """Yield the aggregates of everybody, from all rows that may count, a slice of customers at a time."""
+def _rows_of_everybody(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet) -> Iterable[pa.RecordBatch]:
+    """Return the aggregates of everybody, from all rows that may count, a slice of customers at a time."""
     versions = _register_rows(session, window, wanted, known)
-    slices = slices_of_rollup(session.lake, wanted.source.stored, versions)
+    slices = slices_of_rollup(session.lake, session.engine, wanted.source.stored, versions)
     query = aggregates_statement(wanted, window.day)
     log.info("%s: %s aggregates computed for everybody", wanted.source.name, f"{len(wanted.aggregates):,}")
     return rows_by_slice(session.engine, query, {}, tables=[table.name for table in wanted.stored], slices=slices)
@@ -160,8 +160,8 @@ def _register_rows(session: CacheSession, window: FeatureWindow, wanted: Aggrega
 
 def _rows_carried(
     session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet, start: StartingAggregates
-) -> Iterator[pa.RecordBatch]:
-    """Yield the aggregates of everybody: computed anew where they may have changed, else as they were."""
+) -> Iterable[pa.RecordBatch]:
+    """Return the aggregates of everybody: computed anew where they may have changed, else as they were."""
     kept = wanted.only(each for each in wanted.aggregates if each.name in start.columns)
     added = wanted.only(each for each in wanted.aggregates if each.name not in start.columns)
     before = wanted.table_of(kept.columns, "before")
@@ -182,7 +182,7 @@ def _rows_carried(
     if added.aggregates:
         extra = wanted.table_of(added.columns, "added")
         _stored(session, extra, _rows_of_everybody(session, window, added, known))
-    yield from session.engine.run(carried_statement(wanted, before, changed, aged, extra), {})
+    return session.engine.run(carried_statement(wanted, before, changed, aged, extra), {})
 
 
 def _compute(  # noqa: PLR0913 - a part of the night is all of these

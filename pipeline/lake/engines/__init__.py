@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from pipeline.lake.file_parts import FilePart
 from pipeline.lake.later_columns import lacking_columns
+from pipeline.lake.remote_rows import RemoteRows
 from pipeline.lake.store import Store
 from pipeline.lake.tables import Table
 from pipeline.lake.version_parts import VersionParts
@@ -26,9 +27,11 @@ class Engine(Protocol):
     """Holds registered tables and runs statements over them; statements are sqlglot trees in DuckDB's dialect.
 
     `keeps_order`: what is selected from a single file, and joined with nothing, comes in the order of the file's rows.
+    `needs_slices`: a statement about every customer is run for some of them after the others, else it would not fit the memory.
     """
 
     keeps_order: bool
+    needs_slices: bool
 
     def register(self, table: Table, files: Files) -> None:
         """Make the rows of `files`, or of versions of event days, readable as `table.name`; no files make an empty table.
@@ -43,8 +46,12 @@ class Engine(Protocol):
     def materialize(self, table: Table, statement: exp.Query) -> None:
         """Work out the rows of `statement` once, and make them readable as `table.name`: for what several statements read."""
 
-    def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
-        """Return the rows of `statement` as a stream, its `$name` parameters bound."""
+    def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader | RemoteRows:
+        """Return the rows of `statement` as a stream, its `$name` parameters bound.
+
+        On a cluster they are RemoteRows: given to the lake to write as they are, the executors write them, and none comes here. Read
+        here, they are limited to what is small.
+        """
 
     def close(self) -> None:
         """Release what the engine holds."""

@@ -38,6 +38,7 @@ class DuckDBEngine:
     """
 
     keeps_order = True  # `preserve_insertion_order` is on, and cannot be turned off
+    needs_slices = True
 
     def __init__(
         self, store: Store, *, memory_limit: str = MEMORY_LIMIT, threads: int | None = None, remembers_footers: bool = False

