@@ -127,10 +127,10 @@ def measure_plan(folder: Path) -> None:
     publication = current_publication(deployment.lake)
     if publication is None:
         raise SystemExit("nothing is published")
-    lists = managed_lists(deployment.company, definition, publication.folder)
+    lists = managed_lists(deployment.company, definition, deployment.lake, publication)
     state = folder / "state" / "state.duckdb"
-    with open_outbox(state, folders=[publication.folder], memory_limit=MEMORY_LIMIT) as outbox:
-        register_publication(outbox, deployment.lake, publication.publication_id, [], CUSTOMER_SURVIVORS.schema.empty_table())
+    with open_outbox(state, folders=[deployment.lake.local(publication.prefix)], memory_limit=MEMORY_LIMIT) as outbox:
+        register_publication(outbox, deployment.lake, publication, [], CUSTOMER_SURVIVORS.schema.empty_table())
         outbox.connection.execute(STATE)
         gather_opted_out(outbox)
         for _ in range(3):

@@ -72,7 +72,7 @@ def _output_dataset(night: Night, output: StepOutput) -> OutputDataset:
     links = symlinks_dataset.SymlinksDatasetFacet([symlinks_dataset.Identifier(output.catalog, output.catalog_table, "TABLE")])
     return OutputDataset(
         namespace=LAKE,
-        name=str(night.lake.local(output.address)),
+        name=night.lake.where(output.address),
         facets={"schema": schema_dataset.SchemaDatasetFacet(columns)}
         | ({"columnLineage": lineage} if output.fields else {})
         | ({"symlinks": links} if output.catalog else {}),
@@ -83,4 +83,4 @@ def _output_dataset(night: Night, output: StepOutput) -> OutputDataset:
 def _table_path(night: Night, name: str) -> str:
     from pipeline.reporting.lineage.outputs import table_address
 
-    return str(night.lake.local(table_address(name)))
+    return night.lake.where(table_address(name))

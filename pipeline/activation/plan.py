@@ -62,7 +62,7 @@ def require_profiles(lake: Lake) -> Publication:
     publication = current_publication(lake)
     if publication is None:
         raise ConfigError("nothing is published yet", where=lake.where(), todo="Run a night: segments run --day YYYY-MM-DD.")
-    if not lake.exists(addresses.published_file(publication.publication_id, CRM_PROFILES.name)):
+    if not lake.exists(publication.file(CRM_PROFILES.name)):
         raise ConfigError(
             f"the live publication has no table {CRM_PROFILES.name}",
             where=lake.where(addresses.CURRENT),
@@ -71,14 +71,14 @@ def require_profiles(lake: Lake) -> Publication:
     return publication
 
 
-def register_publication(outbox: Outbox, lake: Lake, publication_id: str, contacts: Sequence[str], survivors: pa.Table) -> None:
+def register_publication(outbox: Outbox, lake: Lake, publication: Publication, contacts: Sequence[str], survivors: pa.Table) -> None:
     """Make the published tables, and the newest contacts if any, readable by the outbox, once they are found to be whole.
 
     `contacts` is the address of the newest contacts. `survivors` says of customers who were merged who is left of them, as rows of
     `customer_survivors`.
     """
     for table in (CRM_PROFILES, CRM_MEMBERS):
-        _create_view(outbox, lake, table, [addresses.published_file(publication_id, table.name)])
+        _create_view(outbox, lake, table, [publication.file(table.name)])
     _create_view(outbox, lake, RAW_CUSTOMER_CONTACTS, contacts)
     outbox.connection.register(CUSTOMER_SURVIVORS.name, survivors)
     # One row a person, made once: it is looked at again and again.

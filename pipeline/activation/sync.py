@@ -149,18 +149,23 @@ def _open_session(definition: SinkDefinition, inputs: SyncInputs, publication: P
     known = lake.snapshot_known(RAW_CUSTOMER_CONTACTS, publication.day)
     contacts = [addresses.partition(RAW_CUSTOMER_CONTACTS, known_on=known)] if known else []
     folders = [lake.local(each).parent for each in (addresses.published_manifest(publication.publication_id), *contacts)]
-    state = lake.local(addresses.sync_state(definition.name))
-    with closing(_open(definition, inputs)) as sink:
-        sink.lists = managed_lists(inputs.company, definition, publication.folder)
+    # The state is stored last: what it does not know of is written to the sink once more, and what it knows of is there.
+    with lake.store.edit(addresses.sync_state(definition.name)) as state, _open(definition, inputs) as sink:
+        sink.lists = managed_lists(inputs.company, definition, lake, publication)
         with open_outbox(state, folders=folders, memory_limit=MEMORY_LIMIT) as outbox:
             survivors = MergeHistory(lake, inputs.company.zone).rows_of(publication.day, publication.day)
-            register_publication(outbox, lake, publication.publication_id, contacts, survivors)
+            register_publication(outbox, lake, publication, contacts, survivors)
             delivery = Delivery(outbox, sink, sleep=inputs.sleep, clock=inputs.clock)
             yield _Session(definition, inputs, outbox, sink, delivery, list_titles(sink.lists))
 
 
-def _open(definition: SinkDefinition, inputs: SyncInputs) -> Sink:
-    return open_sink(definition, inputs.connections, inputs.lake.local(addresses.sync_files(definition.name)), clock=inputs.clock)
+@contextmanager
+def _open(definition: SinkDefinition, inputs: SyncInputs) -> Iterator[Sink]:
+    with (
+        inputs.lake.store.edit(addresses.sync_files(definition.name)) as folder,
+        closing(open_sink(definition, inputs.connections, folder, clock=inputs.clock)) as sink,
+    ):
+        yield sink
 
 
 def _plan_sync(session: _Session, options: SyncOptions, publication: Publication, started: datetime) -> SyncReport:
@@ -186,7 +191,7 @@ def _read_opt_outs(session: _Session, now: datetime) -> None:
     note_opt_outs(outbox, session.delivery.retry(session.sink.opted_out))
 
     def ask(other: SinkDefinition) -> Collection[str] | None:
-        with closing(_open(other, inputs)) as sink:
+        with _open(other, inputs) as sink:
             return session.delivery.retry(sink.opted_out, attempts=ATTEMPTS_ELSEWHERE)
 
     if session.definition.opt_outs == OPT_OUTS[0]:

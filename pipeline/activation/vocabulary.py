@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -14,21 +13,23 @@ from pipeline.definitions.fields import Document, Fields
 from pipeline.definitions.sinks import SinkDefinition
 from pipeline.definitions.translations import company_translations, translated_content
 from pipeline.errors import ConfigError
+from pipeline.lake.lake import Lake
 from pipeline.lake.tables import AUDIENCES, CAMPAIGN_ARMS, CAMPAIGN_SUMMARIES, SEGMENT_PROFILES
+from pipeline.publication.current import Publication
 from pipeline.spelling import did_you_mean
 
 SEGMENT, AUDIENCE, CAMPAIGN = "segment", "audience", "campaign"
 AUDIENCES_GROUP, CAMPAIGNS_GROUP = "audiences", "campaigns"
 
 
-def managed_lists(company: Company, definition: SinkDefinition, publication: Path) -> tuple[ManagedList, ...]:
+def managed_lists(company: Company, definition: SinkDefinition, lake: Lake, publication: Publication) -> tuple[ManagedList, ...]:
     """Return the lists of a publication that go to a sink, in order of their names.
 
     Titles are those of `[titles]`, else those of the publication; two lists of one group that are called alike get their names too.
     Raises ConfigError for a scheme or an audience that the publication does not have.
     """
-    segments = _rows(publication / f"{SEGMENT_PROFILES.name}.parquet", "scheme", "segment", "title")
-    audiences = _rows(publication / f"{AUDIENCES.name}.parquet", "audience", "title")
+    segments = _rows(lake, publication.file(SEGMENT_PROFILES.name), "scheme", "segment", "title")
+    audiences = _rows(lake, publication.file(AUDIENCES.name), "audience", "title")
     schemes = {scheme for scheme, _, _ in segments}
     require_names(definition, schemes, {name for name, _ in audiences}, of="The live publication")
     groups = _scheme_titles(company, schemes) | {
@@ -47,7 +48,7 @@ def managed_lists(company: Company, definition: SinkDefinition, publication: Pat
             if definition.audiences is None or name in definition.audiences
         ),
         # Arms of campaigns are lists like audiences, and go where all of those go.
-        *(_campaign_lists(definition, publication) if definition.audiences is None else ()),
+        *(_campaign_lists(definition, lake, publication) if definition.audiences is None else ()),
     ]
     alike = Counter((each.group, each.title) for each in lists)
     return tuple(
@@ -61,27 +62,27 @@ def list_titles(lists: Sequence[ManagedList]) -> dict[str, list[str]]:
     return {each.name: [each.group, each.title] for each in lists}
 
 
-def _campaign_lists(definition: SinkDefinition, publication: Path) -> Iterator[ManagedList]:
+def _campaign_lists(definition: SinkDefinition, lake: Lake, publication: Publication) -> Iterator[ManagedList]:
     """Yield the arms of campaigns that are planned or running, without those that nothing is done for."""
-    arms = publication / f"{CAMPAIGN_ARMS.name}.parquet"
-    if not arms.exists():
+    arms = publication.file(CAMPAIGN_ARMS.name)
+    if not lake.exists(arms):
         return
-    titles = {name: title for name, title, *_ in _rows(publication / f"{CAMPAIGN_SUMMARIES.name}.parquet", "campaign_id", "title")}
+    titles = {name: title for name, title, *_ in _rows(lake, publication.file(CAMPAIGN_SUMMARIES.name), "campaign_id", "title")}
     group = definition.titles.get(CAMPAIGNS_GROUP, CAMPAIGNS_GROUP.capitalize())
     # By the engine of Arrow: it has a row for each customer.
     columns = ["campaign_id", "arm", "is_control", "is_holdout"]
-    for row in pq.read_table(arms, columns=columns).group_by(columns).aggregate([]).to_pylist():
+    for row in pq.read_table(lake.local(arms), columns=columns).group_by(columns).aggregate([]).to_pylist():
         if not (row["is_control"] or row["is_holdout"]):
             name = f"{CAMPAIGN}.{row['campaign_id']}.{row['arm']}"
             title = definition.titles.get(name, f"{titles.get(row['campaign_id'], row['campaign_id'])}: {row['arm']}")
             yield ManagedList(name, CAMPAIGN, group, title)
 
 
-def _rows(path: Path, *columns: str) -> list[tuple[str, ...]]:
+def _rows(lake: Lake, address: str, *columns: str) -> list[tuple[str, ...]]:
     """Return the rows of a published table; none where the publication does not have it."""
-    if not path.exists():
+    if not lake.exists(address):
         return []
-    table = pq.read_table(path, columns=list(columns))
+    table = pq.read_table(lake.local(address), columns=list(columns))
     return list(zip(*(table[name].to_pylist() for name in columns), strict=True))
 
 

@@ -21,5 +21,4 @@ def command_options(company: Company, lake: Lake) -> str:
     Paths are absolute: whoever reads a page or a mail is in another folder than what wrote it.
     """
     given = (("--company", str(company.folder.resolve()), DEFAULT_COMPANY), ("--lake", lake.where().rstrip("/"), DEFAULT_LAKE))
-    places = {option: place for option, place, default in given if place != str(_CHECKOUT / default)}
-    return "".join(f" {option} {quote(place)}" for option, place in places.items())
+    return "".join(f" {option} {quote(place)}" for option, place, default in given if place != str(_CHECKOUT / default))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path, PurePosixPath
 
 from pipeline.lake.addresses import LOCKS, PUBLICATION_MANIFEST
@@ -180,6 +180,12 @@ class LocalStore:
 
     def local(self, address: str) -> Path:
         return self._root / address
+
+    def edit(self, address: str) -> AbstractContextManager[Path]:
+        return nullcontext(self.local(address))
+
+    def fetch(self, addresses: Sequence[str]) -> None:
+        """Do nothing: all is here."""
 
     def private_folder(self) -> AbstractContextManager[Path]:
         return private_folder(self._root)

@@ -145,6 +145,7 @@ def _read_settled_files(store: Store, table: Table, read: Callable[[Sequence[Mon
     """Return what `read` makes of the files of a table, once none came or went meanwhile: a compaction moves versions between them."""
     while True:
         listed = _file_addresses(store, table)
+        store.fetch(listed)
         with suppress(FileGoneError):
             found = read([month_file_at(address) for address in listed])
             if _file_addresses(store, table) == listed:

@@ -6,7 +6,7 @@ renames and locks of files are private to `LocalStore`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -115,6 +115,16 @@ class Store(Protocol):
 
         Where nothing is there, this may raise FileNotFoundError, or return a path where nothing is.
         """
+
+    def edit(self, address: str) -> AbstractContextManager[Path]:
+        """Yield a path on this machine for a program that changes what is at `address` in its own way, such as a database.
+
+        What is there after the block, however it ends, is what is stored. An `address` that ends in `/` stands for all files below it.
+        The caller holds a lock that keeps other writers off. Raises TransientError where another has written it nevertheless.
+        """
+
+    def fetch(self, addresses: Sequence[str]) -> None:
+        """Bring what is at `addresses` to this machine at once, as `local` does one by one; what is not there is passed over."""
 
     def private_folder(self) -> AbstractContextManager[Path]:
         """Yield an empty folder on this machine for this process alone, gone afterwards; raises OSError where the disk refuses."""

@@ -80,13 +80,16 @@ def rejected_rows(deployment: Deployment, sink: str | None = None) -> Iterator[t
     from pipeline.lake.addresses import sync_state
 
     for definition in chosen_sinks(deployment, sink):
-        if not deployment.lake.exists(sync_state(definition.name)):
+        lake, address = deployment.lake, sync_state(definition.name)
+        if not lake.exists(address):
             continue
-        with deployment.lake.lock(f"sync-{definition.name}"):
-            path = deployment.lake.local(sync_state(definition.name))
-            with open_outbox(path, memory_limit=deployment.memory_limit) as outbox:
-                query = "SELECT customer_id, code, message, first_rejected_at, attempt_count FROM rejected_rows ORDER BY customer_id"
-                found = outbox.rows(query)
+        query = "SELECT customer_id, code, message, first_rejected_at, attempt_count FROM rejected_rows ORDER BY customer_id"
+        with (
+            lake.lock(f"sync-{definition.name}"),
+            lake.store.edit(address) as path,
+            open_outbox(path, memory_limit=deployment.memory_limit) as outbox,
+        ):
+            found = outbox.rows(query)
         yield from ((definition.name, *(str(value) for value in row)) for row in found)
 
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, TransientError
@@ -22,7 +21,15 @@ class Publication:
     publication_id: str
     previous: str | None
     row_counts: Mapping[str, int]
-    folder: Path
+
+    @property
+    def prefix(self) -> str:
+        """Where its files are."""
+        return addresses.publication(self.publication_id)
+
+    def file(self, name: str) -> str:
+        """Return where the file of its table `name` is."""
+        return addresses.published_file(self.publication_id, name)
 
 
 def current_publication(lake: Lake) -> Publication | None:
@@ -34,7 +41,7 @@ def current_publication(lake: Lake) -> Publication | None:
     if prefix is None:
         return None
     try:
-        return publication_from_manifest(lake, json.loads(lake.read_text(f"{prefix}{addresses.PUBLICATION_MANIFEST}")))
+        return publication_from_manifest(json.loads(lake.read_text(f"{prefix}{addresses.PUBLICATION_MANIFEST}")))
     except (OSError, ValueError, KeyError):
         raise DataError(
             "the current publication is damaged: its manifest cannot be read",
@@ -52,14 +59,13 @@ def known_live_day(lake: Lake) -> date | None:
     return live.day if live else None
 
 
-def publication_from_manifest(lake: Lake, manifest: Mapping[str, Any]) -> Publication:
+def publication_from_manifest(manifest: Mapping[str, Any]) -> Publication:
     """Return the publication that `manifest` describes."""
     return Publication(
         day=date.fromisoformat(manifest["day"]),
         publication_id=manifest["publication_id"],
         previous=manifest["previous"],
         row_counts={name: table["rows"] for name, table in manifest["tables"].items()},
-        folder=lake.local(addresses.publication(manifest["publication_id"])),
     )
 
 

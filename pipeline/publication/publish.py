@@ -147,7 +147,7 @@ def _write_publication(inputs: PublicationInputs, tables: Sequence[Table], curre
         notes = {**_manifest_notes(company, lake, day), **({CRM_NOTE: crm_note} if crm_note else {})}
         manifest = {**content, **notes, "publication_id": publication_id, "previous": previous}
         lake.store.install_folder(addresses.publication(publication_id), staged, manifest_text(manifest))
-    return publication_from_manifest(lake, manifest)
+    return publication_from_manifest(manifest)
 
 
 def _write_crm_tables(inputs: PublicationInputs, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -233,7 +233,7 @@ def publish_to_target(  # noqa: PLR0913
     night = PublishedNight(
         publication.day,
         publication.publication_id,
-        publication.folder,
+        lake.local(publication.prefix),
         is_way_back,
         is_empty,
         language=company.language,
@@ -245,6 +245,7 @@ def publish_to_target(  # noqa: PLR0913
 
         is_merged = publish_to_postgresql(connections(company.target.connection), company.target, night)
     else:
-        is_merged = publish_to_sqlite(lake.local(addresses.SQLITE), night)
+        with lake.store.edit(addresses.SQLITE) as file:
+            is_merged = publish_to_sqlite(file, night)
     if not is_merged:
         log.warning("the database target keeps its later day; %s was not merged", publication.publication_id)

@@ -67,24 +67,29 @@ def _previous_publication_id(lake: Lake) -> str:
 
 def whole_publication(lake: Lake, publication_id: str) -> Publication:
     """Return a publication that is there and whole; readers must never be sent to another."""
-    folder = lake.local(addresses.publication(publication_id))
     if publication_id not in publication_ids(lake):
-        raise DataError(f"no publication `{publication_id}` is kept", where=str(folder.parent), todo=_kept_publications(lake))
+        raise DataError(
+            f"no publication `{publication_id}` is kept",
+            where=lake.where(addresses.PUBLICATIONS).rstrip("/"),
+            todo=_kept_publications(lake),
+        )
     try:
         manifest = read_published_manifest(lake, publication_id)
-        is_whole = all(file_sha256(folder / f"{name}.parquet") == table["sha256"] for name, table in manifest["tables"].items())
+        files = {lake.local(addresses.published_file(publication_id, name)): said["sha256"] for name, said in manifest["tables"].items()}
+        is_whole = all(file_sha256(path) == digest for path, digest in files.items())
     except (OSError, ValueError, KeyError):
         is_whole = False
     if not is_whole:
-        raise DataError(f"the publication {publication_id} is damaged", where=str(folder), todo="Run its day, or the next one, again.")
-    return publication_from_manifest(lake, manifest)
+        where = lake.where(addresses.publication(publication_id)).rstrip("/")
+        raise DataError(f"the publication {publication_id} is damaged", where=where, todo="Run its day, or the next one, again.")
+    return publication_from_manifest(manifest)
 
 
 def _shown_publication(lake: Lake, live_id: str) -> Publication | None:
     """Return what readers saw last; None where that cannot be read."""
     live = None
     with suppress(OSError, ValueError, KeyError):
-        live = publication_from_manifest(lake, read_published_manifest(lake, live_id)) if live_id else None
+        live = publication_from_manifest(read_published_manifest(lake, live_id)) if live_id else None
     return last_shown(lake, live)
 
 

@@ -118,7 +118,7 @@ def _write_empty_publication(company: Company, lake: Lake, day: date, shown: Pub
         manifest = {"day": day.isoformat(), "tables": tables, "previous": None, OF_NOBODY: True, **({CRM_NOTE: note} if note else {})}
         manifest["publication_id"] = content_based_id(manifest)
         lake.store.install_folder(addresses.publication(str(manifest["publication_id"])), staged, manifest_text(manifest))
-    return publication_from_manifest(lake, manifest)
+    return publication_from_manifest(manifest)
 
 
 def _write_empty_tables(company: Company, lake: Lake, day: date, folder: Path) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _write_empty_tables(company: Company, lake: Lake, day: date, folder: Path) -
     for table in map(company.table, PUBLISHED_TABLES):
         schema = pa.schema([(column.name, column.kind.arrow) for column in (DAY, *table.columns, *table.published_columns)])
         path = folder / f"{table.name}.parquet"
-        rows = lake.write_file(schema, [], path, {"table": table.name, "day": day})
+        rows = lake.write_private_file(schema, [], path, {"table": table.name, "day": day})
         written[table.name] = {"rows": rows, "sha256": file_sha256(path)}
     return written
 

@@ -158,7 +158,7 @@ def test_readers_are_never_sent_to_a_damaged_publication(shop: Shop) -> None:
     previous = shop.publish(MONDAY)
     shop.publish(TUESDAY)
     before = shop.seen()
-    file = previous.folder / "customer_features.parquet"
+    file = shop.lake.local(previous.file("customer_features"))
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(DataError, match="is damaged"):
         shop.roll_back()
@@ -168,7 +168,7 @@ def test_readers_are_never_sent_to_a_damaged_publication(shop: Shop) -> None:
 def test_a_damaged_live_publication_can_be_left_by_naming_another(shop: Shop) -> None:
     previous = shop.publish(MONDAY)
     before = shop.seen()
-    (shop.publish(TUESDAY).folder / "manifest.json").write_text("{")
+    shop.lake.write_text(f"{shop.publish(TUESDAY).prefix}manifest.json", "{")
     shop.roll_back(to=previous.publication_id)
     assert shop.seen() == before
 

@@ -186,12 +186,12 @@ class NightsInAnyOrder(RuleBasedStateMachine):
     @invariant()
     def readers_see_one_whole_publication_in_files_and_database(self) -> None:
         current = self._current()
-        manifest = json.loads((current.folder / "manifest.json").read_text("utf-8"))
+        manifest = json.loads((self.lake.local(current.prefix) / "manifest.json").read_text("utf-8"))
         for name, table in manifest["tables"].items():
-            assert sha256((current.folder / f"{name}.parquet").read_bytes()).hexdigest() == table["sha256"]
+            assert sha256(self.lake.local(current.file(name)).read_bytes()).hexdigest() == table["sha256"]
         rows = target_rows(self.lake.root / "segments.sqlite")
         assert max(row[0] for row in rows["publications"]) == str(current.day)
-        assert sorted(row[:3] for row in rows["customer_segments"]) == self._published_segments(current.folder)
+        assert sorted(row[:3] for row in rows["customer_segments"]) == self._published_segments(self.lake.local(current.prefix))
 
     @invariant()
     def nothing_is_left_over_and_nothing_is_damaged(self) -> None:

@@ -126,7 +126,7 @@ def publish_tables(lake: Lake, day: date, tables: dict[str, pa.Table]) -> None:
         current = current_publication(lake)
         manifest = {"day": day.isoformat(), "publication_id": publication_id, "previous": None, "tables": content}
         lake.store.install_folder(addresses.publication(publication_id), staged, json.dumps(manifest))
-    make_current(lake, publication_from_manifest(lake, manifest), current.publication_id if current else None)
+    make_current(lake, publication_from_manifest(manifest), current.publication_id if current else None)
 
 
 def _table(table: Table, rows: Sequence[dict[str, Any]]) -> pa.Table:

@@ -111,13 +111,13 @@ def _by_file(partitions: Iterable[PartitionRef]) -> Iterator[list[PartitionRef]]
 def _write_file(lake: Lake, clean: CleanTable, kept: KeptRows) -> int:
     """Write one file of event days, of the raw rows that stay, and return how many there are."""
     facts = {_version(each): {**clean.facts, **kept.counts(each)} for each in kept.masks}
-    path = lake.month_file(clean.table, next(iter(facts))).path
+    address = lake.month_file(clean.table, next(iter(facts))).address
     staying: Mapping[Version, StoredVersion] = {}
     # Nothing stays of a file that is missing or damaged: its night writes it again.
     with suppress(DataError):
-        staying = {each.version: each for each in lake.stored_in(clean.table, path)}
+        staying = {each.version: each for each in lake.stored_in(clean.table, address)}
     rows = (clean.clean(rows) for rows in _merge_small_pieces(kept.pieces(lake)))
-    lake.write_month_file(clean.table, path, _record_batches(rows), facts, staying=staying)
+    lake.write_month_file(clean.table, address, _record_batches(rows), facts, staying=staying)
     return kept.row_count
 
 

@@ -7,7 +7,7 @@ one whose name is not after the night. Nights that had none are noted, or a back
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -91,7 +91,7 @@ def stored_models(lake: Lake, scheme: str) -> list[str]:
 
 def stored_model(lake: Lake, scheme: str, first_night: str) -> ClusterModel:
     """Return the model of a scheme that is valid from `first_night` on; raises DataError where there is none or it is damaged."""
-    return model_at(lake.local(addresses.model(scheme, first_night)))
+    return model_in(lake, addresses.model(scheme, first_night))
 
 
 def unfitted_nights(lake: Lake, scheme: str) -> frozenset[date]:
@@ -152,12 +152,21 @@ def with_clusters_of(
 
 
 def model_at(path: Path) -> ClusterModel:
-    """Return the model in a file; raises DataError where there is none or it is damaged."""
+    """Return the model in a file that somebody named; raises DataError where there is none or it is damaged."""
+    return _read_model(lambda: path.read_text("utf-8"), where=str(path))
+
+
+def model_in(lake: Lake, address: str) -> ClusterModel:
+    """Return the model at an address; raises DataError where there is none or it is damaged."""
+    return _read_model(lambda: lake.read_text(address), where=lake.where(address))
+
+
+def _read_model(read: Callable[[], str], *, where: str) -> ClusterModel:
     try:
-        text = path.read_text("utf-8")
+        text = read()
     except (OSError, UnicodeDecodeError):
-        raise DataError("no such model", where=str(path), todo="Name a candidate: lake/refits/<scheme>/<day>/candidate.json.") from None
-    return model_from_json(text, where=str(path))
+        raise DataError("no such model", where=where, todo="Name a candidate: lake/refits/<scheme>/<day>/candidate.json.") from None
+    return model_from_json(text, where=where)
 
 
 def stored_judgement(lake: Lake, scheme: str, day: date) -> Judgement:

@@ -6,7 +6,6 @@ import json
 import logging
 from dataclasses import asdict, dataclass, replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError, RefitRefused
@@ -14,7 +13,7 @@ from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.models.clusters import ClusterModel, to_json
 from pipeline.models.refits.candidate import ClusterRefit
-from pipeline.models.refits.model_store import current_model, last_number, model_at, next_night, stored_judgement
+from pipeline.models.refits.model_store import current_model, last_number, model_in, next_night, stored_judgement
 from pipeline.models.refits.verdict import RefitVerdict
 
 log = logging.getLogger("pipeline.models.refits")
@@ -31,8 +30,8 @@ class PromotionConsent:
 NOBODY_ASKED = PromotionConsent()
 
 
-def store_refit(lake: Lake, refit: ClusterRefit) -> Path:
-    """Write the candidate, where there is one, and its judgement; return the folder they are in."""
+def store_refit(lake: Lake, refit: ClusterRefit) -> str:
+    """Write the candidate, where there is one, and its judgement; return the place that they are in."""
     candidate = addresses.candidate(refit.scheme, refit.day)
     if refit.candidate:
         lake.write_text(candidate, to_json(refit.candidate))
@@ -43,7 +42,7 @@ def store_refit(lake: Lake, refit: ClusterRefit) -> Path:
         addresses.judgement(refit.scheme, refit.day),
         json.dumps(refit_judgement(refit), indent=1, sort_keys=True, ensure_ascii=False) + "\n",
     )
-    return lake.local(addresses.refit(refit.scheme, refit.day))
+    return lake.where(addresses.refit(refit.scheme, refit.day)).rstrip("/")
 
 
 def refit_judgement(refit: ClusterRefit) -> dict[str, Any]:
@@ -72,7 +71,7 @@ def promote_candidate(lake: Lake, scheme: str, day: date, *, consent: PromotionC
     with lake.lock("models"):  # nights look up their model under the same lock
         judgement = stored_judgement(lake, scheme, day)
         _require_verdict(lake, judgement, scheme, day, consent)
-        candidate = model_at(lake.local(addresses.candidate(scheme, day)))
+        candidate = model_in(lake, addresses.candidate(scheme, day))
         current = current_model(lake, scheme)
         if judgement["verdict"] == RefitVerdict.KEEP.value and current:
             return current

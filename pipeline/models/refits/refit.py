@@ -36,8 +36,8 @@ def refit_clusters(  # noqa: PLR0913
     """Fit a candidate of each cluster scheme, or of the one named, to the customers of night `day`, and store it judged."""
     for each in cluster_schemes_named(company, scheme):
         refit = fit_candidate(RefitContext(company, lake, engine, day, each, survivors_of))
-        folder = store_refit(lake, refit)
-        log.info("%s: %s: %s (%s)", refit.scheme, refit.verdict, refit.reason, folder)
+        place = store_refit(lake, refit)
+        log.info("%s: %s: %s (%s)", refit.scheme, refit.verdict, refit.reason, place)
 
 
 def promote_candidates(company: Company, lake: Lake, day: date, consent: PromotionConsent, *, scheme: str | None = None) -> None:

@@ -77,7 +77,7 @@ class Publications:
                     self._lake.store.install_folder(addresses.publication(renamed[name]), private / name, manifest_text(manifest))
         current = current_publication(self._lake)
         if current is not None and current.publication_id in renamed:
-            make_current(self._lake, publication_from_manifest(self._lake, manifests[current.publication_id]), current.publication_id)
+            make_current(self._lake, publication_from_manifest(manifests[current.publication_id]), current.publication_id)
         for note in (addresses.UNFINISHED, addresses.WITHDRAWN):  # else the numbers of changes would begin anew
             if self._lake.exists(note) and (name := self._lake.read_text(note).strip()) in renamed:
                 self._lake.write_text(note, f"{renamed[name]}\n")

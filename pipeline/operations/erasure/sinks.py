@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -26,30 +27,28 @@ class SinkData:
     def __init__(self, name: str, deployment: Deployment) -> None:
         self._name, self._deployment = name, deployment
         self._lake, self._memory_limit = deployment.lake, deployment.memory_limit
-        self._path = self._lake.local(addresses.sync_state(name))
 
     def customer_ids(self) -> Iterator[pa.Array]:
         """Yield the ids that are remembered, with repetitions."""
-        with self._lake.lock(f"sync-{self._name}"):
-            yield from remembered_customers(self._path, memory_limit=self._memory_limit)
+        with self._state() as path:
+            yield from remembered_customers(path, memory_limit=self._memory_limit)
 
     def count(self, ids: CustomerIds) -> dict[str, dict[str, int]]:
         """Count what is remembered of these customers."""
-        with self._lake.lock(f"sync-{self._name}"):
-            count = remembered_count(self._path, ids.texts, memory_limit=self._memory_limit)
+        with self._state() as path:
+            count = remembered_count(path, ids.texts, memory_limit=self._memory_limit)
         return {f"sinks/{self._name}": {"rows": count}} if count else {}
 
     def remove(self, ids: CustomerIds) -> None:
         """Have the sink forget these customers first, and then forget them ourselves; raises SinkNotErased where it does not."""
         definition = load_sinks(self._deployment.company).get(self._name)
-        with self._lake.lock(f"sync-{self._name}"):
+        with self._state() as path:
             if definition is None:
                 log.warning("the sink %s is gone from the company's folder: erase these customers there by hand", self._name)
             else:
-                folder = self._lake.local(addresses.sync_files(self._name))
-                with _leaving_open(self._name):
+                with _leaving_open(self._name), self._lake.store.edit(addresses.sync_files(self._name)) as folder:
                     erase_in_sink(
-                        self._path,
+                        path,
                         ids.texts,
                         definition,
                         self._deployment.connections,
@@ -57,7 +56,13 @@ class SinkData:
                         memory_limit=self._memory_limit,
                         clock=lambda: datetime.now(UTC),
                     )
-            forget_customers(self._path, ids.texts, memory_limit=self._memory_limit)
+            forget_customers(path, ids.texts, memory_limit=self._memory_limit)
+
+    @contextmanager
+    def _state(self) -> Iterator[Path]:
+        """Yield the file of what is remembered; no sync runs meanwhile."""
+        with self._lake.lock(f"sync-{self._name}"), self._lake.store.edit(addresses.sync_state(self._name)) as path:
+            yield path
 
 
 @contextmanager

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from functools import partial
 from itertools import islice
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -57,19 +56,25 @@ class DatabaseTarget:
 class SQLiteTarget(DatabaseTarget):
     """The one file in the lake."""
 
-    def __init__(self, path: Path, lake: Lake) -> None:
-        super().__init__(addresses.SQLITE, lake, partial(sqlite_session, path))
-        self._path = path
+    def __init__(self, lake: Lake) -> None:
+        super().__init__(addresses.SQLITE, lake, partial(_sqlite_session, lake))
 
     def remove(self, ids: CustomerIds) -> None:
         """Delete the rows of `ids`, and compact the file: SQLite leaves what it deleted in free pages."""
         super().remove(ids)
-        compact_sqlite(self._path)
+        with self._lake.store.edit(addresses.SQLITE) as file:
+            compact_sqlite(file)
+
+
+@contextmanager
+def _sqlite_session(lake: Lake) -> Iterator[TargetSession]:
+    with lake.store.edit(addresses.SQLITE) as file, sqlite_session(file) as session:
+        yield session
 
 
 def sqlite_targets(lake: Lake) -> list[DatabaseTarget]:
     """Return the lake's own file, where there is one, even if the company publishes elsewhere now."""
-    return [SQLiteTarget(lake.local(addresses.SQLITE), lake)] if lake.exists(addresses.SQLITE) else []
+    return [SQLiteTarget(lake)] if lake.exists(addresses.SQLITE) else []
 
 
 def postgresql_targets(company: Company, lake: Lake, connections: Callable[[str], str]) -> list[DatabaseTarget]:
@@ -87,10 +92,10 @@ def _published_nights(lake: Lake) -> list[PublishedNight]:
     """Return the stored publications, one per day: the current one where a day has two; it comes last."""
     manifests = [read_published_manifest(lake, name) for name in publication_ids(lake)]
     current = current_publication(lake)
-    stored: list[Publication] = [publication_from_manifest(lake, manifest) for manifest in manifests] + ([current] if current else [])
+    stored: list[Publication] = [publication_from_manifest(manifest) for manifest in manifests] + ([current] if current else [])
     # The current one comes last, so it is the one that stays.
     by_day: dict[date, Publication] = {}
     for each in stored:
         by_day.pop(each.day, None)
         by_day[each.day] = each
-    return [PublishedNight(each.day, each.publication_id, each.folder) for each in by_day.values()]
+    return [PublishedNight(each.day, each.publication_id, lake.local(each.prefix)) for each in by_day.values()]

@@ -51,10 +51,10 @@ def _write_continued(  # noqa: PLR0913, PLR0917
     manifest = read_published_manifest(lake, publication.publication_id)
     others = {name: said for name, said in manifest["tables"].items() if name not in {table.name for table in CRM_TABLES}}
     for name in others:
-        lake.store.link_to(f"{addresses.publication(publication.publication_id)}{name}.parquet", staged / f"{name}.parquet")
+        lake.store.link_to(publication.file(name), staged / f"{name}.parquet")
     seen = seen_tables(lake, shown)
     written, note = write_crm_tables(CrmInputs(company, lake, publication.day, staged, seen, memory_limit, is_rollback=True))
     manifest |= {"tables": others | written, CRM_NOTE: note}
     manifest["publication_id"] = content_based_id(manifest)
     lake.store.install_folder(addresses.publication(manifest["publication_id"]), staged, manifest_text(manifest))
-    return publication_from_manifest(lake, manifest)
+    return publication_from_manifest(manifest)

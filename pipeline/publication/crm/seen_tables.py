@@ -67,7 +67,7 @@ def seen_tables(lake: Lake, publication: Publication | None) -> SeenTables:
         log.warning("crm: %s is damaged: every row gets a new number, and who left since is not told", publication.publication_id)
     return SeenTables(
         publication.day,
-        addresses.publication(publication.publication_id) if has_tables else None,
+        publication.prefix if has_tables else None,
         int(note.get("last_change_seq", 0)),
         datetime.fromisoformat(last_at) if last_at else None,
     )
@@ -75,7 +75,7 @@ def seen_tables(lake: Lake, publication: Publication | None) -> SeenTables:
 
 def _is_whole(lake: Lake, publication: Publication, table: Table) -> bool:
     try:
-        with lake.reading(table.name, addresses.published_file(publication.publication_id, table.name)):
+        with lake.reading(table.name, publication.file(table.name)):
             return True
     except DataError:
         return False
@@ -89,12 +89,12 @@ def last_shown(lake: Lake, current: Publication | None) -> Publication | None:
     with suppress(OSError, ValueError, KeyError):
         shown = lake.read_text(addresses.UNFINISHED).strip()
         if shown in publication_ids(lake):
-            return publication_from_manifest(lake, read_published_manifest(lake, shown))
+            return publication_from_manifest(read_published_manifest(lake, shown))
     return current or withdrawn_publication(lake)
 
 
 def withdrawn_publication(lake: Lake) -> Publication | None:
     """Return the empty publication that the database shows since all was withdrawn; None where something was published since."""
     with suppress(OSError, ValueError, KeyError):
-        return publication_from_manifest(lake, read_published_manifest(lake, lake.read_text(addresses.WITHDRAWN).strip()))
+        return publication_from_manifest(read_published_manifest(lake, lake.read_text(addresses.WITHDRAWN).strip()))
     return None

@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.lake import addresses
 from pipeline.errors import DataError
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import GATE_RESULTS
 from pipeline.publication.current import day_of_publication

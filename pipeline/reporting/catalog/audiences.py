@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 from pipeline.definitions.audiences import has_expired, load_audiences
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import Scheme
-from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import AUDIENCES
 from pipeline.publication.current import Publication, current_publication, read_published_manifest
@@ -72,7 +71,7 @@ def _state(audience: Scheme, not_computed: Mapping[str, str], live: LiveSegments
 
 
 def _published_sizes(lake: Lake, current: Publication) -> dict[str, dict[str, Any]]:
-    address = addresses.published_file(current.publication_id, AUDIENCES.name)
+    address = current.file(AUDIENCES.name)
     if not lake.exists(address):
         return {}
     with lake.reading(AUDIENCES.name, address, piece="publication") as path:

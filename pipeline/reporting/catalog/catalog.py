@@ -14,7 +14,6 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes, without_unknown
 from pipeline.errors import ConfigError
 from pipeline.features import OPTIONAL_COLUMNS, features_without_columns
-from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
     CLUSTER_PROFILES,
@@ -104,7 +103,7 @@ def live_segments(lake: Lake) -> LiveSegments | None:
 
 def _published_rows(lake: Lake, current: Publication, table: Table) -> pa.Table:
     """Return the rows of a published table, none where the publication is of a version that did not have the table."""
-    address = addresses.published_file(current.publication_id, table.name)
+    address = current.file(table.name)
     if table is not SEGMENT_PROFILES and not lake.exists(address):
         return table.schema.empty_table()
     with lake.reading(table.name, address, piece="publication") as path:

@@ -15,7 +15,7 @@ from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS
 from pipeline.publication.current import current_publication
-from pipeline.reporting.programs import program_path, short_path
+from pipeline.reporting.programs import program_path, short_path, short_place
 
 MORE = "More"
 """What stands above the commands that show what a short summary leaves out."""
@@ -51,8 +51,8 @@ class NightPlaces:
 
     @property
     def root(self) -> str:
-        """The folder of the lake."""
-        return short_path(self.lake.local(""))
+        """The place of the lake."""
+        return short_place(self.lake.where())
 
     @property
     def reading_command(self) -> str:

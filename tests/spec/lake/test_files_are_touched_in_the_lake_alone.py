@@ -1,4 +1,4 @@
-"""No other package touches a file of the lake: an object store could not take the disk's place behind their backs.
+"""Only what a store is made of touches a file of the lake: an object store could not take the disk's place behind the others' backs.
 
 A contract of import-linter forbids the modules that change files; `pathlib` is everywhere, so its methods are looked for here.
 """
@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 PIPELINE = Path(__file__).resolve().parents[3] / "pipeline"
+ROOTS = {"root", "_root"}
 CHANGES = {"chmod", "hardlink_to", "mkdir", "rename", "rmdir", "symlink_to", "touch", "unlink", "write_bytes", "write_text"}
 LISTINGS = {"glob", "rglob", "iterdir", "walk"}
-LAKE = {"lake", "_lake"}
+LAKE = frozenset({"lake", "_lake"})
 # What is not the lake, or private to a process that works in a folder which the lake gave it.
 ELSEWHERE = {
     ("definitions/definition_files.py", "iterdir"),  # files of the company and of ours
@@ -35,16 +36,22 @@ ELSEWHERE = {
     ("reporting/pages/morning/language.py", "glob"),  # our own catalogues
     ("reporting/pages/morning/night_page.py", "write_text"),  # where somebody wants the page
 }
+# What a store is made of: these alone know that a lake may be a folder, or keep private files of a process.
+STORES = {*(f"{name}.py" for name in ("disk", "local_store", "locks", "staging", "transaction")), "bucket"}
+IN_LAKE = {
+    ("checksums.py", "open"),  # the seal of a private file
+    ("statements.py", "glob"),  # our own SQL
+}
 
 
-def touches(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Yield what a module does to files: the method or attribute, and its line."""
+def touches(tree: ast.Module, lakes: frozenset[str] = LAKE) -> Iterator[tuple[str, int]]:
+    """Yield what a module does to files: the method or attribute, and its line; `lakes` are names of what has a lake's methods."""
     imports_sqlglot = any(isinstance(node, ast.ImportFrom) and node.module == "sqlglot" for node in ast.walk(tree))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr == "root" and _last_name(node.value) in LAKE:
+        if isinstance(node, ast.Attribute) and node.attr in ROOTS and _last_name(node.value) in lakes:
             yield "root", node.lineno
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            method, is_of_lake = node.func.attr, _last_name(node.func.value) in LAKE
+            method, is_of_lake = node.func.attr, _last_name(node.func.value) in lakes
             is_path_replaced = method == "replace" and len(node.args) == 1 and not node.keywords
             is_of_statement = imports_sqlglot and method in ("replace", "walk")
             is_opened_to_write = method == "open" and any(_is_writing(each) for each in (*node.args, *(k.value for k in node.keywords)))
@@ -73,6 +80,17 @@ def test_no_other_package_touches_a_file_of_the_lake() -> None:
     assert ELSEWHERE - set(found) == set(), "an exception that nobody needs"
 
 
+def test_in_the_lake_stores_alone_touch_its_files() -> None:
+    modules = [path for path in sorted((PIPELINE / "lake").rglob("*.py")) if path.relative_to(PIPELINE / "lake").parts[0] not in STORES]
+    found = {
+        (str(path.relative_to(PIPELINE / "lake")), method): line
+        for path in modules
+        for method, line in touches(ast.parse(path.read_text("utf-8")), LAKE | {"self"})
+    }
+    assert {f"{file}:{line}: {method}" for (file, method), line in found.items() if (file, method) not in IN_LAKE} == set()
+    assert IN_LAKE - set(found) == set(), "an exception that nobody needs"
+
+
 @pytest.mark.parametrize(
     ("line", "method"),
     [
@@ -87,6 +105,10 @@ def test_no_other_package_touches_a_file_of_the_lake() -> None:
 )
 def test_what_touches_a_file_is_seen(line: str, method: str) -> None:
     assert [each for each, _ in touches(ast.parse(line))] == [method]
+
+
+def test_in_the_lake_a_root_of_its_own_is_seen() -> None:
+    assert [each for each, _ in touches(ast.parse("self._root / 'models'"), LAKE | {"self"})] == ["root"]
 
 
 @pytest.mark.parametrize(

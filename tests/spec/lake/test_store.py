@@ -6,6 +6,8 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -194,3 +196,85 @@ def test_a_lock_is_held_by_one_or_shared_by_many_and_told_by_its_name(store: Sto
     with store.lock("erasure", timeout_seconds=0, is_shared=True), store.lock("erasure", timeout_seconds=0, is_shared=True):
         pass
     assert store.lock_names() == ["erasure", "publish"]
+
+
+class Interrupted(Exception):
+    """What ends a block before its end."""
+
+
+@contextmanager
+def interrupted() -> Iterator[None]:
+    """Expect that the block is interrupted."""
+    ended = False
+    try:
+        yield
+        ended = True
+    except Interrupted:
+        pass
+    assert not ended
+
+
+def test_a_staged_file_appears_whole_or_not_at_all(store: Store) -> None:
+    store.write("tables/a.parquet", b"one")
+    with interrupted(), store.stage("tables/a.parquet") as new:
+        new.write_bytes(b"half")
+        raise Interrupted
+    assert store.read("tables/a.parquet") == b"one"
+    with store.stage("tables/a.parquet") as new:
+        new.write_bytes(b"two!")
+        assert store.read("tables/a.parquet") == b"one"
+    assert store.read("tables/a.parquet") == b"two!"
+
+
+def test_the_size_is_that_of_what_is_there(folder: LocalStore) -> None:
+    folder.write("tables/a.txt", b"two!")
+    assert folder.size("tables/a.txt") == 4
+    with pytest.raises(FileNotFoundError):
+        folder.size("tables/b.txt")
+
+
+def test_files_of_a_transaction_appear_all_or_none(store: Store) -> None:
+    store.write("tables/a/1.txt", b"old")
+    with interrupted(), store.transaction("a") as folder:
+        (folder / "tables" / "a").mkdir(parents=True)
+        (folder / "tables" / "a" / "1.txt").write_bytes(b"new")
+        raise Interrupted
+    store.finish_transaction("a")
+    assert store.read("tables/a/1.txt") == b"old"
+    with store.transaction("a") as folder:
+        (folder / "tables" / "a").mkdir(parents=True)
+        for name in ("1.txt", "2.txt"):
+            (folder / "tables" / "a" / name).write_bytes(b"new")
+        assert store.list_addresses("tables/a/") == ["tables/a/1.txt"]
+    assert {each: store.read(each) for each in store.list_addresses("tables/a/")} == {"tables/a/1.txt": b"new", "tables/a/2.txt": b"new"}
+
+
+def test_a_program_that_writes_files_in_its_own_way_finds_them_again(folder: LocalStore) -> None:
+    with folder.edit("sync/crm/state.duckdb") as path:
+        assert not path.exists()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"one")
+    # Whatever ends it: what a sink has acknowledged must be known.
+    with interrupted(), folder.edit("sync/crm/state.duckdb") as path:
+        assert path.read_bytes() == b"one"
+        path.write_bytes(b"two")
+        raise Interrupted
+    assert folder.read("sync/crm/state.duckdb") == b"two"
+
+
+def test_a_program_that_writes_a_folder_in_its_own_way_finds_it_again(folder: LocalStore) -> None:
+    for names in (["list/1.csv", "list/2.csv"], ["list/2.csv", "other/3.csv"]):
+        with folder.edit("sync/files/files/") as place:
+            for path in list(place.rglob("*.csv")):
+                path.unlink()
+            for name in names:
+                (place / name).parent.mkdir(parents=True, exist_ok=True)
+                (place / name).write_text(name)
+        assert folder.list_addresses("sync/files/files/") == [f"sync/files/files/{name}" for name in names]
+    assert folder.read("sync/files/files/other/3.csv") == b"other/3.csv"
+
+
+def test_what_is_fetched_is_read_from_this_machine(folder: LocalStore) -> None:
+    folder.write("tables/a.txt", b"one")
+    folder.fetch(["tables/a.txt", "tables/nothing.txt"])
+    assert folder.local("tables/a.txt").read_bytes() == b"one"

@@ -246,7 +246,7 @@ def test_a_partition_from_before_an_attribute_was_added_is_refused(company: Comp
 
 def test_a_pointer_that_leads_nowhere_is_an_error_and_not_a_first_night(company: Company, lake: Lake) -> None:
     publication = published(company, lake, MONDAY, ADA_IS_LOYAL)
-    (publication.folder / "manifest.json").unlink()
+    lake.delete(f"{publication.prefix}manifest.json")
     with pytest.raises(DataError, match="current publication is damaged"):
         current_publication(lake)
 

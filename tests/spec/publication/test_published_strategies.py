@@ -249,7 +249,7 @@ def test_a_publication_of_an_older_version_can_be_the_way_back(company: Company,
     live = current_publication(lake)
     assert live is not None
     for name in ("segment_moves", "segment_strategies", "cluster_profiles"):
-        forget_table(live.folder, name)
+        forget_table(lake.local(live.prefix), name)
     published(company, lake, TUESDAY, {"ada": "lost"})
     roll_back(company, lake, connections=no_connections)
     assert read(lake, "SELECT customer_id, segment, language, title FROM customer_strategies") == [("ada", "loyal", "en", None)]
