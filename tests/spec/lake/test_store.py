@@ -226,11 +226,11 @@ def test_a_staged_file_appears_whole_or_not_at_all(store: Store) -> None:
     assert store.read("tables/a.parquet") == b"two!"
 
 
-def test_the_size_is_that_of_what_is_there(folder: LocalStore) -> None:
-    folder.write("tables/a.txt", b"two!")
-    assert folder.size("tables/a.txt") == 4
+def test_the_size_is_that_of_what_is_there(store: Store) -> None:
+    store.write("tables/a.txt", b"two!")
+    assert store.size("tables/a.txt") == 4
     with pytest.raises(FileNotFoundError):
-        folder.size("tables/b.txt")
+        store.size("tables/b.txt")
 
 
 def test_files_of_a_transaction_appear_all_or_none(store: Store) -> None:
@@ -249,32 +249,32 @@ def test_files_of_a_transaction_appear_all_or_none(store: Store) -> None:
     assert {each: store.read(each) for each in store.list_addresses("tables/a/")} == {"tables/a/1.txt": b"new", "tables/a/2.txt": b"new"}
 
 
-def test_a_program_that_writes_files_in_its_own_way_finds_them_again(folder: LocalStore) -> None:
-    with folder.edit("sync/crm/state.duckdb") as path:
+def test_a_program_that_writes_files_in_its_own_way_finds_them_again(store: Store) -> None:
+    with store.edit("sync/crm/state.duckdb") as path:
         assert not path.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"one")
     # Whatever ends it: what a sink has acknowledged must be known.
-    with interrupted(), folder.edit("sync/crm/state.duckdb") as path:
+    with interrupted(), store.edit("sync/crm/state.duckdb") as path:
         assert path.read_bytes() == b"one"
         path.write_bytes(b"two")
         raise Interrupted
-    assert folder.read("sync/crm/state.duckdb") == b"two"
+    assert store.read("sync/crm/state.duckdb") == b"two"
 
 
-def test_a_program_that_writes_a_folder_in_its_own_way_finds_it_again(folder: LocalStore) -> None:
+def test_a_program_that_writes_a_folder_in_its_own_way_finds_it_again(store: Store) -> None:
     for names in (["list/1.csv", "list/2.csv"], ["list/2.csv", "other/3.csv"]):
-        with folder.edit("sync/files/files/") as place:
+        with store.edit("sync/files/files/") as place:
             for path in list(place.rglob("*.csv")):
                 path.unlink()
             for name in names:
                 (place / name).parent.mkdir(parents=True, exist_ok=True)
                 (place / name).write_text(name)
-        assert folder.list_addresses("sync/files/files/") == [f"sync/files/files/{name}" for name in names]
-    assert folder.read("sync/files/files/other/3.csv") == b"other/3.csv"
+        assert store.list_addresses("sync/files/files/") == [f"sync/files/files/{name}" for name in names]
+    assert store.read("sync/files/files/other/3.csv") == b"other/3.csv"
 
 
-def test_what_is_fetched_is_read_from_this_machine(folder: LocalStore) -> None:
-    folder.write("tables/a.txt", b"one")
-    folder.fetch(["tables/a.txt", "tables/nothing.txt"])
-    assert folder.local("tables/a.txt").read_bytes() == b"one"
+def test_what_is_fetched_is_read_from_this_machine(store: Store) -> None:
+    store.write("tables/a.txt", b"one")
+    store.fetch(["tables/a.txt", "tables/nothing.txt"])
+    assert store.local("tables/a.txt").read_bytes() == b"one"

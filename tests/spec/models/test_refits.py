@@ -391,7 +391,7 @@ def test_a_plan_of_a_candidate_shows_who_would_move_and_changes_nothing(town: To
     write_features(lake, company, customers_of(*FIVE), LATER)
     live = segment_night(lake, company, LATER)
     make_live(lake, LATER)
-    folder = store_refit(lake, refit_night(lake, company, LATER))
+    folder = Path(store_refit(lake, refit_night(lake, company, LATER)))
     plan = plan_model(company, lake, folder / "candidate.json")
     moved = [customer for customer, cluster in sorted(live.items()) if customer >= "c00600"]
     assert sum(flow.customer_count for flow in plan.schemes[0].moving_flows) == len(moved) == 150
@@ -406,7 +406,7 @@ def test_a_plan_of_a_candidate_shows_who_would_move_and_changes_nothing(town: To
 def test_a_damaged_candidate_or_judgement_changes_nothing(town: Town) -> None:
     company, lake = town
     write_features(lake, company, customers_of(*FIVE), LATER)
-    folder = store_refit(lake, refit_night(lake, company, LATER))
+    folder = Path(store_refit(lake, refit_night(lake, company, LATER)))
     document = json.loads((folder / "candidate.json").read_text())
     document["clusters"][0]["centroid"][0] = "1); DROP TABLE customers"
     (folder / "candidate.json").write_text(json.dumps(document))
