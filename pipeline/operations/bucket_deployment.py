@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 BUCKET_SCHEME = "s3://"
 DEFAULT_CACHE_LIMIT = "20GB"
 CACHE, CACHE_LIMIT, CONNECTION = "SEGMENTS_CACHE", "SEGMENTS_CACHE_LIMIT", "SEGMENTS_LAKE_CONNECTION"
+VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION")
 VERSIONS_EXPIRE = "SEGMENTS_VERSIONS_EXPIRE"
 
 
-def open_bucket(url: str, environment: Mapping[str, str], connections: Callable[[str], str]) -> BucketStore:
-    """Return the store of the lake at an address such as s3://bucket/prefix.
+def open_bucket(url: str, environment: Mapping[str, str], connections: Callable[[str], str]) -> tuple[BucketStore, Mapping[str, str]]:
+    """Return the store of the lake at an address such as s3://bucket/prefix, and variables that open it in other processes, too.
 
     The `environment` has what AWS_* variables say, or names a connection of kind `aws` in SEGMENTS_LAKE_CONNECTION. Raises ConfigError
     for an address, a connection or a limit that is none, and where the client of object stores is not installed.
@@ -35,7 +36,9 @@ def open_bucket(url: str, environment: Mapping[str, str], connections: Callable[
 
     name = environment.get(CONNECTION, "")
     access = access_of(connections(name), where=f"connection `{name}`") if name else Access(Credentials())
-    return BucketStore(bucket_settings(url, environment, access), access.credentials)
+    settings, credentials = bucket_settings(url, environment, access), access.credentials
+    variables = zip(VARIABLES, (credentials.key, credentials.secret, credentials.token, settings.endpoint, settings.region), strict=True)
+    return BucketStore(settings, credentials), {variable: value for variable, value in variables if value} if name else {}
 
 
 def bucket_settings(url: str, environment: Mapping[str, str], access: Access) -> BucketSettings:

@@ -29,7 +29,7 @@ class Weather:
     counts: dict[str, int] = field(default_factory=lambda: {"fine": 0, "throttled": 0, "dropped": 0, "unanswered": 0})
     number: int = 0
     lock: Lock = field(default_factory=Lock)
-    on_request: Callable[[int, str, str], object] = "{} {} {}".format
+    on_request: Callable[[int, str, str], str | None] = lambda *_: None  # may decide otherwise
 
     def next_fate(self, method: str, path: str) -> str:
         with self.lock:
@@ -38,9 +38,10 @@ class Weather:
             limits = {"throttled": self.throttled, "dropped": self.throttled + self.dropped}
             limits["unanswered"] = limits["dropped"] + self.unanswered
             fate = next((name for name, limit in limits.items() if drawn < limit), "fine")
-            self.counts[fate] += 1
             number = self.number
-        self.on_request(number, method, path)
+        fate = self.on_request(number, method, path) or fate
+        with self.lock:
+            self.counts[fate] += 1
         return fate
 
 

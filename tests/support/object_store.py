@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from pipeline.lake.bucket.bucket_store import BucketStore
+from pipeline.lake.bucket.client import BucketClient
 from pipeline.lake.bucket.settings import BucketSettings, Credentials
 
 CREDENTIALS = Credentials("a-key", "a-secret")
@@ -37,8 +38,8 @@ class ObjectStore:
             self._send("PUT", f"{name}?versioning", b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
         return name
 
-    def settings(self, bucket: str, cache: Path) -> BucketSettings:
-        return BucketSettings(bucket, "lakes/one", cache, endpoint=self.endpoint, region=REGION)
+    def settings(self, bucket: str, cache: Path, prefix: str = "lakes/one") -> BucketSettings:
+        return BucketSettings(bucket, prefix, cache, endpoint=self.endpoint, region=REGION)
 
     def new_store(self, cache: Path) -> BucketStore:
         return BucketStore(self.settings(self.new_bucket(), cache), CREDENTIALS)
@@ -54,6 +55,13 @@ class ObjectStore:
 
     def _send(self, method: str, path: str, body: bytes | None = None) -> None:
         httpx.request(method, f"{self.endpoint}/{path}", content=body).raise_for_status()
+
+
+def copy_lake(server: ObjectStore, bucket: str, prefix: str, new: str, cache: Path) -> None:
+    """Copy all objects below a prefix of a bucket below another one."""
+    client = BucketClient(server.settings(bucket, cache, ""), CREDENTIALS)
+    for address, _ in client.list_objects(f"{prefix}/"):
+        client.copy(address, f"{new}/{address.removeprefix(f'{prefix}/')}")
 
 
 def reopened(store: BucketStore, cache: Path) -> BucketStore:

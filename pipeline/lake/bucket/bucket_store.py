@@ -49,6 +49,9 @@ class BucketStore:
         self._publications = PublicationFolders(self._objects, self._pointer)
         self._journal = Journal(self._objects)
 
+    def __reduce__(self) -> tuple[type[BucketStore], tuple[BucketSettings]]:
+        return BucketStore, (self._settings,)
+
     def settings(self) -> BucketSettings:
         """Return what opens this store again in another process; there it needs credentials of its own."""
         return self._settings

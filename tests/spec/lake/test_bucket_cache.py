@@ -56,7 +56,11 @@ def test_a_copy_is_fetched_once_and_again_where_the_object_is_another(store: Buc
 
 def test_what_this_process_wrote_is_not_fetched(store: BucketStore, quiet: Weather, tmp_path: Path) -> None:
     written = []
-    quiet.on_request = lambda _, method, path: written.append((method, path.partition("?")[0].rpartition("/")[2]))
+
+    def note(_: int, method: str, path: str) -> None:
+        written.append((method, path.partition("?")[0].rpartition("/")[2]))
+
+    quiet.on_request = note
     store.put_file(a_parquet_file(tmp_path / "1"), FILE)
     store.local(FILE)
     assert ("PUT", "a.parquet") in written
