@@ -84,6 +84,7 @@ def withdraw(deployment: Deployment, since: date, *, reason: str = "") -> Withdr
     Raises LockTimeout where a night runs, DataError where the publication to go back to is damaged, TransientError where disk or
     database failed.
     """
+    from pipeline.publication.iceberg import register_live
     from pipeline.publication.withdrawal import withdraw_publications
     from pipeline.segmentation import write_intervals
 
@@ -107,6 +108,7 @@ def withdraw(deployment: Deployment, since: date, *, reason: str = "") -> Withdr
             with deployment.engine() as engine:
                 write_intervals(lake, engine, left)
     _write_pages(deployment)
+    register_live(deployment.company, lake, catalogs=deployment.catalogs)
     log.info("all since %s is withdrawn: %s nights", since, len(planned.nights))
     return planned
 

@@ -33,6 +33,7 @@ from pipeline.publication.current import (
     publication_from_manifest,
     publication_ids,
     read_published_manifest,
+    registered_ids,
     remove_publications,
 )
 from pipeline.publication.gates.results import epoch_when_live_was_audited
@@ -93,7 +94,8 @@ def withdraw_publications(  # noqa: PLR0913
                 lake.store.remove_pointer(addresses.CURRENT)
             # Of a call that was killed, or for a later day, there may be an empty one.
             empty = [each for each in publication_ids(lake) if each != chosen.publication_id and _is_of_nobody(lake, each)]
-            remove_publications(lake, dict.fromkeys((*found.withdrawn_ids, *empty)))
+            led_to = registered_ids(lake)  # by a catalogue, until its tables are brought to what is live
+            remove_publications(lake, [each for each in dict.fromkeys((*found.withdrawn_ids, *empty)) if each not in led_to])
             lake.delete(addresses.UNFINISHED)
         log.info("%s is live, all since %s is withdrawn", done.to_id or "nothing", since)
     return found

@@ -165,6 +165,16 @@ def test_the_pointer_moves_only_from_where_it_was_seen(store: Store, tmp_path: P
     assert store.read("current/a") == b"y"
 
 
+def test_a_pointer_that_was_removed_leads_nowhere_and_can_be_laid_again(store: Store, tmp_path: Path) -> None:
+    store.install_folder("publications/x/", a_folder(tmp_path / "x", a="x"), "x")
+    store.remove_pointer("current")  # one that is not there is no error
+    assert store.swap_pointer("current", "publications/x/", expected=None)
+    store.remove_pointer("current")
+    assert store.read_pointer("current") is None
+    assert store.swap_pointer("current", "publications/x/", expected=None)
+    assert store.read_pointer("current") == "publications/x/"
+
+
 def test_a_pointer_that_a_person_laid_is_as_good(folder: LocalStore, tmp_path: Path) -> None:
     folder.install_folder("publications/x/", a_folder(tmp_path / "x", a="1"), "said")
     folder.local("current").symlink_to(folder.local("publications/x").absolute())

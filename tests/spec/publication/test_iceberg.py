@@ -39,6 +39,7 @@ from pipeline.publication.iceberg import register_live, registered_tables
 from pipeline.publication.iceberg.iceberg_table import WantedTable, bring_to
 from pipeline.publication.publish import publish
 from pipeline.publication.rollback import roll_back
+from pipeline.publication.withdrawal import withdraw_publications
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
@@ -171,6 +172,21 @@ def test_a_rollback_leads_the_tables_back(company: Company, lake: Lake, properti
     register_live(company, lake, catalogs=lambda _: properties)
     assert segments_in(catalog) == ADA_IS_LOYAL
     assert is_in_step(company, lake)
+
+
+def test_where_all_is_withdrawn_the_tables_have_no_rows_until_the_next_night(
+    company: Company, lake: Lake, properties: dict[str, str], catalog: Catalog
+) -> None:
+    night(company, lake, WEDNESDAY, ADA_IS_LOST, properties)
+    withdraw_publications(company, lake, WEDNESDAY, reason="", connections=no_connections)
+    assert len(publications(lake)) == 2  # tables still lead to the one that was withdrawn
+    register_live(company, lake, catalogs=lambda _: properties)
+    assert segments_in(catalog) == {}
+    assert is_in_step(company, lake)
+    assert len(publications(lake)) == 1
+    night(company, lake, MONDAY, ADA_IS_LOYAL, properties)
+    assert segments_in(catalog) == ADA_IS_LOYAL
+    assert {name[:10] for name in publications(lake)} == {str(MONDAY)}
 
 
 def test_a_table_that_is_published_no_more_has_no_rows(company: Company, lake: Lake, properties: dict[str, str], catalog: Catalog) -> None:
