@@ -17,6 +17,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,11 @@ def company_on(lake: Lake, company: Company, day: date) -> Company:
     first = max((kept for kept in days if kept <= day), default=days[0])
     address = addresses.definition(first)
     try:
-        content = json.loads(lake.read_text(address))
-        said = _definitions_content(company)
-        # As JSON has it, and not as a document for people: laying that out takes ten times as long, and every step of a night asks.
-        if said is not None and json.loads(json.dumps(said)) == content:
+        kept, said = lake.read_text(address), _definitions_document(company)
+        if kept == said:
+            return company
+        content = json.loads(kept)
+        if said is not None and json.loads(said) == content:
             return company
         lists = {name: lake.local(addresses.kept_list(digest)) for name, digest in content.get("lists", {}).items()}
         return _with_past_definitions(company, first, lake.local(address), content, lists)
@@ -172,7 +174,13 @@ def _definitions_content(company: Company) -> dict[str, Any] | None:
 def _definitions_document(company: Company) -> str | None:
     """Return the document of the same that a lake keeps."""
     content = _definitions_content(company)
-    return None if content is None else json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return None if content is None else _laid_out(json.dumps(content))
+
+
+@lru_cache(maxsize=4)
+def _laid_out(content: str) -> str:
+    """Return JSON as a document for people; kept, as every step of a night asks for the same, and the layout takes longest."""
+    return json.dumps(json.loads(content), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _definition_texts(company: Company, folder: str) -> dict[str, str]:

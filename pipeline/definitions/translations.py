@@ -14,7 +14,7 @@ What a file lacks is told in the company's own language.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -71,13 +71,10 @@ def company_translations(company: Company, names: Mapping[str, Definition]) -> d
     if company.past_definitions is not None:
         return {name: each for name, each in company.past_definitions.translations.items() if name in (*names, FIXED)}
     _require_known_files(company.folder / "segments" / FOLDER, names)
-    asked = None if company.languages is None else {*company.languages, company.language}
-    files = [
-        {language: by_name for language, by_name in every.items() if asked is None or language in asked}
-        for every in (_our_files(), _files_by_language(company.folder / "segments" / FOLDER))
-    ]
-    found = {name: dict(_translations_of(name, definition, files)) for name, definition in names.items()}
-    found[FIXED] = dict(_translations_of(FIXED, None, files))
+    asked = None if company.languages is None else frozenset((*company.languages, company.language))
+    own_files = _files_by_language(company.folder / "segments" / FOLDER)
+    found = {name: _translations_of(name, definition, own_files, asked) for name, definition in names.items()}
+    found[FIXED] = _translations_of(FIXED, None, own_files, asked)
     return {name: tuple(sorted(languages.items())) for name, languages in found.items() if languages}
 
 
@@ -181,23 +178,35 @@ def _our_texts(file: Path) -> Texts:
     return _read_texts(read_definition(file))
 
 
-def _translations_of(name: str, definition: Definition | None, files: Sequence[dict[str, dict[str, Path]]]) -> Iterator[tuple[str, Texts]]:
-    """Yield the translations of one scheme by language; `files` are our files, and the company's own.
+def _translations_of(
+    name: str, definition: Definition | None, own_files: Mapping[str, Mapping[str, Path]], asked: frozenset[str] | None
+) -> Mapping[str, Texts]:
+    """Return the translations of one scheme by those languages that are `asked` for; `own_files` are the company's.
 
     Of the segments that no file names there is no `definition`.
     """
-    our_files, own_files = files
-    known = _sources(definition).keys() if definition and any(name in by_name for by_name in own_files.values()) else None
-    for language in sorted({*our_files, *own_files}):
-        texts: dict[str, str] = {}
-        if (file := our_files.get(language, {}).get(name)) is not None:
-            texts = dict(_our_texts(file))
+    ours = _our_translations(name, definition, asked)
+    own = {language: by_name[name] for language, by_name in own_files.items() if name in by_name and (asked is None or language in asked)}
+    if not own:
+        return ours
+    known = _sources(definition).keys() if definition else None
+    texts = {language: _own_texts(read_definition(file), known) for language, file in own.items()}
+    both = {language: {**dict(ours.get(language, ())), **texts.get(language, {})} for language in sorted({*ours, *texts})}
+    return {language: tuple(sorted(each.items())) for language, each in both.items() if each}
+
+
+@lru_cache(maxsize=256)
+def _our_translations(name: str, definition: Definition | None, asked: frozenset[str] | None) -> Mapping[str, Texts]:
+    """Return our translations of one scheme by language; kept, as every step of a night asks for those of each scheme."""
+    found: dict[str, Texts] = {}
+    for language, by_name in sorted(_our_files().items()):
+        if name in by_name and (asked is None or language in asked):
+            texts = dict(_our_texts(by_name[name]))
             if definition and definition.file.parent != SHIPPED / "segments":
                 texts = _of_same_source(texts, definition, SHIPPED / "segments" / f"{name}.toml")
-        if (file := own_files.get(language, {}).get(name)) is not None:
-            texts |= _own_texts(read_definition(file), known)
-        if texts:
-            yield language, tuple(sorted(texts.items()))
+            if texts:
+                found[language] = tuple(sorted(texts.items()))
+    return found
 
 
 def _of_same_source(texts: Mapping[str, str], definition: Definition, source: Path) -> dict[str, str]:
