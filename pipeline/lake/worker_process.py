@@ -42,7 +42,7 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class WorkOutcome:
     """What became of a task: an answer, or the error that it raised."""
 
     answer: Any = None
@@ -74,13 +74,13 @@ class WorkerProcess:
         with suppress(OSError):
             self.connection.send(task)
 
-    def receive(self) -> Outcome | None:
+    def receive(self) -> WorkOutcome | None:
         """Return the outcome that comes next; None for a log line, which is passed on. A process that died is a TransientError."""
         try:
-            message: Outcome | LogLine = self.connection.recv()
+            message: WorkOutcome | LogLine = self.connection.recv()
         except (EOFError, OSError):
-            return Outcome(error=self._death())
-        if isinstance(message, Outcome):
+            return WorkOutcome(error=self._death())
+        if isinstance(message, WorkOutcome):
             return message
         message.pass_on()
         return None
@@ -134,13 +134,13 @@ def _receive_tasks(connection: Connection, tasks: SimpleQueue[Task]) -> None:
     os._exit(1)
 
 
-def _outcome(work: Callable[[Any], Any], item: object) -> Outcome:
+def _outcome(work: Callable[[Any], Any], item: object) -> WorkOutcome:
     try:
-        return Outcome(work(item))
+        return WorkOutcome(work(item))
     except Exception as error:  # noqa: BLE001 - whoever sent the task raises it
         if not isinstance(error, PipelineError):
             error.add_note("".join(format_tb(error.__traceback__)))  # places in the code, which do not travel with the error itself
-        return Outcome(error=error if _can_travel(error) else RuntimeError(f"{type(error).__name__} in a worker"))
+        return WorkOutcome(error=error if _can_travel(error) else RuntimeError(f"{type(error).__name__} in a worker"))
 
 
 def _can_travel(error: Exception) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
 from typing import Any, Protocol, TypeVar
 
-from pipeline.lake.worker_process import Outcome, WorkerProcess
+from pipeline.lake.worker_process import WorkerProcess, WorkOutcome
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -72,7 +72,7 @@ class WorkerProcesses:
         busy: dict[Any, tuple[int, WorkerProcess]] = {}
         for process in self._processes:
             _send_next(work, to_come, process, busy)
-        outcomes: dict[int, Outcome] = {}
+        outcomes: dict[int, WorkOutcome] = {}
         for number in range(len(items)):
             while number not in outcomes:
                 # Whoever is ready first: in the order of processes, a slow one would leave the others without an item.
