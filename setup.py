@@ -1,18 +1,18 @@
-"""Builds the program with the schemes and checks that come with it; everything else is declared in pyproject.toml.
+"""Builds the program with the schemes, checks and DAG files that come with it; everything else is declared in pyproject.toml.
 
-People find `segments/` and `expectations/` at the top of the repository, and pip installs what lies within a package alone. So they are
-copied into the package as it is built; `pipeline/definitions/shipped.py` finds them in either place.
+People find `segments/`, `expectations/`, `dags/` and `plugins/` at the top of the repository, and pip installs what lies within a
+package alone. So they are copied into the package as it is built; `pipeline/definitions/shipped.py` finds them in either place.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, ignore_patterns
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-SHIPPED = ("expectations", "segments")
+SHIPPED = ("dags", "expectations", "plugins", "segments")
 
 
 class BuildWithShippedFolders(build_py):
@@ -23,7 +23,12 @@ class BuildWithShippedFolders(build_py):
         super().run()
         if not self.editable_mode:
             for folder in SHIPPED:
-                copytree(folder, Path(self.build_lib) / "pipeline" / "shipped" / folder, dirs_exist_ok=True)
+                copytree(
+                    folder,
+                    Path(self.build_lib) / "pipeline" / "shipped" / folder,
+                    ignore=ignore_patterns("__pycache__"),
+                    dirs_exist_ok=True,
+                )
 
 
 setup(cmdclass={"build_py": BuildWithShippedFolders})

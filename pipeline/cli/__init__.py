@@ -10,15 +10,17 @@ import gc
 import logging
 import sys
 from contextlib import suppress
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from pipeline import __version__
 from pipeline.cli import (
     backfill,
     campaign,
     catalog,
     check,
+    dags,
     erase,
     explain,
     export,
@@ -48,8 +50,16 @@ DISK_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCE
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
+def _print_version(value: bool) -> None:  # noqa: FBT001 - typer hands it over so
+    if value:
+        write_text(f"customer-segments {__version__}\n")
+        raise typer.Exit
+
+
 @app.callback()
-def segments() -> None:
+def segments(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,  # noqa: FBT002
+) -> None:
     """Every morning: which segment each customer is in, and what to do about it."""
 
 
@@ -77,6 +87,7 @@ COMMANDS = (
     plan.apply,
     preview.preview,
     schema.schema,
+    dags.dags,
     refit.refit,
     refit.promote,
     refit.refit_predictions,

@@ -15,15 +15,35 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from support.deployments import Deployment, a_small_company
 from support.nights import write_shop
 
+from pipeline import __version__
 from pipeline.definitions.company import PROJECT_ROOT
 
-SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "NOTICE", "pipeline", "segments", "expectations")
+FOLDERS = ("pipeline", "segments", "expectations", "dags", "plugins")
+SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "NOTICE", *FOLDERS)
 # What an empty environment lacks: whoever imports it fails.
 PROGRAM = "import sys; sys.modules['airflow'] = None; from pipeline.cli import main; main()"
 WHERE = "import pipeline.definitions.shipped as found; print(found.__file__, found.SHIPPED)"
 SPARK, SPARK_CLIENT = "pyspark", "pyspark-client"  # modules of one name: tests have Spark itself, nights its client
+NO_INDEX = re.compile(r"dns error|error sending request|Connection refused|network|timed out", re.IGNORECASE)
+UV = Path(sys.executable).with_name("uv")
+# As Airflow reads them: from the folder itself, or from a link to it in another.
+READ_DAGS = """
+import sys
+from pathlib import Path
+from airflow.dag_processing.dagbag import BundleDagBag
+folder, linked = Path(sys.argv[1]), Path(sys.argv[2])
+linked.mkdir()
+(linked / "segments").symlink_to(folder)
+sys.path.insert(0, str(folder))
+for each in (folder, linked):
+    bag = BundleDagBag(dag_folder=each, bundle_path=each, bundle_name="dags-folder")
+    print("read", len(bag.import_errors), *sorted(bag.dag_ids))
+import pipeline
+print("read", pipeline.__file__)
+"""
 BAD_ROW = "x1,1,,2024-03-31 10:00:00,1,5,a"
 
 
@@ -65,9 +85,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 def test_the_wheel_has_every_file_that_the_program_reads(installation: Installation) -> None:
     with zipfile.ZipFile(installation.wheel) as archive:
         names = set(archive.namelist())
-    files = [
-        path.relative_to(PROJECT_ROOT) for folder in ("pipeline", "segments", "expectations") for path in (PROJECT_ROOT / folder).rglob("*")
-    ]
+    files = [path.relative_to(PROJECT_ROOT) for folder in FOLDERS for path in (PROJECT_ROOT / folder).rglob("*")]
     expected = {
         str(path if path.parts[0] == "pipeline" else Path("pipeline/shipped") / path)
         for path in files
@@ -116,3 +134,56 @@ def test_a_check_and_a_night_need_no_checkout_and_no_airflow(installation: Insta
     assert {"rfm", "lifecycle", "value_tier"} <= set(published["scheme"].to_pylist())
     plan = installation.run(PROGRAM, "plan", "--company", shop, "--lake", "lake")
     assert plan.returncode == 0, plan.stderr
+
+
+def test_airflow_reads_the_dag_files_that_came_along_and_a_link_to_them(installation: Installation, tmp_path: Path) -> None:
+    folder = Path(installation.run(PROGRAM, "dags").stdout.strip())
+    assert folder == installation.packages / "pipeline" / "shipped" / "dags"
+    assert (Path(installation.run(PROGRAM, "dags", "--plugins").stdout.strip()) / "morning_page.py").is_file()
+    deployment = Deployment.of(a_small_company(tmp_path / "shop"), tmp_path)
+    environment = deployment.environment() | {"PYTHONPATH": str(installation.packages)}
+    command = [sys.executable, "-P", "-c", READ_DAGS, str(folder), str(tmp_path / "linked")]
+    read = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert read.returncode == 0, read.stderr[-2_000:]
+    *found, module = [line.removeprefix("read ") for line in read.stdout.splitlines() if line.startswith("read ")]
+    dags = sorted(path.stem for path in (PROJECT_ROOT / "dags").glob("*.py"))
+    assert found == [" ".join(["0", *dags])] * 2
+    assert Path(module).is_relative_to(installation.packages)
+
+
+def test_in_an_empty_environment_a_company_is_written_from_an_export_and_its_night_published(
+    installation: Installation, tmp_path: Path
+) -> None:
+    place, work = tmp_path / "environment", tmp_path / "work"
+    work.mkdir()
+    subprocess.run([str(UV), "venv", "--quiet", "--python", sys.executable, str(place)], check=True, timeout=60)
+    # Links into the cache that this environment was installed from: no package is copied, and none but its index is looked up.
+    options = ["--quiet", "--link-mode", "symlink", "--constraint", str(PROJECT_ROOT / "requirements.txt")]
+    command = [str(UV), "pip", "install", "--python", str(place / "bin" / "python"), *options, str(installation.wheel)]
+    installed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    if installed.returncode and NO_INDEX.search(installed.stderr):
+        pytest.skip("no package index within reach")
+    assert installed.returncode == 0, installed.stderr[-2_000:]
+
+    def segments(*arguments: str) -> str:
+        program = [str(place / "bin" / "segments"), *arguments]
+        environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+        done = subprocess.run(program, cwd=work, env=environment, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr[-2_000:]
+        return done.stdout
+
+    lines = [f"{n},ada{n % 9}@shop.example,2024-03-{n % 28 + 1:02},{n}.50" for n in range(1, 60)]
+    (work / "orders.csv").write_text("\n".join(["order_id,email,order_date,total", *lines]) + "\n")
+    assert segments("--version") == f"customer-segments {__version__}\n"
+    segments("init", "my_shop", "--from", "orders.csv", "--set", "currency=USD", "--set", "time_zone=UTC")
+    segments("run", "--company", "my_shop", "--lake", "my_lake")
+    published = pq.read_table(work / "my_lake" / "current" / "customer_segments.parquet")
+    assert len(set(published["customer_id"].to_pylist())) == 9
+    assert not list(place.rglob("site-packages/airflow"))
+
+
+def test_the_newest_version_of_the_changelog_is_the_one_that_the_program_and_the_wheel_say(installation: Installation) -> None:
+    versions = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", (PROJECT_ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert versions[0] == __version__
+    assert installation.wheel.name.startswith(f"customer_segments-{__version__}-")
+    assert versions == sorted(versions, key=lambda each: [int(part) for part in each.split(".")], reverse=True)
