@@ -27,6 +27,7 @@ from pipeline.operations.deployment import Deployment, open_lake
 from pipeline.operations.erasure.erase import erase_customers
 from pipeline.operations.export import export_live
 from pipeline.operations.rollback import roll_back
+from pipeline.operations.withdrawal import withdraw
 
 FIRST, SECOND, THIRD = (date(2024, 3, day) for day in (1, 2, 3))
 ORDERS = [f"o{n},1,c{n % 5},2024-02-{20 + n % 9:02} 10:00:00,1,{n}.25,a" for n in range(20)] + [
@@ -121,6 +122,10 @@ def test_every_object_after_every_deed_has_the_bytes_of_the_folder(machines: Mac
     machines.do(lambda place: export_live(open_lake(place), exports[place]))
     exported = [{path.name: path.read_bytes() for path in folder.glob("current/*")} for folder in exports.values()]
     assert exported[0] == exported[1]
+    machines.do(lambda place: withdraw(Deployment.of(machines.company, place), FIRST))  # after which nothing is live
+    require_same()
+    machines.do(lambda place: run_steps(machines.company, place, FIRST))
+    require_same()
 
 
 @pytest.fixture(scope="module")
