@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -72,7 +73,7 @@ class WorkerProcess:
     def send(self, task: Task) -> None:
         """Send a task; a dead process is noticed when its outcome is to be received."""
         with suppress(OSError):
-            self.connection.send(task)
+            self.connection.send_bytes(_pickled(task))
 
     def receive(self) -> WorkOutcome | None:
         """Return the outcome that comes next; None for a log line, which is passed on. A process that died is a TransientError."""
@@ -104,6 +105,21 @@ class WorkerProcess:
         self._process.kill()
         self._process.wait()
         self.connection.close()
+
+
+class _TaskPickler(pickle.Pickler):
+    """Pickles what is sent to a process that this one started, by a connection that nobody else has."""
+
+    def reducer_override(self, sent: object) -> Any:  # noqa: ANN401 - as `pickle` has it
+        # A store in a bucket holds credentials, which are pickled for nobody else.
+        reopening = getattr(sent, "reopening_by_child", None)
+        return NotImplemented if reopening is None or isinstance(sent, type) else reopening()
+
+
+def _pickled(task: Task) -> bytes:
+    buffer = BytesIO()
+    _TaskPickler(buffer, pickle.HIGHEST_PROTOCOL).dump(task)
+    return buffer.getvalue()
 
 
 def serve_tasks(descriptor: int, log_level: int) -> None:

@@ -7,7 +7,7 @@ machine. There are no links and no renames: the pointer is an object of its own,
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -35,8 +35,8 @@ class BucketStore:
     """Objects in a bucket, with copies of those that are read on this machine."""
 
     def __init__(self, settings: BucketSettings, credentials: Credentials | None = None) -> None:
-        self._settings = settings
-        self._client = BucketClient(settings, credentials or Credentials())
+        self._settings, self._credentials = settings, credentials or Credentials()
+        self._client = BucketClient(settings, self._credentials)
         root = settings.cache / sha256(f"{settings.endpoint} {settings.url}".encode()).hexdigest()[:16]
         self._cache = Cache(root, self._client, limit_bytes=settings.cache_bytes)
         self._index = Index(self._client)
@@ -55,6 +55,14 @@ class BucketStore:
     def settings(self) -> BucketSettings:
         """Return what opens this store again in another process; there it needs credentials of its own."""
         return self._settings
+
+    def reopening_by_child(self) -> tuple[Callable[..., BucketStore], tuple[BucketSettings, str, str, str]]:
+        """Return how a process that this one has started, and sends tasks to, opens this store with the same credentials.
+
+        It lists the bucket anew for each task, and so knows what is there under the locks that are held here.
+        """
+        own = self._credentials
+        return _reopened, (self._settings, own.key, own.secret, own.token)
 
     def read(self, address: str) -> bytes:
         return self._client.read(self._resolved(address)).content
@@ -228,6 +236,10 @@ class BucketStore:
             return address
         prefix = self._pointer.read(CURRENT)
         return f"{prefix or f'{CURRENT}/'}{rest}"
+
+
+def _reopened(settings: BucketSettings, key: str, secret: str, token: str) -> BucketStore:
+    return BucketStore(settings, Credentials(key, secret, token))
 
 
 def _holds_versions(address: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import psutil
 import pytest
 
 from pipeline.errors import DataError, TransientError
+from pipeline.lake.bucket.bucket_store import BucketStore
+from pipeline.lake.bucket.settings import BucketSettings, Credentials
 from pipeline.lake.lake import Lake
 from pipeline.lake.workers import OwnProcess, WorkerProcesses
 
@@ -121,6 +124,21 @@ def test_whoever_stops_listening_ends_the_work(workers: WorkerProcesses, tmp_pat
     answers.close()  # type: ignore[attr-defined]  # a generator
     assert time.monotonic() - started < 10
     assert not list((tmp_path / "staging").iterdir())
+
+
+def key_of(lake: Lake) -> tuple[str, str]:
+    store = lake.store
+    assert isinstance(store, BucketStore)
+    return store.settings().bucket, store._credentials.key
+
+
+def test_a_lake_in_a_bucket_is_opened_by_workers_and_its_credentials_travel_to_nobody_else(
+    workers: WorkerProcesses, tmp_path: Path
+) -> None:
+    lake = Lake(BucketStore(BucketSettings("shop", "lake", tmp_path), Credentials("the key", "the secret")))
+    assert list(workers.map(key_of, [lake, lake])) == [("shop", "the key")] * 2
+    with pytest.raises(TypeError):
+        pickle.dumps(lake)
 
 
 SCRIPT = """
