@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.builders import a_company, write_rows
 from support.nights import tree_bytes
+from support.object_store import CREDENTIALS, ObjectStore
 from support.raw_nights import NIGHT, a_raw_line, results, write_raw
 
 from pipeline.definitions.company import Company
@@ -28,6 +29,7 @@ from pipeline.ingestion.validation import parts
 from pipeline.ingestion.validation.batches import PartitionRef
 from pipeline.ingestion.validation.known_ids import KnownIds, write_ids
 from pipeline.ingestion.validation.parts import neighbours
+from pipeline.lake.bucket.bucket_store import BucketStore
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import RAW_ORDER_LINES, RAW_VISITS
 from pipeline.lake.workers import WorkerProcesses
@@ -92,6 +94,17 @@ def test_any_number_of_workers_writes_the_same_bytes(
     two = WorkerProcesses(2)
     assert validated(company, tmp_path / "two", two) == alone
     two.close()
+
+
+def test_workers_write_the_same_bytes_into_a_bucket(
+    alone: Mapping[str, bytes], company: Company, tmp_path: Path, workers: WorkerProcesses, object_store: ObjectStore
+) -> None:
+    lake = Lake(object_store.new_store(tmp_path))
+    write_motley_days(company, lake)
+    validate_sources(company, lake, NIGHT, workers=workers, batch_rows=4)
+    lake = Lake(BucketStore(lake.store.settings(), CREDENTIALS))  # as the next step opens it
+    written = {address: lake.store.read(address) for folder in OUTPUTS for address in lake.list_addresses(f"{folder}/")}
+    assert written == alone
 
 
 def test_parts_of_a_night_do_not_change_what_is_found(
