@@ -33,6 +33,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, RAW_CUSTOMERS
 from pipeline.operations import steps
 from pipeline.operations.deployment import Deployment
+from pipeline.operations.erasure import table_files
 from pipeline.operations.erasure.erase import erase_customers, finish_erasures, holding_off_erasures
 from pipeline.operations.erasure.step import erase as erase_listed_step
 from pipeline.publication.current import current_publication, publication_ids
@@ -132,6 +133,27 @@ def test_rows_of_others_stay_as_they_are_and_readers_keep_a_whole_publication(sh
     current = current_publication(nights)
     assert current is not None
     assert (str(THIRD), current.publication_id) in [row[:2] for row in kept["publications"]]
+
+
+def test_an_erasure_by_workers_leaves_the_bytes_of_one_without(
+    shop: Path, nights: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Lake(Path(shutil.copytree(nights.root, tmp_path / "other", symlinks=True)))
+    for lake in (nights, other):  # of two files that cannot be read one is of event days
+        for file in (
+            "tables/customer_days/month=2023-03/known=2024-03-01/part-0.parquet",
+            "tables/customer_segments/day=2024-03-02/part-0.parquet",
+        ):
+            assert (lake.root / file).is_file()
+            (lake.root / file).write_bytes(b"nothing")
+    with pytest.raises(DataError) as alone:
+        erased(shop, nights, ZOE)
+    monkeypatch.setattr(table_files, "BYTES_WORTH_WORKERS", 0)
+    with pytest.raises(DataError) as by_workers:
+        erase_customers(Deployment(load_company(shop), other, no_connections, worker_count=2), [ZOE])
+    assert by_workers.value.what == alone.value.what == "files that may hold erased customers cannot be read: 2"
+    assert by_workers.value.where == alone.value.where.replace(str(nights.root), str(other.root))
+    assert tree_bytes(other, "tables", "publications") == tree_bytes(nights, "tables", "publications")
 
 
 def is_whole(lake: Lake, name: str) -> bool:

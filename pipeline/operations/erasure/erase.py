@@ -19,6 +19,7 @@ from pipeline.errors import ConfigError, TransientError
 from pipeline.features import MergeHistory
 from pipeline.ingestion.erased import ErasedIds, Ledger, Receipt
 from pipeline.lake.lake import Lake
+from pipeline.lake.workers import Workers
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.kept_lists import KeptLists
 from pipeline.operations.erasure.kept_versions import require_expiring_versions
@@ -67,8 +68,9 @@ def erase_customers(deployment: Deployment, ids: Iterable[str], *, wait_seconds:
     number = ledger.record_request(wanted.texts)
     if expiring:
         ledger.note_removals(number, {}, versions_expire_days=expiring)
-    with holding_off_nights(lake, wait_seconds=wait_seconds):
-        receipts = {each: _carry_out_request(ledger, each, _data_stores(deployment), lake, wanted) for each in ledger.pending_requests()}
+    with holding_off_nights(lake, wait_seconds=wait_seconds), deployment.workers() as workers:
+        stores = _data_stores(deployment, workers)
+        receipts = {each: _carry_out_request(ledger, each, stores, lake, wanted) for each in ledger.pending_requests()}
     return receipts.get(number) or ledger.read_receipt(number)
 
 
@@ -82,8 +84,8 @@ def finish_erasures(deployment: Deployment, *, wait_seconds: float = 600, are_si
     if not ledger.pending_requests():  # without a lock, for every night asks
         return []
     log.info("an erasure was interrupted and is finished first")
-    with holding_off_nights(lake, wait_seconds=wait_seconds):
-        stores = _data_stores(deployment)
+    with holding_off_nights(lake, wait_seconds=wait_seconds), deployment.workers() as workers:
+        stores = _data_stores(deployment, workers)
         receipts = []
         for number in ledger.pending_requests():
             try:
@@ -112,14 +114,14 @@ def holding_off_nights(lake: Lake, *, wait_seconds: float) -> Iterator[None]:
         yield
 
 
-def _data_stores(deployment: Deployment) -> Sequence[CustomerDataStore]:
+def _data_stores(deployment: Deployment, workers: Workers) -> Sequence[CustomerDataStore]:
     """Return all stores: first those that others read, last those that may fail, by a damaged file or a database out of reach."""
     # Every night asks for erasures; what speaks with sinks is loaded where there is one.
     from pipeline.operations.erasure.catalogue import catalogued_tables
     from pipeline.operations.erasure.sinks import synced_sinks
 
     lake = deployment.lake
-    tables = TableFiles(lake, memory_limit=deployment.memory_limit)
+    tables = TableFiles(lake, memory_limit=deployment.memory_limit, workers=workers)
     return [
         Publications(lake),
         *sqlite_targets(lake),
