@@ -21,6 +21,7 @@ import morning_page
 import nights
 import predictions
 import previews
+import publication_ends
 import refits
 import runner_overhead
 import score_methods
@@ -43,6 +44,7 @@ BENCHES = (
     "audiences",
     "preview",
     "crm",
+    "ends",
     "campaigns",
     "page",
     "commands",
@@ -117,6 +119,10 @@ def measured(bench: str, size: Size, folder: Path) -> list[Result]:
         "campaigns": lambda: campaigns.results(folder, customers=size.customers, rounds=size.rounds),
         "page": lambda: morning_page.results(folder, customers=size.customers, rounds=size.rounds),
         "commands": lambda: commands.results(folder, rounds=size.rounds),
+        "ends": lambda: [
+            *publication_ends.target_results(folder, memberships=5 * size.customers, rounds=size.rounds),
+            *publication_ends.iceberg_results(folder, memberships=5 * size.customers, rounds=size.rounds),
+        ],
         "crm": lambda: [
             *crm_tables.results(folder, customers=size.customers, rounds=size.rounds),
             *crm_tables.publish_results(folder, customers=size.customers, rounds=size.rounds),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,6 +21,7 @@ import pyarrow as pa
 from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import Company
 from pipeline.lake import addresses
+from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import file_sha256
@@ -50,7 +52,7 @@ from pipeline.publication.left_out import LeftOutCustomers, left_out_customers
 from pipeline.publication.manifests import content_based_id, manifest_text
 from pipeline.publication.night_rows import TABLES_WITH_SINCE, dated_rows, rows_with_since, unpublished_moves
 from pipeline.publication.optional_tables import hidden_value_count, optional_tables, told_rows
-from pipeline.publication.targets.merge import PublishedNight
+from pipeline.publication.targets.published_night import PublishedNight
 from pipeline.publication.targets.sqlite import publish_to_sqlite
 
 log = logging.getLogger("pipeline.publication")
@@ -102,7 +104,7 @@ def publish(  # noqa: PLR0913
         lake.write_text(addresses.UNFINISHED, f"{publication.publication_id}\n")
         # After all was withdrawn, nights that the database may show are none that this one is older than.
         is_first_again = current is None and withdrawn_publication(lake) is not None
-        publish_to_target(company, lake, publication, connections, is_way_back=is_first_again)
+        publish_to_target(company, lake, publication, connections, is_way_back=is_first_again, memory_limit=memory_limit)
         with lake.disk_errors("publish"):
             make_current(lake, publication, current.publication_id if current else None)
             remove_superseded(lake, publication)
@@ -225,11 +227,13 @@ def publish_to_target(  # noqa: PLR0913
     *,
     is_way_back: bool = False,
     is_empty: bool = False,
+    memory_limit: str = MEMORY_LIMIT,
 ) -> None:
     """Bring the database target to `publication`; on the way back its later days are taken back first, else they win.
 
     One that `is_empty` stands for none: the database does not list it.
     """
+    kept = set(publication_ids(lake))
     night = PublishedNight(
         publication.day,
         publication.publication_id,
@@ -239,6 +243,8 @@ def publish_to_target(  # noqa: PLR0913
         language=company.language,
         language_attribute=company.customer_language,
         moves_since=lambda table, since: unpublished_moves(company, lake, table, since, publication.day),
+        folder_of=lambda other: lake.local(addresses.publication(other)) if other in kept else None,
+        engine=lambda: closing(open_engine(lake, memory_limit=memory_limit)),
     )
     if company.target.kind == "postgresql":
         from pipeline.publication.targets.postgresql import publish_to_postgresql

@@ -90,3 +90,10 @@ def test_results_of_campaigns_are_measured_beside_reading_their_members(tmp_path
 
     [found] = campaigns.results(tmp_path, customers=1_000, rounds=1)
     assert min(found.ours, found.reference) > 0
+
+
+def test_registering_a_publication_is_measured_beside_writing_it(tmp_path: Path) -> None:
+    import publication_ends
+
+    [found] = publication_ends.iceberg_results(tmp_path, memberships=1_000, rounds=1)
+    assert min(found.ours, found.reference) > 0

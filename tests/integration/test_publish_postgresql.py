@@ -29,13 +29,18 @@ from pipeline.errors import ConfigError, DataError, TransientError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_PROFILES
 from pipeline.publication.publish import current_publication, publish
+from pipeline.publication.targets import postgresql
 from pipeline.publication.targets.postgresql import require_reachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+    from typing import LiteralString
+
+    import pyarrow as pa
 
     from pipeline.definitions.company import Company
+    from pipeline.publication.targets.tables import TargetTable
 
     Connections = Callable[[str], str]
     Operator = psycopg.Connection
@@ -52,6 +57,12 @@ RERUN_OF_THURSDAY = {"ada": "loyal", "bob": "loyal", "cleo": "new", "eve": "new"
 
 def a_target(schema: str = "segments") -> Target:
     return Target(kind="postgresql", connection="warehouse", schema=schema)
+
+
+@pytest.fixture(autouse=True)
+def _compare_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the small nights of these tests go the way of large ones: rows that differ are sent."""
+    monkeypatch.setattr("pipeline.publication.targets.target_state.FEWEST_ROWS", 0)
 
 
 @pytest.fixture
@@ -138,6 +149,45 @@ def test_only_what_changed_is_written(company: Company, lake: Lake, connections:
     publish(company, lake, TUESDAY, connections=connections)
     after = dict(rows(operator, "customer_segments", "customer_id, xmin::text"))
     assert {customer for customer in before if before[customer] == after[customer]} == {"ada", "cleo"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "sent_count"),
+    [
+        ("SELECT count(*) FROM segments.customer_segments", 2),
+        ("VACUUM FREEZE segments.customer_segments", 2),
+        ("UPDATE segments.customer_segments SET segment = 'mine' WHERE customer_id = 'ada'", 4),
+        ("UPDATE segments.customer_segment_history SET valid_from = '2025-01-01' WHERE customer_id = 'ada'", 4),
+        ("DELETE FROM segments.customer_profiles WHERE customer_id = 'ada'", 4),
+        ("TRUNCATE segments.publication_state", 4),
+    ],
+)
+def test_what_differs_is_sent_and_everything_once_somebody_else_wrote(
+    company: Company,
+    lake: Lake,
+    connections: Connections,
+    operator: Operator,
+    monkeypatch: pytest.MonkeyPatch,
+    statement: LiteralString,
+    sent_count: int,
+) -> None:
+    sent: dict[str, int] = {}
+    load = postgresql._PostgreSQLSession.load
+
+    def counting(self: postgresql._PostgreSQLSession, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
+        listed = list(batches)
+        sent[table.name] = sum(batch.num_rows for batch in listed)
+        load(self, table, listed)
+
+    monkeypatch.setattr(postgresql._PostgreSQLSession, "load", counting)
+    write_night(lake, company, MONDAY, NIGHTS[MONDAY])
+    publish(company, lake, MONDAY, connections=connections)
+    operator.execute(statement)
+    write_night(lake, company, TUESDAY, NIGHTS[TUESDAY])
+    publish(company, lake, TUESDAY, connections=connections)
+    assert sent["staged_customer_segments"] == sent_count
+    assert dict(rows(operator, "customer_segments", "customer_id, segment")) == NIGHTS[TUESDAY]
+    assert {row[0] for row in rows(operator, "customer_profiles")} == NIGHTS[TUESDAY].keys()
 
 
 @pytest.mark.parametrize("table", ["customer_profiles", "segment_strategies"])

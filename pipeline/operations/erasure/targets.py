@@ -22,7 +22,7 @@ from pipeline.publication.current import (
     read_published_manifest,
 )
 from pipeline.publication.targets.forget import count_customer_rows, forget_customers, stored_customer_ids
-from pipeline.publication.targets.merge import PublishedNight
+from pipeline.publication.targets.published_night import PublishedNight
 from pipeline.publication.targets.sessions import TargetSession
 from pipeline.publication.targets.sqlite import compact_sqlite, sqlite_session
 

@@ -20,10 +20,7 @@ def customer_profiles(folder: Path, language: str, attribute: str) -> Iterator[p
 
     That is the one that `attribute` names, else the company's own `language`.
     """
-    known, cards = {language}, folder / f"{SEGMENT_STRATEGIES.name}.parquet"
-    # A publication of an older version has no cards.
-    if cards.exists():
-        known.update(pq.read_table(cards, columns=[LANGUAGE.name])[LANGUAGE.name].to_pylist())
+    known = card_languages(folder, language)
     file = pq.ParquetFile(folder / f"{CUSTOMER_FEATURES.name}.parquet", page_checksum_verification=True)
     actions = _NextActions(folder)
     names = [name for name in CUSTOMERS.column_names if name in CUSTOMER_FEATURES.column_names]
@@ -32,6 +29,15 @@ def customer_profiles(folder: Path, language: str, attribute: str) -> Iterator[p
         said = batch[attribute] if spoken else pa.nulls(batch.num_rows, pa.string())
         columns = [*batch.select(names).columns, spoken_languages(said, known, language), *actions.of_customers(batch["customer_id"])]
         yield pa.RecordBatch.from_arrays(columns, names=CUSTOMERS.column_names)
+
+
+def card_languages(folder: Path, language: str) -> set[str]:
+    """Return the languages in which the publication in `folder` has cards, and the company's own."""
+    known, cards = {language}, folder / f"{SEGMENT_STRATEGIES.name}.parquet"
+    # A publication of an older version has no cards.
+    if cards.exists():
+        known.update(pq.read_table(cards, columns=[LANGUAGE.name])[LANGUAGE.name].to_pylist())
+    return known
 
 
 class _NextActions:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipeline.lake.tables import CUSTOMER_SEGMENTS
 from pipeline.publication.targets.crm import CRM_TARGETS, TOMBSTONES, merge_crm, publishes_crm
-from pipeline.publication.targets.merge import PublishedNight, load_night
+from pipeline.publication.targets.published_night import PublishedNight, load_night
 from pipeline.publication.targets.sessions import TargetSession, load_table
 from pipeline.publication.targets.tables import OPTIONAL, PUBLICATIONS, STAGED_NIGHT, TARGET_TABLES, TargetTable
 

@@ -1,77 +1,41 @@
 """The statements that bring the tables of the database target to a night; both databases share them.
 
-A publication is staged in temporary tables, then merged. Of the tables that say what is so now, only rows that differ are
-written: a CRM that follows changes sees no others. What is kept by day (history, profiles, publications) is taken back for the
+A publication is staged in temporary tables, then merged: of large tables the rows by which it differs from what the target holds, or all
+of them where that is in doubt. Of the tables that say what is so now, only rows that differ are written: a CRM that follows changes sees no
+others. What is kept by day (history, profiles, publications) is taken back for the
 night's day first, so that a night published twice leaves what it leaves once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterable
 from datetime import date
 from itertools import chain
-from pathlib import Path
 from typing import Final, LiteralString
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from pipeline.lake.tables import Table
 from pipeline.publication.targets.crm import merge_crm, publishes_crm
-from pipeline.publication.targets.customer_profiles import BATCH_ROWS, customer_profiles
+from pipeline.publication.targets.differences import PublicationDifference
 from pipeline.publication.targets.kept_moves import keep_moves_statements
+from pipeline.publication.targets.published_night import PublishedNight, load_night, published_rows, table_file
 from pipeline.publication.targets.sessions import TargetSession, create_table, load_table
 from pipeline.publication.targets.tables import (
     ARMS,
     CHANGED,
-    CLUSTERS,
     CREATE_VIEWS,
     CURRENT,
-    CUSTOMERS,
+    GONE,
     HISTORY,
     INDEXES,
     MEMBERS,
-    MOVES,
-    NEXT_ACTIONS,
     OPTIONAL,
-    PREDICTIONS,
     PROFILES,
-    PUBLICATIONS,
-    SEGMENT_FIGURES,
     STAGED,
     STAGED_NIGHT,
-    STRATEGIES,
     TABLES_OF_MOVES,
     TARGET_TABLES,
     TargetTable,
 )
-
-
-def _no_moves(_table: Table, _since: date) -> tuple[pa.RecordBatch, ...]:
-    return ()
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedNight:
-    """A publication folder to bring the target to; on the way back, later days are taken back first.
-
-    One that `is_empty` stands for none, and is not listed among the publications.
-
-    Customers are spoken to in the language that their `language_attribute` names, where cards are written in it, else in `language`.
-    `moves_since` gives the rows of a table of moves after a published day, of nights that were not published and came before this one.
-    """
-
-    day: date
-    publication_id: str
-    folder: Path
-    is_way_back: bool = False
-    is_empty: bool = False
-    language: str = "en"
-    language_attribute: str = ""
-    moves_since: Callable[[Table, date], Iterable[pa.RecordBatch]] = _no_moves
-
+from pipeline.publication.targets.target_state import STATE, difference_to_target, note_state
 
 LATER_PUBLICATIONS: Final = "SELECT count(*) FROM publications WHERE day > (SELECT day FROM night)"
 LAST_PUBLICATION: Final = """
@@ -104,6 +68,10 @@ KEEP_HISTORY: Final[tuple[LiteralString, ...]] = (
     """,
 )
 OPEN_MEMBERSHIPS: Final = "SELECT count(*) FROM customer_segment_history WHERE valid_to IS NULL"
+CLOSE_OF_GONE: Final = """
+    UPDATE customer_segment_history SET valid_to = (SELECT day FROM night)
+    WHERE valid_to IS NULL AND (customer_id, scheme) IN (SELECT customer_id, scheme FROM gone_customer_segments)
+"""
 CLOSE_OF_LEFT: Final = """
     UPDATE customer_segment_history SET valid_to = (SELECT day FROM night)
     WHERE valid_to IS NULL AND NOT EXISTS (
@@ -126,7 +94,7 @@ def merge_night(session: TargetSession, night: PublishedNight) -> bool:
     """
     found = session.columns()
     # Where the night publishes audiences, or the target holds some of an earlier one: then their tables are emptied.
-    optional = [table for table in OPTIONAL if table.name in found or _table_file(night, table).exists()]
+    optional = [table for table in OPTIONAL if table.name in found or table_file(night.folder, table).exists()]
     if publishes_crm(night.folder):
         optional += [table for table in (MEMBERS, ARMS) if table not in optional]  # its view of lists looks at them
     _create_missing_tables(session, optional)
@@ -135,40 +103,63 @@ def merge_night(session: TargetSession, night: PublishedNight) -> bool:
         session.execute(statement)
     if session.count(LATER_PUBLICATIONS):
         return False
-    tables = _stage_tables(session, night, optional)
-    _keep_history(session)
+    with difference_to_target(session, night, found) as difference:
+        tables = _stage_tables(session, night, optional, difference)
+    differing = difference.tables if difference else []
+    _keep_history(session, is_differing=bool(difference))
     for table in tables:
-        if table is not PROFILES and table not in TABLES_OF_MOVES:
+        if table in differing:
+            _merge_difference(session, table)
+        elif table is not PROFILES and table not in TABLES_OF_MOVES:
             _merge_table(session, table)
     for statement in (*KEEP_DAYS, *chain.from_iterable(map(keep_moves_statements, TABLES_OF_MOVES.keys() & tables))):
         session.execute(statement)
     if night.is_empty:
         session.execute(DELIST)
-    for staged in (*(STAGED[table] for table in tables), CHANGED, STAGED_NIGHT):
+    for staged in (*(STAGED[table] for table in tables), *(GONE[table] for table in differing), CHANGED, STAGED_NIGHT):
         session.execute(f"DROP TABLE {staged.name}")
     merge_crm(session, night.folder, found)
+    note_state(session, night)
     return True
 
 
-def _keep_history(session: TargetSession) -> None:
+def _keep_history(session: TargetSession, *, is_differing: bool) -> None:
     """End what is not so any more on the night's day, and begin what is so since."""
     load_table(session, CHANGED, ())
     for statement in KEEP_HISTORY:
         session.execute(statement)
+    if is_differing:
+        session.execute(CLOSE_OF_GONE)
     # Of all that is staged one row each is open now. On most nights no other is, and looking up every row to find that out can be spared.
-    if session.count(OPEN_MEMBERSHIPS) > session.count(_rows_of(STAGED[CURRENT])):
+    elif session.count(OPEN_MEMBERSHIPS) > session.count(_rows_of(STAGED[CURRENT])):
         session.execute(CLOSE_OF_LEFT)
 
 
-def _stage_tables(session: TargetSession, night: PublishedNight, optional: Container[TargetTable]) -> list[TargetTable]:
-    """Stage the tables of the night, of optional ones those named, and return them."""
+def _stage_tables(
+    session: TargetSession, night: PublishedNight, optional: Container[TargetTable], difference: PublicationDifference | None
+) -> list[TargetTable]:
+    """Stage the tables of the night, of optional ones those named, and return them; of those that differ what is gone, too."""
     told = [date.fromisoformat(since) for since in session.texts(LAST_PUBLICATION)]
     tables = [table for table in STAGED if table not in OPTIONAL or table in optional]
     for table in tables:
+        if difference and table in difference.tables:
+            load_table(session, STAGED[table], difference.changed(table))
+            load_table(session, GONE[table], difference.gone(table))
+            continue
         of_moves = [TABLES_OF_MOVES[table]] if table in TABLES_OF_MOVES else []
         held_back = [moves for each in of_moves for since in told for moves in night.moves_since(each, since)]
-        load_table(session, STAGED[table], chain(held_back, _published_rows(night, table)))
+        load_table(session, STAGED[table], chain(held_back, published_rows(night, table)))
     return tables
+
+
+def _merge_difference(session: TargetSession, table: TargetTable) -> None:
+    """Write the rows of `table` that differ, and remove those that are gone."""
+    key = ", ".join(table.key)
+    values = ", ".join(f"{column} = excluded.{column}" for column in table.column_names if column not in table.key)
+    # Names that we declare. Without a condition SQLite would take the next word for that of a join.
+    rows = f"SELECT * FROM {STAGED[table].name} WHERE TRUE"  # noqa: S608
+    session.execute(f"INSERT INTO {table.name} {rows} ON CONFLICT ({key}) DO UPDATE SET {values}")
+    session.execute(f"DELETE FROM {table.name} WHERE ({key}) IN (SELECT {key} FROM {GONE[table].name})")  # noqa: S608
 
 
 def _merge_table(session: TargetSession, table: TargetTable) -> None:
@@ -192,7 +183,7 @@ def _rows_of(table: TargetTable) -> str:
 
 def _create_missing_tables(session: TargetSession, optional: Iterable[TargetTable]) -> None:
     found = session.columns()
-    for table in (*TARGET_TABLES, *optional):
+    for table in (*TARGET_TABLES, STATE, *optional):
         create_table(session, table, found)
     if HISTORY.name not in found:
         for statement in INDEXES:
@@ -200,35 +191,3 @@ def _create_missing_tables(session: TargetSession, optional: Iterable[TargetTabl
     for view, statement in CREATE_VIEWS.items():
         if view not in found:
             session.execute(statement)
-
-
-def load_night(session: TargetSession, night: PublishedNight) -> None:
-    """Describe `night` in a temporary table of one row."""
-    counts = [pq.read_metadata(_table_file(night, table)).num_rows for table in (CURRENT, PROFILES)]
-    values = (night.day, night.publication_id, *counts)
-    row = dict(zip(PUBLICATIONS.column_names, values, strict=True))
-    load_table(session, STAGED_NIGHT, [pa.RecordBatch.from_pylist([row])])
-
-
-def _published_rows(night: PublishedNight, table: TargetTable) -> Iterator[pa.RecordBatch]:
-    """Yield what the publication holds of `table`; one of an older version holds nothing of tables that came since."""
-    if table is CUSTOMERS:
-        yield from customer_profiles(night.folder, night.language, night.language_attribute)
-    elif table not in (NEXT_ACTIONS, PREDICTIONS, STRATEGIES, CLUSTERS, MOVES, *OPTIONAL) or _table_file(night, table).exists():
-        file = pq.ParquetFile(_table_file(night, table), page_checksum_verification=True)
-        for batch in file.iter_batches(BATCH_ROWS, columns=table.column_names):
-            rows = batch.select(table.column_names)
-            rows = _without_empty_keys(rows, table) if table in SEGMENT_FIGURES else rows
-            yield rows.filter(pc.is_valid(rows["expected_spend_amount"])) if table is PREDICTIONS else rows
-
-
-def _without_empty_keys(rows: pa.RecordBatch, table: TargetTable) -> pa.RecordBatch:
-    """Return `rows` with an empty text where a column of the key has no value: databases let no key be NULL."""
-    for name in table.key:
-        if rows[name].null_count:
-            rows = rows.set_column(rows.schema.get_field_index(name), name, pc.fill_null(rows[name], ""))
-    return rows
-
-
-def _table_file(night: PublishedNight, table: TargetTable) -> Path:
-    return night.folder / f"{table.name}.parquet"

@@ -18,7 +18,8 @@ from pipeline.definitions.connections import redact_uri
 from pipeline.errors import ConfigError, DataError, LockTimeout, TransientError
 from pipeline.lake.tables import MONEY_DECIMALS, Kind
 from pipeline.publication.targets.crm import HASHED_AUDIENCES
-from pipeline.publication.targets.merge import PublishedNight, merge_night
+from pipeline.publication.targets.merge import merge_night
+from pipeline.publication.targets.published_night import PublishedNight
 from pipeline.publication.targets.sessions import TargetSession, quote_identifier
 from pipeline.publication.targets.tables import TargetTable
 
@@ -180,8 +181,17 @@ class _PostgreSQLSession:
         return int(row[0]) if row else 0
 
     def texts(self, statement: str) -> Iterator[str]:
-        for (text,) in self._connection.execute(statement.encode()):
-            yield text
+        yield from (text for (text,) in self._connection.execute(statement.encode()))
+
+    def write_mark(self) -> str:
+        return next(self.texts("SELECT pg_current_xact_id()::text"))
+
+    def untouched_count(self, table: TargetTable, condition: str, mark: str) -> int | None:
+        # Each row knows the transaction that wrote it; a younger one than ours was somebody else's.
+        query = "SELECT count(*) FILTER (WHERE {}), count(*) FILTER (WHERE age(xmin) < age({}::xid8::xid)) FROM {}"
+        parts = sql.SQL(condition), sql.Literal(mark), sql.Identifier(table.name)
+        found = self._connection.execute(sql.SQL(query).format(*parts)).fetchone()
+        return found[0] if found and not found[1] else None
 
     def load(self, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
         statement = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table.name))

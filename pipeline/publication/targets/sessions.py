@@ -33,6 +33,12 @@ class TargetSession(Protocol):
     def texts(self, statement: str) -> Iterator[str]:
         """Yield the values of the one text column that `statement` selects."""
 
+    def write_mark(self) -> str:
+        """Return what `untouched_count` compares with once the transaction is over."""
+
+    def untouched_count(self, table: TargetTable, condition: str, mark: str) -> int | None:
+        """Return how many rows of `table` meet the condition; None where somebody wrote rows since the transaction of which `mark` is."""
+
     def load(self, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
         """Add rows to `table`, which nobody else fills; batches have its columns."""
 

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from pipeline.errors import ConfigError, DataError, TransientError
 from pipeline.lake.tables import MONEY_DECIMALS, Kind
-from pipeline.publication.targets.merge import PublishedNight, merge_night
+from pipeline.publication.targets.merge import merge_night
+from pipeline.publication.targets.published_night import PublishedNight
 from pipeline.publication.targets.sessions import TargetSession, quote_identifier
 from pipeline.publication.targets.tables import TargetTable
 
@@ -112,6 +113,23 @@ class _SQLiteSession:
 
     def gather_statistics(self, table: TargetTable) -> None:
         """Leave it to SQLite, whose plans go by keys."""
+
+    def write_mark(self) -> str:
+        # Each transaction that writes adds one, whoever makes it; this one does at its end.
+        return str(self._change_count() + 1)
+
+    def untouched_count(self, table: TargetTable, condition: str, mark: str) -> int | None:
+        # With a log beside the file the count stands still.
+        (mode,) = self._connection.execute("PRAGMA journal_mode").fetchone()
+        if mode == "wal" or mark != str(self._change_count()):
+            return None
+        return self.count(f"SELECT count(*) FROM {quote_identifier(table.name)} WHERE {condition}")  # noqa: S608 - names that we declare
+
+    def _change_count(self) -> int:
+        """Return how often the file was changed by transactions that are over: a number in its header, before any page of ours."""
+        (_, _, path) = self._connection.execute("PRAGMA database_list").fetchone()
+        with Path(path).open("rb") as file:
+            return int.from_bytes(file.read(100)[24:28], "big")
 
     def load(self, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
         places = ", ".join("?" for _ in table.columns)

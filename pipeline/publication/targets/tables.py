@@ -10,6 +10,7 @@
     segment_profiles            one row per day, scheme and segment
     cluster_profiles            one row per cluster and feature: what sets it apart now
     publications                one row per day
+    publication_state           the publication that all of this is of, and what tells whether somebody else wrote since
     segment_flows               how many customers are elsewhere than 1, 7 and 28 nights ago, and why; not of fewer than 10
     segment_insights            what each segment buys more, or less, than customers who buy as much
     segment_proposals           what might make segments better
@@ -139,6 +140,10 @@ TARGET_TABLES: Final = (CURRENT, HISTORY, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, 
 STAGED: Final = {
     table: TargetTable(f"staged_{table.name}", table.columns, table.key)
     for table in (CURRENT, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES, MOVES, PROFILES, CLUSTERS, *OPTIONAL)
+}
+GONE: Final = {
+    table: TargetTable(f"gone_{table.name}", tuple(column for column in table.columns if column.name in table.key), table.key)
+    for table in STAGED
 }
 CHANGED: Final = TargetTable(
     "changed_memberships", tuple(column for column in CUSTOMER_SEGMENTS.columns if column.name != "evidence"), CUSTOMER_SEGMENTS.key
