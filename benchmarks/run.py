@@ -11,6 +11,7 @@ from pathlib import Path
 
 import audiences
 import campaigns
+import cluster
 import commands
 import crm_tables
 import declared_features
@@ -48,6 +49,7 @@ BENCHES = (
     "campaigns",
     "page",
     "commands",
+    "cluster",
 )
 FAST_PEERS = ("DuckDB by hand", "Polars")
 ALL_PEERS = (*FAST_PEERS, "pandas", "PySpark")
@@ -118,6 +120,7 @@ def measured(bench: str, size: Size, folder: Path) -> list[Result]:
         "preview": lambda: previews.results(stored_lake(size.year, folder), folder, customers=size.customers, rounds=size.rounds),
         "campaigns": lambda: campaigns.results(folder, customers=size.customers, rounds=size.rounds),
         "page": lambda: morning_page.results(folder, customers=size.customers, rounds=size.rounds),
+        "cluster": lambda: cluster.results(stored_lake(size.year, folder), folder),
         "commands": lambda: commands.results(folder, rounds=size.rounds),
         "ends": lambda: [
             *publication_ends.target_results(folder, memberships=5 * size.customers, rounds=size.rounds),

@@ -15,9 +15,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import ConfigError, PipelineError, TransientError
@@ -57,10 +57,20 @@ class SparkCluster:
     remote: str
     processes: dict[str, subprocess.Popen[bytes]]
     logs: Path
+    master: str = ""
+    memory: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def kill(self, name: str) -> None:
         """Kill a process and those it started, as a machine does that loses its power."""
-        os.killpg(self.processes.pop(name).pid, signal.SIGKILL)
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def start_worker(self, name: str) -> None:
+        """Start a worker, in place of one that was killed."""
+        options = ["--cores", "1", "--memory", self.memory, "--work-dir", str(self.logs.parent / name)]
+        _start(self, name, self.environment, "org.apache.spark.deploy.worker.Worker", *_addresses(0), *options, self.master)
 
     def require_running(self) -> None:
         """Raise TransientError where one of the processes has ended."""
@@ -79,15 +89,14 @@ def running_cluster(folder: Path, *, port: int = 0, workers: int = WORKERS, memo
     """
     port, master_port = port or _free_port(), _free_port()
     _require_free_port(port)
-    cluster = SparkCluster(f"sc://{LOOPBACK}:{port}", {}, folder / "logs")
-    cluster.logs.mkdir(parents=True, exist_ok=True)
     environment, master = _environment(folder), f"spark://{LOOPBACK}:{master_port}"
+    cluster = SparkCluster(f"sc://{LOOPBACK}:{port}", {}, folder / "logs", master, memory, environment)
+    cluster.logs.mkdir(parents=True, exist_ok=True)
     try:
         _start(cluster, "master", environment, "org.apache.spark.deploy.master.Master", *_addresses(master_port))
         _wait_for_port(cluster, master_port)
         for number in range(1, workers + 1):
-            options = ["--cores", "1", "--memory", memory, "--work-dir", str(folder / f"work-{number}")]
-            _start(cluster, f"worker-{number}", environment, "org.apache.spark.deploy.worker.Worker", *_addresses(0), *options, master)
+            cluster.start_worker(f"worker-{number}")
         settings = {
             **SETTINGS,
             "spark.connect.grpc.binding.port": str(port),
@@ -131,7 +140,7 @@ def _addresses(port: int) -> list[str]:
     return ["--host", LOOPBACK, "--port", str(port), "--webui-port", "0"]
 
 
-def _start(cluster: SparkCluster, name: str, environment: dict[str, str], java_class: str, *arguments: str) -> None:
+def _start(cluster: SparkCluster, name: str, environment: Mapping[str, str], java_class: str, *arguments: str) -> None:
     """Start a process as leader of a group of its own, with what it starts: Ctrl-C reaches us alone."""
     command = [str(Path(environment["SPARK_HOME"], "bin", "spark-class")), java_class, *arguments]
     with (cluster.logs / f"{name}.log").open("ab") as log:

@@ -23,8 +23,10 @@ from pipeline.lake.engines.spark_session import SparkConnection
 from pipeline.lake.engines.spark_sql import spark_sql
 from pipeline.lake.engines.spark_views import SparkView, needed_columns, table_names
 from pipeline.lake.event_days import MonthFile, Version, month_of
+from pipeline.lake.executors.exchange import Exchange, SharedFolder, ThroughStore
 from pipeline.lake.executors.reading import FileReader, read_in_tasks
 from pipeline.lake.executors.writing import WRITTEN, WRITTEN_VERSIONS, FileWriter, MonthFileWriter
+from pipeline.lake.local_store import LocalStore
 from pipeline.lake.parquet import write_parquet
 from pipeline.lake.remote_rows import MonthFilePlan, RemoteRows, WrittenMonthFile
 from pipeline.lake.store import Store
@@ -50,12 +52,14 @@ class SparkEngine:
     needs_slices = False  # a cluster has more memory than one machine, and spills
 
     def __init__(self, connection: SparkConnection, store: Store) -> None:
-        self._connection, self._session, self.store = connection, connection.session, store
+        self._connection, self._session, self._store = connection, connection.session, store
+        self.exchange: Exchange = SharedFolder(store) if isinstance(store, LocalStore) else ThroughStore(store)
+        self._sent: dict[Path, str | None] = {}
         self._resources = ExitStack()
         self._registered: dict[str, SparkView] = {}
 
     def register(self, table: Table, files: Files) -> None:
-        parts = parts_of(self.store, files, self._folder if isinstance(files, VersionParts) else Path())
+        parts = parts_of(self._store, files, self._folder if isinstance(files, VersionParts) else Path())
         self._registered[table.name] = SparkView(table, parts=tuple(parts))
 
     def define(self, table: Table, statement: exp.Query) -> None:
@@ -139,25 +143,33 @@ class SparkEngine:
 
     def _places_of(self, statement: exp.Query) -> dict[str, Sequence[str]]:
         views = [view for view in self._views_of(statement) if view.parts]
-        return {view.table.name: [place_of(self.store, part) for part in view.parts or ()] for view in views}
+        return {view.table.name: [place_of(self._store, part) for part in view.parts or ()] for view in views}
 
     def _rows_of(self, view: SparkView) -> DataFrame:
         table, pieces = view.table, []
         names = [column.name for column in table.stored_columns if column.name in view.columns]
-        address_of = {part.path: part.address for part in view.parts or ()}
-        for (condition, _), paths in paths_by_condition(self.store, table, view.parts or (), "spark").items():
+        address_of = {part.path: part.address or self._send(part.path) for part in view.parts or ()}
+        for (condition, _), paths in paths_by_condition(self._store, table, view.parts or (), "spark").items():
             versions = {EVENT_DAY.name, KNOWN_ON.name} if condition else set()
             read = pa.schema([field for field in table.stored_schema if field.name in {*names, *versions}])
             tasks = read_in_tasks([(path, address_of[path]) for path in paths], self._connection.parallelism)
-            reader = FileReader(self.store, table.name, read, tasks)
+            reader = FileReader(self.exchange, table.name, read, tasks)
             rows = self._session.range(0, len(tasks), 1, len(tasks)).mapInArrow(reader, self._connection.spark_schema(read))
             pieces.append(rows.where(condition).select(*names) if condition else rows)
         return reduce(lambda left, right: left.unionAll(right), pieces) if pieces else self._session.sql(empty_select(table, "spark"))
 
+    def _send(self, path: Path) -> str | None:
+        """Return the address under which executors read a private file of this process; None where its path will do."""
+        if path not in self._sent:
+            self._sent[path] = address = self.exchange.sent(path)
+            if address:
+                self._resources.callback(self._store.delete, address)
+        return self._sent[path]
+
     @cached_property
     def _folder(self) -> Path:
         """A folder in the store, which executors reach as they reach its files."""
-        return self._resources.enter_context(self.store.private_folder())
+        return self._resources.enter_context(self._store.private_folder())
 
     def write(
         self,
@@ -196,28 +208,34 @@ class SparkRows(RemoteRows):
         return self._engine.collect(self._engine.select(self._statement, self._parameters), self._statement)
 
     def write_file(self, schema: pa.Schema, path: Path, manifest: Mapping[str, Any]) -> int:
-        writer = FileWriter(schema, dict(manifest), path.parent)
-        answers = self._engine.write(self._statement, self._parameters, writer, WRITTEN).to_pylist()
-        if not answers:  # a statement that Spark knows to be empty beforehand has no task that could write
-            return write_parquet(schema, self, path, manifest)
-        if len(answers) > 1:
-            raise _several_writers(len(answers))
-        with disk_errors(path.parent, path=path):
-            Path(answers[0]["path"]).replace(path)
-        return int(answers[0]["row_count"])
+        exchange = self._engine.exchange
+        with disk_errors(path.parent, path=path), exchange.receiving(path.parent) as place:
+            writer = FileWriter(exchange, place, schema, dict(manifest))
+            answers = self._engine.write(self._statement, self._parameters, writer, WRITTEN).to_pylist()
+            if not answers:  # a statement that Spark knows to be empty beforehand has no task that could write
+                return write_parquet(schema, self, path, manifest)
+            if len(answers) > 1:
+                raise _several_writers(len(answers))
+            exchange.take(answers[0]["name"], path)
+            return int(answers[0]["row_count"])
 
     def write_month_files(self, table: Table, plans: Sequence[MonthFilePlan], folder: Path) -> Mapping[MonthFile, WrittenMonthFile]:
         files = {(plan.file.month, plan.file.known_on): plan.file for plan in plans}
-        writer = MonthFileWriter(self._engine.store, table, plans, folder)
-        answers = self._engine.write(self._statement, self._parameters, writer, WRITTEN_VERSIONS, spread=FILE_OF_EVENT_DAY)
-        written: dict[MonthFile, WrittenMonthFile] = {}
-        for answer in answers.to_pylist():
-            version, path = Version(answer["day"], answer["known_on"]), Path(answer["path"])
-            file = written.setdefault(files[month_of(version.day), version.known_on], WrittenMonthFile(path, {}))
-            if file.path != path or version in file.counts:
-                raise _several_writers(2)
-            cast("dict[Version, int]", file.counts)[version] = answer["row_count"]
-        return written
+        exchange, names = self._engine.exchange, dict[MonthFile, str]()
+        counts: dict[MonthFile, dict[Version, int]] = {}
+        with exchange.receiving(folder) as place:
+            writer = MonthFileWriter(exchange, place, table, plans)
+            answers = self._engine.write(self._statement, self._parameters, writer, WRITTEN_VERSIONS, spread=FILE_OF_EVENT_DAY)
+            for answer in answers.to_pylist():
+                version = Version(answer["day"], answer["known_on"])
+                file = files[month_of(version.day), version.known_on]
+                if names.setdefault(file, answer["name"]) != answer["name"]:
+                    raise _several_writers(2)
+                counts.setdefault(file, {})[version] = answer["row_count"]
+            paths = {file: folder / Path(name).name for file, name in names.items()}
+            for file, name in names.items():
+                exchange.take(name, paths[file])
+        return {file: WrittenMonthFile(paths[file], found) for file, found in counts.items()}
 
 
 def _several_writers(count: int) -> TransientError:

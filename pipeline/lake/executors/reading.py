@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.lake.damage import reading, require_whole_private_file
+from pipeline.lake.executors.exchange import Exchange
 from pipeline.lake.executors.failures import raising_readable_errors
 from pipeline.lake.parquet import ROW_GROUP_ROWS
-from pipeline.lake.store import Store
 
 # A task for less is not worth starting.
 TASK_BYTES = 8 << 20
@@ -25,11 +25,11 @@ Files = Sequence[tuple[Path, str | None]]
 class FileReader:
     """Turns numbers of tasks into the rows of their files: the columns of `schema`, null where a file lacks one.
 
-    `name` is that of their table; a file is the path at which it is read, and its address in `store`, if it has one. It is called by
-    Spark, in an executor, with one column of numbers.
+    `name` is that of their table; a file is the path at which the process that runs the night reads it, and its address, if it has one.
+    It is called by Spark, in an executor, with one column of numbers.
     """
 
-    store: Store
+    exchange: Exchange
     name: str
     schema: pa.Schema
     tasks: Sequence[Files]
@@ -46,8 +46,9 @@ class FileReader:
             require_whole_private_file(self.name, path, self.schema.names)
             yield from self._batches(path)
         else:
-            with reading(self.store, self.name, address, columns=self.schema.names, link=path):
-                yield from self._batches(path)
+            link = self.exchange.local(path)
+            with reading(self.exchange.store, self.name, address, columns=self.schema.names, link=link) as found:
+                yield from self._batches(found)
 
     def _batches(self, path: Path) -> Iterator[pa.RecordBatch]:
         file = pq.ParquetFile(path)  # the checksums of whole columns were verified, so those of pages need not be

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -12,8 +13,8 @@ PACKAGES = ("pyarrow", "numpy", "obstore")
 
 
 def installed_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that are installed here, by name."""
-    found = {"python": ".".join(map(str, sys.version_info[:2]))}
+    """Return the versions of Python and of the packages that are installed here, by name, and where this code lies."""
+    found = {"python": ".".join(map(str, sys.version_info[:2])), "code": str(Path(__file__).parents[3])}
     for name in PACKAGES:
         try:
             found[name] = version(name)

@@ -1,0 +1,21 @@
+"""`segments conformance`: whether nights here leave what they leave on one machine."""
+
+from __future__ import annotations
+
+import logging
+
+from pipeline.cli.options import LAKE, LakeOption
+from pipeline.reporting.output import write_text
+
+
+def conformance(lake: LakeOption = LAKE) -> None:
+    """Run a made-up company on your engine and store, and compare every file with what DuckDB leaves in a folder.
+
+    The engine is the one that SEGMENTS_ENGINE and SPARK_REMOTE name. Your own tables are not touched: what it writes lies below
+    `conformance/` of the lake, and is removed.
+    """
+    from pipeline.operations.conformance import check_conformance
+
+    logging.getLogger("pipeline").setLevel(logging.WARNING)  # what four nights say of a made-up company is no answer
+    for part in check_conformance(lake):
+        write_text(f"{part.name:20} {part.finding}\n")

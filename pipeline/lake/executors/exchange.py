@@ -1,0 +1,84 @@
+"""How files go between an executor and the process that runs a night: through a folder that both reach, else through the store."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from pipeline.lake.addresses import STAGING
+from pipeline.lake.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFolder:
+    """A private folder of a lake on a file system that executors have under the same path."""
+
+    store: Store
+
+    @contextmanager
+    def receiving(self, folder: Path) -> Iterator[str]:
+        """Yield where executors put files for the process that has `folder`."""
+        yield str(folder)
+
+    @contextmanager
+    def new_file(self, place: str, name: str) -> Iterator[tuple[Path, str]]:
+        """Yield a path to write, and the name under which `take` gets the file that is there once the block ends."""
+        path = Path(place, name)
+        yield path, str(path)
+
+    def take(self, name: str, path: Path) -> None:
+        """Make what an executor has written under `name` the file at `path`."""
+        Path(name).replace(path)
+
+    def sent(self, _path: Path) -> str | None:
+        """Return the address under which executors read a private file; None where its path will do."""
+        return None
+
+    def local(self, path: Path) -> Path | None:
+        """Return where an executor reads a file that the process reads at `path`; None where it fetches it from the store."""
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughStore:
+    """Objects below a prefix of a store, which no other process uses: executors and the process share nothing else."""
+
+    store: Store
+
+    @contextmanager
+    def receiving(self, _folder: Path) -> Iterator[str]:
+        """Yield where executors put files; what is left there is removed."""
+        prefix = f"{STAGING}{uuid4().hex}/"
+        try:
+            yield prefix
+        finally:
+            self.store.delete_all(prefix)
+
+    @contextmanager
+    def new_file(self, place: str, name: str) -> Iterator[tuple[Path, str]]:
+        """Yield a path to write, and the name under which `take` gets the file that is put there once the block ends."""
+        with tempfile.TemporaryDirectory(prefix="customer-segments-") as folder:
+            path, address = Path(folder, name), f"{place}{name}"
+            yield path, address
+            self.store.put_file(path, address)
+
+    def take(self, name: str, path: Path) -> None:
+        """Make what an executor has written under `name` the file at `path`."""
+        self.store.link_to(name, path)
+
+    def sent(self, path: Path) -> str | None:
+        """Return the address under which executors read a private file, which is put there; whoever asks removes it."""
+        address = f"{STAGING}{uuid4().hex}/{path.name}"
+        self.store.put_file(path, address)
+        return address
+
+    def local(self, _path: Path) -> Path | None:
+        """Return where an executor reads a file that the process reads at `path`; None where it fetches it from the store."""
+        return None
+
+
+Exchange = SharedFolder | ThroughStore

@@ -1,0 +1,98 @@
+"""Runs the made-up company twice, by DuckDB in a folder and by the engine and store of a deployment, and compares every file."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from pipeline.errors import DataError
+from pipeline.operations.conformance.made_up_company import NIGHTS, write_made_up_company
+from pipeline.operations.deployment import Deployment, memory_limit_of_environment, open_lake, spark_remote_of_environment
+from pipeline.operations.night import Night
+from pipeline.operations.steps import STEPS
+
+if TYPE_CHECKING:
+    from pipeline.lake.lake import Lake
+
+FOLDER = "conformance/"
+# What a night leaves and readers go by. Pages name the commands to give, which tell the place of a lake.
+COMPARED = ("tables/", "states/", "publications/")
+MOST_NAMES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPart:
+    """What was checked, and what holds of it."""
+
+    name: str
+    finding: str
+
+
+def check_conformance(place: str) -> Iterator[CheckedPart]:
+    """Check that nights of the engine that the environment names, with the lake at `place`, leave what DuckDB leaves in a folder.
+
+    Yields what holds, part by part; raises the error of the first part that does not. What it writes, below `conformance/` of the lake,
+    is removed. The lake's own tables are neither read nor changed.
+    """
+    from pipeline.lake.staging import temporary_folder
+
+    remote = spark_remote_of_environment()
+    if remote is None:
+        yield CheckedPart("engine", "DuckDB, in this process")
+    else:
+        from pipeline.lake.engines.spark_session import versions_at
+
+        versions = versions_at(remote)
+        known = ", ".join(f"{name} {versions[name]}" for name in ("python", "pyarrow", "obstore") if name in versions)
+        yield CheckedPart("engine", f"Spark {versions['spark']}; executors have {known}, and run the code of this program")
+    with temporary_folder() as folder, _lake_of_its_own(place) as lake:
+        lake.write_text("begun", "")  # the first change of all, before which a bucket is checked
+        yield CheckedPart("store", f"takes and gives back objects: {lake.where()}")
+        company = write_made_up_company(folder / "company")
+        limit = memory_limit_of_environment()
+        deployment = replace(Deployment.of(company, str(folder / "lake")), memory_limit=limit, spark_remote=None)
+        theirs = replace(deployment, lake=lake, spark_remote=remote)
+        for day in NIGHTS:
+            _run_night(deployment, day)
+            _run_night(theirs, day)
+            yield CheckedPart(f"night of {day}", "all six steps ended, as on one machine")
+        count = _require_same_files(deployment.lake, lake)
+        yield CheckedPart("files", f"all {count:,} have the bytes that DuckDB gives them in a folder")
+
+
+@contextmanager
+def _lake_of_its_own(place: str) -> Iterator[Lake]:
+    """Yield a lake below the one at `place`, gone afterwards; it claims nothing of that one, and takes none of its locks."""
+    try:
+        yield open_lake(f"{place.rstrip('/')}/{FOLDER}{secrets.token_hex(8)}")
+    finally:
+        # With what runs have left that were killed.
+        open_lake(place).store.delete_all(FOLDER)
+
+
+def _run_night(deployment: Deployment, day: date) -> None:
+    night = Night.of(deployment, day)
+    for step in STEPS.values():
+        step(night)
+
+
+def _require_same_files(expected: Lake, found: Lake) -> int:
+    """Return how many files there are; raises DataError where one is missing, is too many, or has other bytes."""
+    here, there = _digests(expected), _digests(found)
+    different = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
+    if different:
+        names = ", ".join(different[:MOST_NAMES])
+        what = f"{len(different):,} of {len(here):,} files are not those of DuckDB in a folder: {names}"
+        todo = "Run nights with SEGMENTS_ENGINE=duckdb, and report this with the versions above."
+        raise DataError(what, where=found.where(), todo=todo)
+    return len(here)
+
+
+def _digests(lake: Lake) -> Mapping[str, str]:
+    names = [name for prefix in COMPARED for name in lake.list_addresses(prefix)]
+    return {name: sha256(lake.store.read(name)).hexdigest() for name in names}
