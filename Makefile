@@ -23,7 +23,7 @@ PYTHONS := python3 python3.13 python3.12 python3.11
 IS_SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench ui cluster check check-lock check-types check-style docs docs-serve docs-reference docs-picture texts lock clean
+.PHONY: help setup run bucket test bench ui cluster check check-lock check-types check-style docs docs-serve docs-reference docs-picture texts lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ ui: .venv/.run ## Serve Airflow's web interface and scheduler on loopback until 
 
 cluster: .venv/.dev ## Run a Spark cluster on loopback until Ctrl-C, to try nights on it (CLUSTER_PORT=15002, WORKERS=2)
 	@$(BIN)/python -m local.spark_cluster --port '$(CLUSTER_PORT)' --workers '$(WORKERS)' $(ARGS)
+
+bucket: .venv/.dev ## Serve an object store on loopback until Ctrl-C, to try a lake in a bucket
+	@$(BIN)/python -m local.object_store --port '$(if $(filter 8080,$(PORT)),9000,$(PORT))'
 
 test: .venv/.dev ## Run all tests (ARGS='-k name' for some)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import audiences
+import bucket_lake
 import campaigns
 import cluster
 import commands
@@ -120,7 +121,10 @@ def measured(bench: str, size: Size, folder: Path) -> list[Result]:
         "preview": lambda: previews.results(stored_lake(size.year, folder), folder, customers=size.customers, rounds=size.rounds),
         "campaigns": lambda: campaigns.results(folder, customers=size.customers, rounds=size.rounds),
         "page": lambda: morning_page.results(folder, customers=size.customers, rounds=size.rounds),
-        "cluster": lambda: cluster.results(stored_lake(size.year, folder), folder),
+        "cluster": lambda: [
+            *bucket_lake.results(stored_lake(size.year, folder), folder, rounds=size.rounds),
+            *cluster.results(stored_lake(size.year, folder), folder),
+        ],
         "commands": lambda: commands.results(folder, rounds=size.rounds),
         "ends": lambda: [
             *publication_ends.target_results(folder, memberships=5 * size.customers, rounds=size.rounds),

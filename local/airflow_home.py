@@ -8,6 +8,8 @@ import os
 import secrets
 from pathlib import Path
 
+from pipeline.operations.bucket_deployment import BUCKET_SCHEME
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 DAGS, PLUGINS, HOME = CHECKOUT / "dags", CHECKOUT / "plugins", CHECKOUT / ".airflow"
 LOOPBACK = "127.0.0.1"
@@ -16,7 +18,7 @@ INTERFACE_SETTINGS = {"AIRFLOW__CORE__PLUGINS_FOLDER": str(PLUGINS)}
 OURS = ("AIRFLOW__", "AIRFLOW_HOME", "AIRFLOW_CONFIG")
 
 
-def airflow_environment(*, company: Path, lake: Path, home: Path = HOME, port: int = 8080) -> dict[str, str]:
+def airflow_environment(*, company: Path, lake: Path | str, home: Path = HOME, port: int = 8080) -> dict[str, str]:
     """Return the whole environment of a local Airflow: what is inherited, but for other Airflow settings, and ours.
 
     Creates `home`, readable by its owner alone, with secrets that last as long as it does.
@@ -24,7 +26,8 @@ def airflow_environment(*, company: Path, lake: Path, home: Path = HOME, port: i
     # Settings of another Airflow on this machine would make the local one write into its database.
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    deployment = {"SEGMENTS_COMPANY": str(company.resolve()), "SEGMENTS_LAKE": str(lake.resolve())}
+    place = str(lake) if str(lake).startswith(BUCKET_SCHEME) else str(Path(lake).resolve())
+    deployment = {"SEGMENTS_COMPANY": str(company.resolve()), "SEGMENTS_LAKE": place}
     return inherited | deployment | _airflow_settings(home.resolve(), port) | _read_or_make_secrets(home)
 
 

@@ -23,7 +23,7 @@ from local import airflow_home
 from pipeline import calendar
 from pipeline.definitions.company import Company, load_company
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.lake.lake import Lake
+from pipeline.operations.deployment import open_lake
 from pipeline.operations.steps import STEPS
 from pipeline.reporting.summary import print_summary
 
@@ -49,7 +49,7 @@ def main() -> int:
         failures = _run_dag(day, log)
         if failures:
             return _report_failure(failures[0], log)
-        print_summary(company, Lake(arguments.lake), day)
+        print_summary(company, open_lake(arguments.lake), day)
     except PipelineError as error:
         return _report_failure(error)
     return 0
@@ -58,7 +58,7 @@ def main() -> int:
 def _read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--company", type=Path, required=True, help="the company's folder")
-    parser.add_argument("--lake", type=Path, required=True, help="where tables are kept")
+    parser.add_argument("--lake", required=True, help="where tables are kept: a folder, or s3://BUCKET/PREFIX")
     parser.add_argument("--day", default="", help="business day; by default `last_day` of company.toml, else the last whole one")
     parser.add_argument("--home", type=Path, default=airflow_home.HOME, help="where Airflow keeps its own state")
     return parser.parse_args()

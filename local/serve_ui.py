@@ -47,7 +47,7 @@ def main() -> int:
 def _read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--company", type=Path, required=True, help="the company's folder")
-    parser.add_argument("--lake", type=Path, required=True, help="where tables are kept")
+    parser.add_argument("--lake", required=True, help="where tables are kept: a folder, or s3://BUCKET/PREFIX")
     parser.add_argument("--port", type=int, default=8080, help="port of the web interface, on loopback")
     parser.add_argument("--home", type=Path, default=airflow_home.HOME, help="where Airflow keeps its own state")
     return parser.parse_args()

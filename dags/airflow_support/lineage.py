@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pipeline.operations.night import Night
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pipeline.airflow")
 PROVIDER = "airflow.providers.openlineage"
-LAKE = "file"  # the namespace of paths, as OpenLineage names datasets
+FILES = "file"  # the namespace of paths, as OpenLineage names datasets
 
 
 def emit_step_lineage(step: str, night: Night) -> None:
@@ -45,7 +46,8 @@ def _input_datasets(night: Night, outputs: Iterable[StepOutput]) -> list[InputDa
     from openlineage.client.event_v2 import InputDataset
 
     fields = {each for output in outputs for inputs in (*output.fields.values(), output.rows) for each in inputs}
-    return [InputDataset(namespace=LAKE, name=_table_path(night, name)) for name in sorted({each.table for each in fields})]
+    names = [_table_name(night, name) for name in sorted({each.table for each in fields})]
+    return [InputDataset(namespace=namespace, name=name) for namespace, name in names]
 
 
 def _output_dataset(night: Night, output: StepOutput) -> OutputDataset:
@@ -55,7 +57,7 @@ def _output_dataset(night: Night, output: StepOutput) -> OutputDataset:
     def input_field(field: Field, *, is_value: bool) -> column_lineage_dataset.InputField:
         way = ("DIRECT", "TRANSFORMATION") if is_value else ("INDIRECT", "FILTER")
         transformation = column_lineage_dataset.Transformation(type=way[0], subtype=way[1])
-        return column_lineage_dataset.InputField(LAKE, _table_path(night, field.table), field.column, [transformation])
+        return column_lineage_dataset.InputField(*_table_name(night, field.table), field.column, [transformation])
 
     columns = [
         schema_dataset.SchemaDatasetFacetFields(column.name, str(column.kind.arrow), column.description, place)
@@ -70,9 +72,10 @@ def _output_dataset(night: Night, output: StepOutput) -> OutputDataset:
     )
     # The same rows under another name, which is what OpenLineage calls a link.
     links = symlinks_dataset.SymlinksDatasetFacet([symlinks_dataset.Identifier(output.catalog, output.catalog_table, "TABLE")])
+    namespace, name = _dataset_name(night, output.address)
     return OutputDataset(
-        namespace=LAKE,
-        name=night.lake.where(output.address),
+        namespace=namespace,
+        name=name,
         facets={"schema": schema_dataset.SchemaDatasetFacet(columns)}
         | ({"columnLineage": lineage} if output.fields else {})
         | ({"symlinks": links} if output.catalog else {}),
@@ -80,7 +83,14 @@ def _output_dataset(night: Night, output: StepOutput) -> OutputDataset:
     )
 
 
-def _table_path(night: Night, name: str) -> str:
+def _table_name(night: Night, name: str) -> tuple[str, str]:
+    """Return the namespace and the name of a table."""
     from pipeline.reporting.lineage.outputs import table_address
 
-    return night.lake.where(table_address(name))
+    return _dataset_name(night, table_address(name))
+
+
+def _dataset_name(night: Night, address: str) -> tuple[str, str]:
+    """Return namespace and name of what is at an address, as OpenLineage names datasets: of a bucket, or of a file."""
+    parts = urlsplit(night.lake.where(address))
+    return (f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/")) if parts.scheme == "s3" else (FILES, night.lake.where(address))

@@ -26,7 +26,7 @@ _CRON_FIELDS = (
     ("month", 1, 12, _MONTHS),
     ("weekday", 0, 7, _WEEKDAYS),
 )
-_MEMORY = re.compile(r"(?P<size>\d+(\.\d+)?) ?(?P<unit>B|bytes|[KMGT]i?B|%)", re.IGNORECASE)
+_MEMORY = re.compile(r"(?P<size>\d+(\.\d+)?) ?(B|bytes|[KMGT]i?B|%)", re.IGNORECASE)
 
 
 def schedule_fault(schedule: str) -> str:
@@ -44,16 +44,6 @@ def is_memory_size(text: str) -> bool:
     """Return whether `text` is a size that an engine takes, such as 3GB or 800MiB, and more than nothing."""
     found = _MEMORY.fullmatch(text.strip())
     return found is not None and float(found["size"]) > 0
-
-
-def byte_count(text: str) -> int | None:
-    """Return how many bytes a size such as 20GB or 512MiB has; None for what is none, or a share of something."""
-    found = _MEMORY.fullmatch(text.strip())
-    if found is None or found["unit"] == "%":
-        return None
-    unit = found["unit"].upper()
-    base, power = (1024 if "I" in unit else 1000), "BKMGT".index(unit[0])
-    return int(float(found["size"]) * float(base**power))
 
 
 def _is_cron_part(part: str, field: str, low: int, high: int, words: list[str]) -> bool:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.definitions.fields import printable_value
-from pipeline.definitions.settings import byte_count
+from pipeline.definitions.settings import is_memory_size
 from pipeline.errors import ConfigError
+from pipeline.lake.limits import memory_bytes
 
 if TYPE_CHECKING:
     from pipeline.lake.bucket.bucket_store import BucketStore
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
 BUCKET_SCHEME = "s3://"
 DEFAULT_CACHE_LIMIT = "20GB"
 CACHE, CACHE_LIMIT, CONNECTION = "SEGMENTS_CACHE", "SEGMENTS_CACHE_LIMIT", "SEGMENTS_LAKE_CONNECTION"
-VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION")
 VERSIONS_EXPIRE = "SEGMENTS_VERSIONS_EXPIRE"
 
 
-def open_bucket(url: str, environment: Mapping[str, str], connections: Callable[[str], str]) -> tuple[BucketStore, Mapping[str, str]]:
-    """Return the store of the lake at an address such as s3://bucket/prefix, and variables that open it in other processes, too.
+def open_bucket(url: str, environment: Mapping[str, str], connections: Callable[[str], str]) -> BucketStore:
+    """Return the store of the lake at an address such as s3://bucket/prefix.
 
     The `environment` has what AWS_* variables say, or names a connection of kind `aws` in SEGMENTS_LAKE_CONNECTION. Raises ConfigError
     for an address, a connection or a limit that is none, and where the client of object stores is not installed.
@@ -36,9 +36,7 @@ def open_bucket(url: str, environment: Mapping[str, str], connections: Callable[
 
     name = environment.get(CONNECTION, "")
     access = access_of(connections(name), where=f"connection `{name}`") if name else Access(Credentials())
-    settings, credentials = bucket_settings(url, environment, access), access.credentials
-    variables = zip(VARIABLES, (credentials.key, credentials.secret, credentials.token, settings.endpoint, settings.region), strict=True)
-    return BucketStore(settings, credentials), {variable: value for variable, value in variables if value} if name else {}
+    return BucketStore(bucket_settings(url, environment, access), access.credentials)
 
 
 def bucket_settings(url: str, environment: Mapping[str, str], access: Access) -> BucketSettings:
@@ -73,8 +71,7 @@ def versions_expire_days(environment: Mapping[str, str]) -> int | None:
 def cache_limit(environment: Mapping[str, str]) -> int:
     """Return how many bytes of copies are kept: SEGMENTS_CACHE_LIMIT; raises ConfigError where it is no size."""
     text = environment.get(CACHE_LIMIT, DEFAULT_CACHE_LIMIT)
-    count = byte_count(text)
-    if not count:
+    if not is_memory_size(text) or "%" in text:
         what = f"{CACHE_LIMIT} is {printable_value(text)}, which is no size"
         raise ConfigError(what, where=f"environment variable {CACHE_LIMIT}", todo="Write a size such as 20GB or 800MB, or unset it.")
-    return count
+    return memory_bytes(text)

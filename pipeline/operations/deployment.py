@@ -149,10 +149,7 @@ def open_lake(place: Path | str, *, connections: Connections = connection_uri) -
         what = f"SEGMENTS_LOCK_SECONDS is {printable_value(text)}, which is no number of seconds"
         raise ConfigError(what, where="environment variable SEGMENTS_LOCK_SECONDS", todo="Write seconds, such as 600, or unset it.")
     if isinstance(place, str) and place.startswith(BUCKET_SCHEME):
-        store, variables = open_bucket(place, os.environ, connections)
-        # Processes that work beside this one open the same bucket: they inherit what a connection says, as nothing hands it on.
-        os.environ.update(variables)
-        return Lake(store, lock_seconds=seconds)
+        return Lake(open_bucket(place, os.environ, connections), lock_seconds=seconds)
     return Lake(Path(place), lock_seconds=seconds)
 
 

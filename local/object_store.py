@@ -1,0 +1,117 @@
+"""An object store on this machine, on loopback: moto, which speaks S3 and keeps everything in memory.
+
+What `make bucket` starts, to try a lake in a bucket before there is one; tests and benches start the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from pipeline.errors import PipelineError, TransientError
+
+LOOPBACK, REGION = "127.0.0.1", "us-east-1"
+KEY, SECRET = "any-key", "any-secret"
+PORT, BUCKET = 9000, "lake"
+START_SECONDS = 60
+# Moto looks at a condition and then writes, in two steps of many threads: now and then both of two writers win, as in no real store. So
+# what changes something is done one after the other.
+SERVER = """
+from threading import Lock
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+
+application, turn = DomainDispatcherApplication(create_backend_app), Lock()
+
+def answer(environment, start):
+    if environment["REQUEST_METHOD"] in ("GET", "HEAD"):
+        return application(environment, start)
+    with turn:
+        return application(environment, start)
+
+run_simple({host!r}, {port}, answer, threaded=True)
+"""
+
+
+def main() -> int:
+    """Serve until SIGINT or SIGTERM and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=PORT, help="where it listens on loopback")
+    arguments = parser.parse_args()
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        with running_object_store(arguments.port) as endpoint:
+            make_bucket(endpoint, BUCKET)
+            sys.stdout.write("\n".join(f"export {name}={value}" for name, value in variables(endpoint).items()))
+            sys.stdout.write(f"\nexport SEGMENTS_LAKE=s3://{BUCKET}/segments\n# in memory, until Ctrl-C\n")
+            sys.stdout.flush()
+            stopped.wait()
+    except PipelineError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return error.exit_code
+    return 0
+
+
+@contextmanager
+def running_object_store(port: int | None = None) -> Iterator[str]:
+    """Yield the address of a new object store, on a free port unless one is given; it and all that it holds end with the block."""
+    chosen = port or free_port()
+    command = [sys.executable, "-W", "ignore", "-c", SERVER.format(host=LOOPBACK, port=chosen)]
+    # A session of its own: Ctrl-C is for this process, which ends the server once it is done.
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own
+    try:
+        endpoint = f"http://{LOOPBACK}:{chosen}"
+        await_answer(endpoint, process)
+        yield endpoint
+    finally:
+        process.kill()
+        process.wait()
+
+
+def variables(endpoint: str) -> dict[str, str]:
+    """Return what a process needs in its environment to use the object store."""
+    return {"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
+
+
+def make_bucket(endpoint: str, name: str, *, is_versioned: bool = False) -> None:
+    """Make a bucket."""
+    httpx.put(f"{endpoint}/{name}").raise_for_status()
+    if is_versioned:
+        setting = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+        httpx.put(f"{endpoint}/{name}?versioning", content=setting).raise_for_status()
+
+
+def free_port() -> int:
+    """Return a port of loopback on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def await_answer(endpoint: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a server answers; raises TransientError where it ends before, or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            httpx.get(endpoint, timeout=5)
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    todo = "Choose another port, if something listens there: make bucket PORT=9001. Or install what it needs: make .venv/.dev."
+    raise TransientError("the object store did not start", where=endpoint, todo=todo)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
