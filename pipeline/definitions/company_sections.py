@@ -33,7 +33,7 @@ class Attribute:
     level: str
 
 
-SourceKind = Literal["files", "sqlite", "duckdb", "postgresql", "mysql", "mssql", "snowflake", "bigquery"]
+SourceKind = Literal["files", "sqlite", "duckdb", "postgresql", "mysql", "mssql", "snowflake", "bigquery", "spark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +135,11 @@ def read_source(section: Fields, folder: Path, queries: Iterable[str]) -> Source
     appended = frozenset(name for name in queries if section.choice(name, _GIVES, default="snapshot") == "append")
     if kind == "postgresql":
         return Source(kind="postgresql", connection=section.take("connection", str), appended=appended)
-    if kind in ("mysql", "mssql", "snowflake", "bigquery"):
+    if kind in ("mysql", "mssql", "snowflake", "bigquery", "spark"):
         zone = read_time_zone(section).key if section.has("time_zone") else ""
-        return Source(kind=kind, connection=section.take("connection", str), zone=zone, appended=appended)
+        # Without one, a lakehouse is the cluster of SPARK_REMOTE.
+        name = section.take("connection", str, default="") if kind == "spark" else section.take("connection", str)
+        return Source(kind=kind, connection=name, zone=zone, appended=appended)
     if kind == "duckdb":
         return Source(kind=kind, file=(folder / section.take("path", str)).resolve(), appended=appended)
     types = {table: columns.take_texts() for table, columns in section.section("column_types").sections()}

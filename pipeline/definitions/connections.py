@@ -40,6 +40,15 @@ def connection_uri(name: str) -> str:
     )
 
 
+def spark_remote() -> str:
+    """Return the address of the cluster that SPARK_REMOTE names; raises ConfigError where it is not set."""
+    remote = os.environ.get("SPARK_REMOTE", "")
+    if not remote:
+        todo = "Set it to a Spark Connect server, as sc://host:15002, or name a `connection` under [source]."
+        raise ConfigError("SPARK_REMOTE is not set", where="environment variable SPARK_REMOTE", todo=todo)
+    return remote
+
+
 def catalog_properties(name: str) -> dict[str, str]:
     """Return the properties by which pyiceberg opens the catalogue `name`, from SEGMENTS_CATALOG_<NAME>: its URI, or all of them as JSON.
 

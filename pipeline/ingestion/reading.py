@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from pipeline.calendar import BEGINNING, ONE_DAY, DaySpan, Window, days_window
 from pipeline.definitions.company import Company
+from pipeline.definitions.connections import spark_remote
 from pipeline.ingestion.compared_days import compared_until, days_to_compare
 from pipeline.ingestion.day_totals import DayTotal, SourceRows, known_row_counts
 from pipeline.ingestion.erased.filter import without_erased
@@ -157,7 +158,9 @@ def _known_rows(
         yield KnownRows.compared(staged.name, known, found, extraction.day)
 
 
-def open_source(extraction: Extraction, staging: Path, *, with_rows: bool = True) -> AbstractContextManager[Snapshot]:
+def open_source(  # noqa: PLR0911 - one for each kind of source
+    extraction: Extraction, staging: Path, *, with_rows: bool = True
+) -> AbstractContextManager[Snapshot]:
     """Open a snapshot of the company's source; `staging` is a private folder for what the source spills.
 
     One without rows is for those who ask for columns and types alone: what would be copied for its rows is not.
@@ -178,6 +181,11 @@ def open_source(extraction: Extraction, staging: Path, *, with_rows: bool = True
         from pipeline.ingestion.sources.mysql import open_mysql
 
         return open_mysql(source, extraction.connections(source.connection), staging, memory_limit=extraction.memory_limit)
+    if source.kind == "spark":
+        from pipeline.ingestion.sources.spark import open_spark_source
+
+        remote = extraction.connections(source.connection) if source.connection else spark_remote()
+        return open_spark_source(source, remote, staging, memory_limit=extraction.memory_limit)
     if source.kind != "postgresql":
         from pipeline.ingestion.sources.arrow_databases import open_arrow_database
 

@@ -23,6 +23,8 @@ from pipeline.errors import ConfigError
 from pipeline.spelling import did_you_mean
 
 PARAMETERS = ("day_start", "day_end")
+READ_AT = "read_at"
+"""The instant as of which a night reads, where the source's tables have a past: the same for all of its queries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ def authored_query(name: str, file: Path, dialect: str, window: Window) -> Sourc
     text = read_definition(file).text
     try:
         query = SourceQuery(name, file, dialect, _only_statement(text, dialect), window)
-        unknown = [parameter for _, _, parameter in parameter_places(query.text, dialect) if parameter not in PARAMETERS]
+        known = (*PARAMETERS, *((READ_AT,) if dialect == "spark" else ()))
+        unknown = [parameter for _, _, parameter in parameter_places(query.text, dialect) if parameter not in known]
     except (TokenError, ValueError) as error:
         what = "a quote or a comment never ends" if isinstance(error, TokenError) else str(error)
         # `$day_start,$` reads like the start of a quote.
@@ -85,7 +88,7 @@ def authored_query(name: str, file: Path, dialect: str, window: Window) -> Sourc
         raise ConfigError(f"sources/{file.name} is not one query: {what}", where=str(file), todo=todo) from None
     for parameter in unknown:
         raise ConfigError(
-            f"`${parameter}` is not a parameter{did_you_mean(parameter, PARAMETERS)}",
+            f"`${parameter}` is not a parameter{did_you_mean(parameter, known)}",
             where=str(file),
             todo="Use $day_start and $day_end, the first instant asked for and the one after the last.",
         )

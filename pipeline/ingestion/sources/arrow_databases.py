@@ -16,19 +16,17 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.definitions.company_sections import Source
 from pipeline.definitions.connections import redact_uri, split_address
 from pipeline.errors import ConfigError, DataError, PipelineError, TransientError
 from pipeline.ingestion.sources import SourceQuery
+from pipeline.ingestion.sources.fitting_types import fitting_batch, fitting_schema
 from pipeline.ingestion.sources.relayed import RelayedSnapshot, relaying
-from pipeline.lake.tables import MONEY_DECIMALS
 from pipeline.spelling import printable_text
 
 BATCH_ROWS = 65_536
 _EARLIEST, _LATEST = datetime(1753, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
-_MOST_DIGITS = 38
 _DATA_STATES = "22"  # of SQLSTATE: a value that cannot be cast, is out of range, or divides by zero
 
 
@@ -148,38 +146,12 @@ class ArrowSession:
 
     def schema(self, text: str, query: SourceQuery) -> pa.Schema:
         with self._cursor(query) as cursor:
-            return self._fitting_schema(self._database.describe(cursor, text))
+            return fitting_schema(self._database.describe(cursor, text), self._zone)
 
     def rows(self, text: str, query: SourceQuery) -> Generator[pa.RecordBatch, None, None]:
         with self._cursor(query, reads_rows=True) as cursor:
             for batch in self._database.read(cursor, text):
-                fitting = self._fitting_schema(batch.schema)
-                try:
-                    arrays = [self._fitting_array(column, field.type) for column, field in zip(batch.columns, fitting, strict=True)]
-                except pa.ArrowInvalid:
-                    what = f"sources/{query.file.name} gives a number that is too large, or has more than {MONEY_DECIMALS} decimals"
-                    raise DataError(what, where=str(query.file), todo="Round it in the query, or cast it to a double.") from None
-                yield pa.RecordBatch.from_arrays(arrays, schema=fitting)
-
-    def _fitting_schema(self, schema: pa.Schema) -> pa.Schema:
-        return pa.schema([pa.field(field.name, self._fitting_type(field.type)) for field in schema])
-
-    def _fitting_type(self, kind: pa.DataType) -> pa.DataType:
-        """Return the type as ours are: these databases have whole numbers as decimals, decimals of one scale, and nanoseconds."""
-        if pa.types.is_decimal(kind):
-            return pa.int64() if kind.scale == 0 else pa.decimal128(_MOST_DIGITS, min(kind.scale, MONEY_DECIMALS))
-        if pa.types.is_timestamp(kind):
-            return pa.timestamp("us", "UTC" if kind.tz or self._zone else None)
-        return kind
-
-    def _fitting_array(self, values: pa.Array, kind: pa.DataType) -> pa.Array:
-        if values.type == kind:
-            return values
-        if pa.types.is_timestamp(kind):
-            values = values.cast(pa.timestamp("us", values.type.tz), safe=False)
-            if kind.tz and not values.type.tz:
-                values = pc.assume_timezone(values, self._zone, ambiguous="earliest", nonexistent="latest")
-        return values.cast(kind)
+                yield fitting_batch(batch, self._zone, query)
 
     @contextmanager
     def _cursor(self, query: SourceQuery, *, reads_rows: bool = False) -> Iterator[Any]:

@@ -94,7 +94,7 @@ _ACCEPTED: dict[Kind, Callable[[pa.DataType], bool]] = {
 # Here a comparison gives 1 or 0.
 _WITHOUT_FLAGS = ("mysql", "tsql")
 # Types of times that know no zone; [source] says which one it is.
-_LOCAL_TIMES = {"mysql": "DATETIME(6)", "tsql": "DATETIME2", "snowflake": "TIMESTAMP_NTZ", "bigquery": "DATETIME"}
+_LOCAL_TIMES = {"mysql": "DATETIME(6)", "tsql": "DATETIME2", "snowflake": "TIMESTAMP_NTZ", "bigquery": "DATETIME", "spark": "TIMESTAMP_NTZ"}
 _MYSQL_TYPES = {Kind.TEXT: "CHAR", Kind.INTEGER: "SIGNED", Kind.NUMBER: "DOUBLE", Kind.FLAG: "SIGNED"}
 # The narrowest first: whole numbers fit four of them.
 _KINDS_TO_DECLARE = (Kind.FLAG, Kind.INTEGER, Kind.MONEY, Kind.NUMBER, Kind.DATE, Kind.INSTANT, Kind.TEXT)

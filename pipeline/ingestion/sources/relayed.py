@@ -6,7 +6,7 @@ So nothing but the query itself needs the database's dialect. One session is one
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -41,8 +41,8 @@ class SourceSession(Protocol):
 class RelayedSnapshot:
     """What one session sees of the database."""
 
-    def __init__(self, session: SourceSession, connection: duckdb.DuckDBPyConnection) -> None:
-        self._session, self._connection = session, connection
+    def __init__(self, session: SourceSession, connection: duckdb.DuckDBPyConnection, instants: Mapping[str, datetime]) -> None:
+        self._session, self._connection, self._instants = session, connection, instants
         self._schemas: dict[str, pa.Schema] = {}
 
     def schema(self, query: SourceQuery) -> pa.Schema:
@@ -65,7 +65,7 @@ class RelayedSnapshot:
 
     def reads_spans(self, query: SourceQuery) -> bool:
         """Return whether the query asks for the days that it is given: without, each span would be all that there is."""
-        return {name for *_, name in parameter_places(query.authored or query.text, query.dialect)} == set(PARAMETERS)
+        return {name for *_, name in parameter_places(query.authored or query.text, query.dialect)} >= set(PARAMETERS)
 
     def _rows_around(self, query: SourceQuery, reader: pa.RecordBatchReader, failures: Sequence[PipelineError]) -> Iterator[pa.RecordBatch]:
         self._connection.register(_ROWS, reader)
@@ -80,7 +80,7 @@ class RelayedSnapshot:
     def _text_within(self, query: SourceQuery) -> str:
         """Return the company's own query, with instants for its parameters."""
         text = query.authored or query.text
-        bounds = {"day_start": query.window.start, "day_end": query.window.end}
+        bounds = {"day_start": query.window.start, "day_end": query.window.end, **self._instants}
         # From the end, so that the places before stay right.
         for start, end, name in reversed(parameter_places(text, query.dialect)):
             text = f"{text[:start]}{self._session.literal(bounds[name])}{text[end:]}"
@@ -97,7 +97,12 @@ def _noting_failure(batches: Iterator[pa.RecordBatch], failures: list[PipelineEr
 
 
 @contextmanager
-def relaying(session: SourceSession, staging: Path, *, memory_limit: str) -> Iterator[RelayedSnapshot]:
-    """Yield the snapshot of an open session; what DuckDB spills goes below `staging`."""
+def relaying(
+    session: SourceSession, staging: Path, *, memory_limit: str, instants: Mapping[str, datetime] | None = None
+) -> Iterator[RelayedSnapshot]:
+    """Yield the snapshot of an open session; what DuckDB spills goes below `staging`.
+
+    `instants` are what queries may name by these parameters besides the bounds of the night.
+    """
     with closing(open_confined_duckdb([staging], staging, memory_limit)) as connection:
-        yield RelayedSnapshot(session, connection)
+        yield RelayedSnapshot(session, connection, instants or {})

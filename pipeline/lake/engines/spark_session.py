@@ -7,7 +7,7 @@ import logging
 import socket
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -83,7 +83,19 @@ def connect(remote: str) -> SparkConnection:
     """
     if _idle.get(remote):
         return _idle[remote].pop()
-    _require_answering_port(remote)
+    session = open_session(remote, SETTINGS)
+    with _translating_connection_errors(remote):
+        _send_code(session)
+        _require_equal_versions(remote, session)
+    return SparkConnection(remote, session)
+
+
+def open_session(remote: str, settings: Mapping[str, str], *, where: str = REMOTE) -> SparkSession:
+    """Return a new session with these settings on the cluster at `remote`, which messages call `where`; whoever opens it stops it.
+
+    Raises ConfigError where no Spark 4 answers there, TransientError where it breaks off.
+    """
+    _require_answering_port(remote, where)
     try:
         with silencing_pandas():
             from pyspark.sql.connect.client.retries import DefaultPolicy
@@ -91,19 +103,17 @@ def connect(remote: str) -> SparkConnection:
     except ImportError as error:
         what = f"Spark needs the package {getattr(error, 'name', None) or 'pyspark-client'}"
         todo = "Install it: pip install --require-hashes -r requirements.txt -r requirements-spark.txt"
-        raise ConfigError(what, where="environment variable SEGMENTS_ENGINE", todo=todo) from None
+        raise ConfigError(what, where=where, todo=todo) from None
     silence_query_log()
-    with _translating_connection_errors(remote):
+    with _translating_connection_errors(remote, where):
         session = SparkSession.builder.remote(remote).create()
         session.client.set_retry_policies(
             [DefaultPolicy(max_retries=RETRIES, initial_backoff=500, backoff_multiplier=2, max_backoff=8_000)]
         )
-        _require_server(remote, session.version)
-        for name, value in SETTINGS.items():
+        _require_server(remote, session.version, where)
+        for name, value in settings.items():
             session.conf.set(name, value)
-        _send_code(session)
-        _require_equal_versions(remote, session)
-    return SparkConnection(remote, session)
+    return session
 
 
 def disconnect(remote: str) -> None:
@@ -118,7 +128,7 @@ def _disconnect_all() -> None:
         disconnect(remote)
 
 
-def _require_answering_port(remote: str) -> None:
+def _require_answering_port(remote: str, where: str) -> None:
     """Ask the port first: the client would go on trying for minutes, and say nothing."""
     parts = urlsplit(remote)
     try:
@@ -126,21 +136,21 @@ def _require_answering_port(remote: str) -> None:
     except ValueError:
         place = ("", 0)
     if parts.scheme != "sc" or not place[0]:
-        what = f"SPARK_REMOTE is no address of a Spark Connect server: {parts.scheme or 'nothing'}://..."
-        raise ConfigError(what, where=REMOTE, todo="Write it as sc://host:15002.")
+        what = f"{where.rpartition(' ')[2]} is no address of a Spark Connect server: {parts.scheme or 'nothing'}://..."
+        raise ConfigError(what, where=where, todo="Write it as sc://host:15002.")
     try:
         socket.create_connection(place, timeout=PORT_SECONDS).close()
     except OSError as error:
         what = f"no Spark Connect server answers at {place[0]}:{place[1]} ({error.strerror or type(error).__name__})"
-        todo = "Start it, or correct SPARK_REMOTE; to try it on this machine: make cluster."
-        raise ConfigError(what, where=REMOTE, todo=todo) from None
+        todo = "Start it, or correct the address; to try it on this machine: make cluster."
+        raise ConfigError(what, where=where, todo=todo) from None
 
 
-def _require_server(remote: str, version: str) -> None:
+def _require_server(remote: str, version: str, where: str) -> None:
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers < OLDEST_SERVER:
         what = f"the server at {urlsplit(remote).hostname} is Spark {version}, and 4.0 is the oldest that runs our statements"
-        raise ConfigError(what, where=REMOTE, todo="Use a cluster of Spark 4.")
+        raise ConfigError(what, where=where, todo="Use a cluster of Spark 4.")
 
 
 def _require_equal_versions(remote: str, session: SparkSession) -> None:
@@ -197,7 +207,7 @@ def zip_package(folder: Path) -> Path:
 
 
 @contextmanager
-def _translating_connection_errors(remote: str) -> Iterator[None]:
+def _translating_connection_errors(remote: str, where: str = REMOTE) -> Iterator[None]:
     from grpc import RpcError
     from pyspark.errors import PySparkException
 
@@ -206,7 +216,7 @@ def _translating_connection_errors(remote: str) -> Iterator[None]:
             yield
     except (PySparkException, RpcError) as error:
         what = f"the server at {urlsplit(remote).hostname} did not answer as Spark Connect does: {type(error).__name__}"
-        raise TransientError(what, where=REMOTE, todo="See that the server is up and is a Spark Connect server, then run again.") from None
+        raise TransientError(what, where=where, todo="See that the server is up and is a Spark Connect server, then run again.") from None
 
 
 def versions_at(remote: str) -> dict[str, Any]:
