@@ -2,12 +2,14 @@
 
 The first night writes down name, currency and time zone; from then on every command and task compares. A company that was renamed
 lists its former names in company.toml. With another currency or time zone, amounts and days of old nights would mean something else.
+
+Beside it stands the format of the lake. It is raised with a change by which one version would misread what another wrote.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
 NAME, CURRENCY, TIME_ZONE = "name", "currency", "time_zone"
+FORMAT_KEY, FORMAT = "format", 1
 
 
 def require_owner(lake: Lake, company: Company) -> None:
-    """Raise ConfigError where the lake belongs to another company, DataError where what it says of its company is damaged."""
+    """Raise ConfigError where the lake belongs to another company, or was written in another format; DataError where it says it wrongly."""
+    _require_format(lake)
     own, found = _facts(company), _read_owner(lake)
     is_renamed = found is not None and found[NAME] in company.former_names
     differing = [fact for fact in own if found and found[fact] != own[fact] and not (fact == NAME and is_renamed)]
@@ -40,20 +44,44 @@ def claim_lake(lake: Lake, company: Company) -> None:
     """Write down that the lake is the company's; raises as `require_owner` does where it is another's."""
     with lake.lock("definitions"):  # two companies may begin at once
         require_owner(lake, company)
-        if _read_owner(lake) != _facts(company):
-            lake.write_text(addresses.OWNER, json.dumps(_facts(company), indent=1, ensure_ascii=False) + "\n")
+        text = json.dumps({**_facts(company), FORMAT_KEY: FORMAT}, indent=1, ensure_ascii=False) + "\n"
+        if not lake.exists(addresses.OWNER) or lake.read_text(addresses.OWNER) != text:
+            lake.write_text(addresses.OWNER, text)
 
 
 def _facts(company: Company) -> dict[str, str]:
     return {NAME: company.name, CURRENCY: company.currency, TIME_ZONE: company.zone.key}
 
 
+def _require_format(lake: Lake) -> None:
+    """Raise ConfigError where another version of the program wrote the lake in another format."""
+    claim = _read_claim(lake)
+    found = claim[FORMAT_KEY] if claim else FORMAT
+    if found == FORMAT:
+        return
+    age, todo = "a newer", "Install the version that wrote it, or a newer one; or choose another lake with --lake, or SEGMENTS_LAKE."
+    if found < FORMAT:
+        age = "an older"
+        todo = "Keep it for that version, and begin another: segments run --lake ANOTHER_FOLDER, or set SEGMENTS_LAKE."
+    raise ConfigError(
+        f"the lake was written by {age} version of this program: its format is {found}, and this version writes {FORMAT}",
+        where=lake.where(addresses.OWNER),
+        todo=todo,
+    )
+
+
 def _read_owner(lake: Lake) -> dict[str, str] | None:
+    claim = _read_claim(lake)
+    return {fact: str(claim[fact]) for fact in (NAME, CURRENCY, TIME_ZONE)} if claim else None
+
+
+def _read_claim(lake: Lake) -> dict[str, Any] | None:
+    """Return what the lake says of itself; one that was claimed before formats had numbers has the first."""
     if not lake.exists(addresses.OWNER):
         return None
     try:
         content = json.loads(lake.read_text(addresses.OWNER))
-        return {fact: str(content[fact]) for fact in (NAME, CURRENCY, TIME_ZONE)}
+        return {fact: str(content[fact]) for fact in (NAME, CURRENCY, TIME_ZONE)} | {FORMAT_KEY: int(content.get(FORMAT_KEY, 1))}
     except (ValueError, KeyError, TypeError):
         todo = "If the lake is this company's, remove the file, then run again."
         raise DataError("what the lake says of its company is damaged", where=lake.where(addresses.OWNER), todo=todo) from None

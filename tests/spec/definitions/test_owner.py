@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.nights import SHOP, night_of, run_night, write_shop
 
 from pipeline.cli import app
+from pipeline.definitions.owner import FORMAT
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES
@@ -129,3 +132,36 @@ def test_a_damaged_note_says_what_to_do(shop: Path, lake: Lake) -> None:
     (lake.root / "company.json").unlink()
     run_night(shop, lake, NEXT)
     Deployment.of(shop, lake.root)
+
+
+def claimed(lake: Lake) -> dict[str, Any]:
+    claim: dict[str, Any] = json.loads((lake.root / "company.json").read_text())
+    return claim
+
+
+@pytest.mark.parametrize(
+    ("change", "age", "remedy"),
+    [(1, "a newer", "Install the version that wrote it, or a newer one"), (-1, "an older", "Keep it for that version, and begin another")],
+)
+def test_a_lake_of_another_format_is_refused_and_nothing_is_written(shop: Path, lake: Lake, change: int, age: str, remedy: str) -> None:
+    said = json.dumps(claimed(lake) | {"format": FORMAT + change})
+    (lake.root / "company.json").write_text(said)
+    with pytest.raises(ConfigError, match=f"written by {age} version of this program: its format is {FORMAT + change}") as refused:
+        Deployment.of(shop, lake.root)
+    assert remedy in refused.value.todo
+    assert (lake.root / "company.json").read_text() == said
+
+
+def test_a_lake_that_was_claimed_before_formats_had_numbers_gets_the_first_one_with_its_next_night(shop: Path, lake: Lake) -> None:
+    claim = claimed(lake)
+    assert claim.pop("format") == 1
+    (lake.root / "company.json").write_text(json.dumps(claim))
+    Deployment.of(shop, lake.root)
+    run_night(shop, lake, NEXT)
+    assert claimed(lake) == claim | {"format": 1}
+
+
+def test_a_format_that_is_no_number_is_damage(shop: Path, lake: Lake) -> None:
+    (lake.root / "company.json").write_text(json.dumps(claimed(lake) | {"format": "new"}))
+    with pytest.raises(DataError, match="is damaged"):
+        Deployment.of(shop, lake.root)
