@@ -41,7 +41,8 @@ def withdraw(
 
 def _plan_lines(planned: Withdrawal) -> list[str]:
     found, counts = planned.publications, {kind: len(each) for kind, each in planned.computed.items()}
-    nights = f"{len(planned.nights):,} nights, {planned.nights[0]} to {planned.nights[-1]}" if planned.nights else "no nights"
+    count = len(planned.nights)
+    nights = f"{count:,} {'night' if count == 1 else 'nights'}, {planned.nights[0]} to {planned.nights[-1]}" if count else "no night"
     others = ", ".join(f"{counts[kind]:,} files of {kind}" for kind in ("models", "refits", "definitions", "pages"))
     return [
         f"Withdraw all since {planned.since}:",

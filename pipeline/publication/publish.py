@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,8 @@ def publish(  # noqa: PLR0913
     with lake.lock("publish"):
         current = current_publication(lake)
         if current is not None and day < current.day:
-            log.warning("%s stays published: %s is older", current.publication_id, day)
+            remedy = f"segments withdraw --since {day + timedelta(days=1)}{command_options(company, lake)}"
+            log.warning("%s stays published: %s is older. To start over from there: %s", current.publication_id, day, remedy)
             return current
         epoch = epoch_when_audited(lake, day)
         if epoch is not None:

@@ -60,7 +60,7 @@ def _previous_publication_id(lake: Lake) -> str:
         raise DataError(
             f"no way leads back from {current.publication_id}: no publication before it is kept",
             where=lake.where("publications"),
-            todo=f"Run a night to move forward. {_kept_publications(lake)}",
+            todo=f"Run a night to move forward, or start over: segments withdraw --since {current.day}. {_kept_publications(lake)}",
         )
     return current.previous
 

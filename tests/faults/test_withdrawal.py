@@ -256,7 +256,7 @@ def test_it_says_beforehand_what_goes_and_does_nothing_without_a_yes(
         run_command_line()
     assert not ended.value.code
     said = capsys.readouterr().out
-    assert f"1 nights, {LONG_AFTER} to {LONG_AFTER}" in said
+    assert f"1 night, {LONG_AFTER} to {LONG_AFTER}" in said
     assert "live afterwards: nothing" in said
     assert "Nothing was done. Do it with --yes." in said
     assert tree_bytes(lake, "tables", "publications", "reports", "definitions") == before

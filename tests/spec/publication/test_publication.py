@@ -162,7 +162,7 @@ def test_an_older_day_changes_nothing_and_says_so(company: Company, lake: Lake, 
     files, rows = published_files(lake), target_rows(lake.root / "segments.sqlite")
     with caplog.at_level(logging.WARNING):
         assert published(company, lake, MONDAY, ADA_IS_LOST) == tuesday
-    assert "2025-03-03 is older" in caplog.text
+    assert "2025-03-03 is older. To start over from there: segments withdraw --since 2025-03-04" in caplog.text
     assert (published_files(lake), target_rows(lake.root / "segments.sqlite")) == (files, rows)
     assert publications(lake) == {tuesday.publication_id}
 
