@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -53,13 +54,21 @@ def company(tmp_path: Path) -> Company:
     return a_shop_folder(tmp_path / "shop", first_day=date(2024, 3, 1))
 
 
-@pytest.fixture
-def lake(company: Company, tmp_path: Path) -> Lake:
-    """Return a lake that has read every line up to LAST."""
-    lake = Lake(tmp_path / "lake")
+@pytest.fixture(scope="module")
+def read_to_last(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a lake that has read every line up to LAST."""
+    folder = tmp_path_factory.mktemp("read")
+    shop = a_shop_folder(folder / "shop", first_day=date(2024, 3, 1))
     for day in (FIRST, LAST):
-        read(company, lake, day, LINES)
-    return lake
+        read(shop, Lake(folder / "lake"), day, LINES)
+    return folder / "lake"
+
+
+@pytest.fixture
+def lake(company: Company, read_to_last: Path, tmp_path: Path) -> Lake:
+    """Return a lake that has read every line of the company up to LAST."""
+    write_files(company, Shop([a_customer(1)], LINES))
+    return Lake(shutil.copytree(read_to_last, tmp_path / "lake", symlinks=True))
 
 
 # What a night says of days that it does not read
