@@ -43,6 +43,18 @@ class NightPlaces:
         return f"This night is not published: {self.live_day or 'nothing'} stays live."
 
     @property
+    def is_in_bucket(self) -> bool:
+        """Whether the lake is no folder, so that nobody can open its files by a path."""
+        return "://" in self.root
+
+    @property
+    def tables_words(self) -> str:
+        """Where the night's tables are or, where they are in a bucket, the command that writes what is live to a folder."""
+        if self.is_in_bucket:
+            return f"{self.command('export FOLDER')}   # what is live, as plain files"
+        return f"{self.segments_file}, and segment_profiles, customer_features likewise"
+
+    @property
     def segments_file(self) -> str:
         """The file of the night's segments: the live one where the night is live."""
         if self.live_day == self.day:
@@ -52,7 +64,7 @@ class NightPlaces:
     @property
     def root(self) -> str:
         """The place of the lake."""
-        return short_place(self.lake.where())
+        return short_place(self.lake.where().rstrip("/"))
 
     @property
     def reading_command(self) -> str:
@@ -78,11 +90,11 @@ def places_text(places: NightPlaces) -> Text:
     return Text.assemble(
         ("Where it is\n", "bold"),
         f"  {places.live_words}\n",
-        f"  {places.segments_file}, and segment_profiles, customer_features likewise\n",
+        f"  {places.tables_words}\n",
         f"  {places.root}/segments.sqlite, the same as tables with their history\n" if places.company.target.kind == "sqlite" else "",
         f"  {places.root}/reports/day={places.day}/validation.html, what each check found\n",
         ("Try next\n", "bold"),
-        f"  {places.reading_command}\n",
+        "" if places.is_in_bucket else f"  {places.reading_command}\n",
         f"  {places.command('run')} --day {places.day - ONE_DAY}\n",
         *_page_parts(places),
     )
@@ -95,7 +107,7 @@ def next_text(places: NightPlaces, *, scheme_count: int, is_alone: bool) -> Text
         f"  {places.command('summary --all')} --day {places.day}   # all {scheme_count} schemes\n",
         f"  {places.command('catalog')}   # what each segment means\n",
         f"  {places.command('run')} --day {places.day - ONE_DAY}   # to compare with\n" if is_alone else "",
-        f"  {places.segments_file}, and segment_profiles, customer_features likewise\n",
+        f"  {places.tables_words}\n",
         *_page_parts(places),
     )
     text.rstrip()

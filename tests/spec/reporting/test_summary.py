@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.nights import run_night, write_shop
+from support.object_store import ObjectStore
 
 from pipeline.definitions.company import load_company
 from pipeline.errors import GateClosed
@@ -19,6 +20,7 @@ from pipeline.lake.lake import Lake
 from pipeline.reporting.pages.morning.cards import actions_of
 from pipeline.reporting.pages.morning.night_tables import read_night
 from pipeline.reporting.summary import print_summary, print_whole_summary
+from pipeline.reporting.summary.where_next import NightPlaces, next_text, places_text
 from pipeline.reporting.terminal import Terminal
 
 NIGHT = date(2024, 3, 31)
@@ -197,3 +199,12 @@ def test_a_scheme_of_many_segments_shows_the_largest_and_says_where_the_others_a
     assert "and 11 smaller ones: segments catalog --scheme category_affinity" in text
     assert f"--scheme category_affinity --company {folder} --lake {folder / 'lake'}" in text
     assert text.count("category 0") + text.count("category 1") == 12
+
+
+def test_of_a_lake_in_a_bucket_it_names_the_command_that_writes_plain_files(shop: Path, object_store: ObjectStore, tmp_path: Path) -> None:
+    store = object_store.new_store(tmp_path / "cache")
+    places = NightPlaces(load_company(shop), Lake(store), NIGHT)
+    for text in (places_text(places).plain, next_text(places, scheme_count=3, is_alone=False).plain):
+        assert f"{places.command('export FOLDER')}   # what is live, as plain files" in text
+        assert str(tmp_path / "cache") not in text
+    assert places.command("status").endswith(f"--lake {store.where().rstrip('/')}")
