@@ -85,12 +85,13 @@ lock: .venv/bin/uv ## Write requirements*.txt anew from pyproject.toml and requi
 	$(LOCK) -c requirements.txt $(DEPENDENCIES) requirements-deploy.in -o requirements-deploy.txt
 	$(LOCK) -c requirements.txt requirements-bucket.in -o requirements-bucket.txt
 	$(LOCK) -c requirements.txt requirements-spark.in -o requirements-spark.txt
+	$(LOCK) -c requirements.txt requirements-iceberg.in -o requirements-iceberg.txt
 	echo uv | $(LOCK) - -o requirements-uv.txt
 
 check-lock: .venv/bin/uv
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && cp requirements*.txt "$$scratch" && base= && \
-	for name in requirements requirements-dev requirements-deploy requirements-bucket requirements-spark; do \
-		all='$(DEPENDENCIES)'; case $$name in *-bucket|*-spark) all= ;; esac; \
+	for name in requirements requirements-dev requirements-deploy requirements-bucket requirements-spark requirements-iceberg; do \
+		all='$(DEPENDENCIES)'; case $$name in *-bucket|*-spark|*-iceberg) all= ;; esac; \
 		status=0; $(LOCK) $$base $$all $$name.in -o "$$scratch/$$name.txt" || status=$$?; \
 		if [ $$status -gt 1 ]; then echo "$$name.txt is not checked: no package index within reach"; \
 		elif [ $$status -eq 1 ] || ! diff -u $$name.txt "$$scratch/$$name.txt"; then \

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, chain, get_current_context, task
+from airflow_support.cluster import cluster_waits
 from airflow_support.days import DRIFT, day_of_run, is_schedule_over
 from airflow_support.notifications import notify
 from airflow_support.tasks import ask_refit, step_task, task_defaults
@@ -48,6 +49,7 @@ with DAG(
     # Whoever works with these tables can be scheduled by their assets: the event comes when a night is live, and not before.
     publish = task(outlets=[Asset(table.name) for table in PUBLISHED_TABLES])(step_task(steps.publish))
     chain(
+        *cluster_waits(),
         *(task(step_task(work))(day) for work in (steps.extract, steps.validate, steps.features, steps.segment, steps.audit)),
         publish(day),
         task(outlets=[DRIFT], execution_timeout=timedelta(minutes=5))(ask_refit)(day),

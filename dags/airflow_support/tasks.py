@@ -22,7 +22,7 @@ from airflow_support.lineage import emit_step_lineage
 from airflow_support.notifications import failure_callbacks
 from pipeline.definitions.company import Company
 from pipeline.errors import PipelineError, TransientError
-from pipeline.operations.deployment import Deployment
+from pipeline.operations.deployment import Deployment, pool_of_environment
 from pipeline.operations.night import Night
 
 log = logging.getLogger("pipeline.airflow")
@@ -41,8 +41,12 @@ TASK_DEFAULTS = {
 
 
 def task_defaults(company: Company) -> dict[str, Any]:
-    """Return what the tasks of a DAG have in common: they tell of their failures whoever the company wants to be told."""
-    return TASK_DEFAULTS | failure_callbacks(company)
+    """Return what the tasks of a DAG have in common: they tell of their failures whoever the company wants to be told.
+
+    Tasks of a night follow each other, so that a night takes one slot of its pool at a time.
+    """
+    pool = pool_of_environment()
+    return TASK_DEFAULTS | failure_callbacks(company) | ({"pool": pool} if pool else {})
 
 
 def step_task(work: Callable[..., None]) -> Callable[..., None]:

@@ -194,6 +194,11 @@ def spark_remote_of_environment() -> str | None:
     return remote
 
 
+def pool_of_environment() -> str | None:
+    """Return the pool of Airflow that tasks of nights take their slots from, one per night: SEGMENTS_POOL; None for Airflow's own."""
+    return os.environ.get("SEGMENTS_POOL") or None
+
+
 def is_airflow_configured() -> bool:
     """Return whether the environment says where an Airflow keeps its state; without it Airflow's commands would make a new one."""
     return any(name in os.environ for name in AIRFLOW_SETTINGS)

@@ -21,6 +21,7 @@ def test_there_is_a_lock_for_running_testing_deploying_and_installing() -> None:
         "requirements-bucket.txt",
         "requirements-deploy.txt",
         "requirements-dev.txt",
+        "requirements-iceberg.txt",
         "requirements-spark.txt",
         "requirements-uv.txt",
         "requirements.txt",

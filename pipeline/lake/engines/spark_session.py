@@ -128,8 +128,27 @@ def _disconnect_all() -> None:
         disconnect(remote)
 
 
+def is_answering(remote: str) -> bool:
+    """Return whether anything answers at the address; raises ConfigError where it is none of a Spark Connect server."""
+    try:
+        socket.create_connection(_place_of(remote, REMOTE), timeout=PORT_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
 def _require_answering_port(remote: str, where: str) -> None:
     """Ask the port first: the client would go on trying for minutes, and say nothing."""
+    place = _place_of(remote, where)
+    try:
+        socket.create_connection(place, timeout=PORT_SECONDS).close()
+    except OSError as error:
+        what = f"no Spark Connect server answers at {place[0]}:{place[1]} ({error.strerror or type(error).__name__})"
+        todo = "Start it, or correct the address; to try it on this machine: make cluster."
+        raise ConfigError(what, where=where, todo=todo) from None
+
+
+def _place_of(remote: str, where: str) -> tuple[str, int]:
     parts = urlsplit(remote)
     try:
         place = (parts.hostname or "", parts.port or DEFAULT_PORT)
@@ -138,12 +157,7 @@ def _require_answering_port(remote: str, where: str) -> None:
     if parts.scheme != "sc" or not place[0]:
         what = f"{where.rpartition(' ')[2]} is no address of a Spark Connect server: {parts.scheme or 'nothing'}://..."
         raise ConfigError(what, where=where, todo="Write it as sc://host:15002.")
-    try:
-        socket.create_connection(place, timeout=PORT_SECONDS).close()
-    except OSError as error:
-        what = f"no Spark Connect server answers at {place[0]}:{place[1]} ({error.strerror or type(error).__name__})"
-        todo = "Start it, or correct the address; to try it on this machine: make cluster."
-        raise ConfigError(what, where=where, todo=todo) from None
+    return place
 
 
 def _require_server(remote: str, version: str, where: str) -> None:
