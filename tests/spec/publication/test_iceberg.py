@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 from pyiceberg.catalog import Catalog, load_catalog
 from support.builders import a_company, an_attribute
+from support.object_store import CREDENTIALS
 from support.published_nights import no_connections, publications, write_night
 
+from pipeline.definitions.company import PROJECT_ROOT
 from pipeline.definitions.iceberg_settings import IcebergSettings
 from pipeline.errors import ConfigError, TransientError
 from pipeline.lake import addresses
@@ -43,6 +46,7 @@ from pipeline.publication.withdrawal import withdraw_publications
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
+    from support.object_store import ObjectStore
 
     from pipeline.definitions.company import Company
 
@@ -123,6 +127,18 @@ def test_duckdb_reads_them(company: Company, lake: Lake, properties: dict[str, s
         assert sorted(connection.sql("SELECT segment FROM registered").fetchall()) == [("lost",), ("loyal",)]
     rows = catalog.load_table("segments.customer_features").scan().to_arrow()  # noqa: F841 - DuckDB finds it by its name
     assert duckdb.sql("SELECT count(DISTINCT customer_id) FROM rows").fetchall() == [(2,)]
+
+
+def test_the_guide_reads_them(
+    company: Company, lake: Lake, properties: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night(company, lake, MONDAY, ADA_IS_LOYAL, properties)
+    [program] = re.findall(r"```python\n(.*?)```", (PROJECT_ROOT / "docs" / "guides" / "iceberg.md").read_text("utf-8"), re.DOTALL)
+    opened: list[Catalog] = []
+    monkeypatch.setattr("pyiceberg.catalog.load_catalog", lambda name, **_: opened.append(load_catalog(name, **properties)) or opened[0])
+    exec(compile(program, "iceberg.md", "exec"), {})  # noqa: S102 - our own page
+    opened[0].close()
+    assert "loyal" in capsys.readouterr().out
 
 
 def test_columns_are_described_as_ours_are(company: Company, lake: Lake, properties: dict[str, str], catalog: Catalog) -> None:
@@ -385,3 +401,23 @@ assert not any(name.startswith("pyiceberg") for name in sys.modules)
     subprocess.run([sys.executable, "-c", program, lake.root], check=True)
     # And no publication stays for tables that nobody brings forward any more.
     assert not (lake.root / "registered.txt").exists()
+
+
+def test_tables_of_a_lake_in_a_bucket_lead_to_its_objects(
+    company: Company, object_store: ObjectStore, tmp_path: Path, properties: dict[str, str]
+) -> None:
+    store = object_store.new_store(tmp_path / "cache")
+    given = {
+        **properties,
+        "s3.endpoint": object_store.endpoint,
+        "s3.access-key-id": CREDENTIALS.key,
+        "s3.secret-access-key": CREDENTIALS.secret,
+        "s3.region": "us-east-1",
+    }
+    for day, segments in ((MONDAY, ADA_IS_LOYAL), (TUESDAY, ADA_IS_LOST)):
+        publication_id = night(company, Lake(store), day, segments, given)
+    with closing(load_catalog("warehouse", **given)) as catalog:
+        [task] = catalog.load_table(SEGMENTS).scan().plan_files()
+        assert task.file.file_path == store.uri(f"publications/{publication_id}/customer_segments.parquet")
+        assert segments_in(catalog) == ADA_IS_LOST
+        assert catalog.load_table(SEGMENTS).metadata_location.startswith(store.uri("iceberg/"))
