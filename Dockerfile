@@ -19,7 +19,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     AIRFLOW__CORE__LOAD_EXAMPLES=False \
     AIRFLOW__LOGGING__BASE_LOG_FOLDER=/var/log/airflow \
     SEGMENTS_COMPANY=/company \
-    SEGMENTS_LAKE=/lake
+    SEGMENTS_LAKE=/lake \
+    SEGMENTS_CACHE=/lake/copies
 COPY --from=packages /opt/venv /opt/venv
 COPY pipeline /opt/segments/pipeline
 COPY dags /opt/segments/dags
