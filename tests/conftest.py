@@ -37,6 +37,7 @@ LONGEST = (
     "tests/browser/test_page_in_browsers.py",
     "tests/property/test_flat_nights.py",
     "tests/integration/test_sync_tryton.py",
+    "tests/integration/test_nights_on_a_bucket.py",
     "tests/faults/test_night_crashes.py",
     "tests/property/test_night_laws.py",
     "tests/security/test_erasure.py",

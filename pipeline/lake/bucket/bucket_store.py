@@ -39,12 +39,12 @@ class BucketStore:
         self._client = BucketClient(settings, self._credentials)
         root = settings.cache / sha256(f"{settings.endpoint} {settings.url}".encode()).hexdigest()[:16]
         self._cache = Cache(root, self._client, limit_bytes=settings.cache_bytes)
-        self._index = Index(self._client)
-        self._pointer = Pointer(self._client)
         self._leases = Leases(self._client, seconds=settings.lease_seconds)
+        self._index = Index(self._client, is_held=self._leases.is_held_alone)
+        self._pointer = Pointer(self._client)
         self._check = StartupCheck(self._client, root / "checked", once_a_day=self._forget_what_is_gone)
         self._objects = Objects(
-            self._client, self._index, self._cache, before_change=self._check.require, before_removal=self._leases.require_held
+            self._client, self._index, self._cache, before_change=self._check.require, before_replacement=self._leases.require_held
         )
         self._publications = PublicationFolders(self._objects, self._pointer)
         self._journal = Journal(self._objects)

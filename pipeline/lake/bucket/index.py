@@ -1,13 +1,15 @@
 """What is in the bucket, in memory: steps ask for listings again and again, and a request for each would take most of a night.
 
 It is read table by table when first asked for, kept up by what this process writes, and read anew once a lock is taken: what other
-runs wrote before is seen then. Whoever reads without a lock sees what was there a little while ago, as any reader may.
+runs wrote before is seen then. While a lock is held by this process alone, nothing else is read anew: what it writes over must still be
+what it has seen. Whoever reads without a lock sees what was there a little while ago, as any reader may.
 """
 
 from __future__ import annotations
 
 import time
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import RLock
 
@@ -38,8 +40,8 @@ class Shelf:
 class Index:
     """Knows the objects of a bucket by prefixes that are read whole: a table, or another top folder."""
 
-    def __init__(self, client: BucketClient) -> None:
-        self._client = client
+    def __init__(self, client: BucketClient, *, is_held: Callable[[], bool]) -> None:
+        self._client, self._is_held = client, is_held
         self._shelves: dict[str, Shelf] = {}
         self._lock = RLock()
 
@@ -82,7 +84,7 @@ class Index:
 
     def _shelf(self, name: str) -> Shelf:
         shelf = self._shelves.get(name)
-        if shelf is None or time.monotonic() - shelf.read_at > SECONDS_FRESH:
+        if shelf is None or (time.monotonic() - shelf.read_at > SECONDS_FRESH and not self._is_held()):
             # The time before it was asked for: what is written while the answer is on its way may not be in it.
             now = time.monotonic()
             found = self._client.list_objects(name) if name else self._client.list_top()[0]

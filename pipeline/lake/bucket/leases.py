@@ -140,6 +140,10 @@ class Leases:
                 self._holds.remove(hold)
             self._release(hold)
 
+    def is_held_alone(self) -> bool:
+        """Return whether this process holds a lock that it shares with nobody, as far as it knows."""
+        return any(not hold.is_shared for hold in list(self._holds))
+
     def require_held(self) -> None:
         """Raise TransientError where another run took over a lock that this process holds alone.
 

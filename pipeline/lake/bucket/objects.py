@@ -17,13 +17,16 @@ MOST_BYTES_AT_ONCE = 1 << 28
 
 
 class Objects:
-    """Reads, writes and removes objects. `before_change` and `before_removal` raise where this process may not."""
+    """Reads, writes and removes objects.
+
+    `before_change` raises where the bucket is not fit for a lake, `before_replacement` where another run took over a lock of this process.
+    """
 
     def __init__(
-        self, client: BucketClient, index: Index, cache: Cache, *, before_change: Callable[[], None], before_removal: Callable[[], None]
+        self, client: BucketClient, index: Index, cache: Cache, *, before_change: Callable[[], None], before_replacement: Callable[[], None]
     ) -> None:
         self.client, self.index, self.cache = client, index, cache
-        self._before_change, self._before_removal = before_change, before_removal
+        self._before_change, self._before_replacement = before_change, before_replacement
 
     def write(self, address: str, content: bytes) -> None:
         """Write an object; the same bytes leave it as it is."""
@@ -59,6 +62,7 @@ class Objects:
         A file of more than 256 MB is uploaded in parts, which know no conditions: its tag is looked up before.
         """
         self._before_change()
+        self._before_replacement()
         if file.stat().st_size <= MOST_BYTES_AT_ONCE:
             tag = self.client.put_where(address, file.read_bytes(), expected=expected)
         else:
@@ -81,7 +85,7 @@ class Objects:
         """Remove objects and their copies, if there are any."""
         if addresses:
             self._before_change()
-            self._before_removal()
+            self._before_replacement()
             self.client.delete(addresses)
             for address in addresses:
                 self.index.drop(address)

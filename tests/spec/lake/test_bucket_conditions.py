@@ -17,6 +17,7 @@ from support.object_store import CREDENTIALS, ObjectStore, reopened
 from support.publishing_races import winners_of_races
 
 from pipeline.errors import TransientError
+from pipeline.lake.bucket import index
 from pipeline.lake.bucket.bucket_store import BucketStore
 from pipeline.lake.bucket.client import RETRIES, BucketClient
 
@@ -153,7 +154,11 @@ def test_a_publication_whose_files_are_gone_does_not_become_live(store: BucketSt
     assert not store.swap_pointer("current", "publications/x/", expected=None)
 
 
-def test_a_file_of_event_days_that_another_run_wrote_meanwhile_is_not_overwritten(store: BucketStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds_fresh", [30.0, 0.0])  # however long ago the listing was read under the lock
+def test_a_file_of_event_days_that_another_run_wrote_meanwhile_is_not_overwritten(
+    store: BucketStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds_fresh: float
+) -> None:
+    monkeypatch.setattr(index, "SECONDS_FRESH", seconds_fresh)
     address = "tables/order_lines/month=2024-01/known=2024-01-02/part-0.parquet"
     other = reopened(store, tmp_path / "other")
     with store.stage(address) as new:
