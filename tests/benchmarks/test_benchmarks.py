@@ -4,6 +4,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from support.object_store import ObjectStore
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 SAME_MEANING = ("first_order_date", "last_order_date", "order_day_count", "order_count", "line_count", "main_channel", "favourite_category")
@@ -97,3 +98,15 @@ def test_registering_a_publication_is_measured_beside_writing_it(tmp_path: Path)
 
     [found] = publication_ends.iceberg_results(tmp_path, memberships=1_000, rounds=1)
     assert min(found.ours, found.reference) > 0
+
+
+def test_races_of_publishers_and_the_check_of_a_bucket_are_measured(
+    object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bucket_lake
+
+    for name, value in object_store.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(bucket_lake, "RACES", 20)
+    assert bucket_lake.undecided_races(object_store.endpoint, tmp_path) == 0
+    assert bucket_lake.check_seconds(object_store.endpoint, tmp_path) > 0
