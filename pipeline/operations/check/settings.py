@@ -23,6 +23,7 @@ _COMPANY = Rereading(
         "first_day": date(2000, 1, 1),
         "level": "behavioural",
         "connection": "unnamed",
+        "catalog": "unnamed",
     },
     wholes=("events", "surveys", "notify"),
 )

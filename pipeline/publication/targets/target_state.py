@@ -86,6 +86,8 @@ def _folder_of_held(session: TargetSession, night: PublishedNight, found: Mappin
 def _is_untouched(session: TargetSession, difference: PublicationDifference, found: Mapping[str, Sequence[str]]) -> bool:
     """Return whether the tables hold as many rows as they were given, and nobody else has written to them since."""
     [mark] = session.texts(f"SELECT write_mark FROM {STATE.name}")  # noqa: S608 - a name that we declare
+    if CURRENT not in difference.tables:  # a publication that is being removed, or was by hand
+        return False
     expected = {table: difference.count_before(table) for table in difference.tables}
     for table in (*expected, HISTORY):
         condition = "valid_to IS NULL" if table is HISTORY else "TRUE"

@@ -56,8 +56,16 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda shop: write(shop, "company.toml", f'{SHOP}[publish]\nkind = "postgresql"\nconnection = "crm"\n'),
         "connection `crm` is not set",
     ),
+    "a catalogue that is not set": (
+        lambda shop: write(shop, "company.toml", f'{SHOP}[publish.iceberg]\ncatalog = "warehouse"\n'),
+        "catalogue `warehouse` is not set",
+    ),
+    "a catalogue without a name": (
+        lambda shop: write(shop, "company.toml", f'{SHOP}[publish.iceberg]\nnamespace = "segments"\n'),
+        "`publish.iceberg.catalog` is missing",
+    ),
 }
-OF_DEPLOYMENT = ("a connection that is not set",)
+OF_DEPLOYMENT = ("a connection that is not set", "a catalogue that is not set")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
