@@ -35,8 +35,9 @@ def withdraw(
     if not yes:
         write_text("Nothing was done. Do it with --yes.\n")
         return
-    withdraw_nights(deployment, day, reason=reason)
-    write_text(f"All since {day} is withdrawn. Nights of any day after the live one can be published again.\n")
+    done = withdraw_nights(deployment, day, reason=reason)
+    again = f"Nothing is live: run a night, such as segments run --day {done.night_before or 'YYYY-MM-DD'}."
+    write_text(f"All since {day} is withdrawn. {'The next night moves forward from there.' if done.publications.chosen_id else again}\n")
 
 
 def _plan_lines(planned: Withdrawal) -> list[str]:

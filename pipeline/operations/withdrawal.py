@@ -40,11 +40,15 @@ WAIT_SECONDS = 5  # for a step that is about to end
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """What is withdrawn since a day: publications, and what was computed, by kind, as addresses."""
+    """What is withdrawn since a day: publications, and what was computed, by kind, as addresses.
+
+    `night_before` is the newest night that stays computed, if any.
+    """
 
     since: date
     publications: PublicationsSince
     computed: dict[str, list[str]]
+    night_before: date | None
 
     @property
     def nights(self) -> list[date]:
@@ -75,7 +79,8 @@ def plan_withdrawal(deployment: Deployment, since: date) -> Withdrawal:
         "definitions": [each for each in definitions if date.fromisoformat(addresses.stem(each)) >= since],
         "pages": [each for each in pages if "day=" in each and addresses.date_in(each, "day") >= since],
     }
-    return Withdrawal(since, publications_since(lake, since), computed)
+    before = max((night for night in lake.nights(CUSTOMER_SEGMENTS) if night < since), default=None)
+    return Withdrawal(since, publications_since(lake, since), computed, before)
 
 
 def withdraw(deployment: Deployment, since: date, *, reason: str = "") -> Withdrawal:
@@ -103,10 +108,9 @@ def withdraw(deployment: Deployment, since: date, *, reason: str = "") -> Withdr
         for kind in ("models", "refits", "definitions", "pages", "tables"):
             for address in planned.computed[kind]:
                 lake.delete(address)
-        left = lake.newest_night(CUSTOMER_SEGMENTS)
-        if left:
+        if planned.night_before:
             with deployment.engine() as engine:
-                write_intervals(lake, engine, left)
+                write_intervals(lake, engine, planned.night_before)
     _write_pages(deployment)
     register_live(deployment.company, lake, catalogs=deployment.catalogs)
     log.info("all since %s is withdrawn: %s nights", since, len(planned.nights))

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +57,8 @@ class PublicationsSince:
 
 def publications_since(lake: Lake, since: date) -> PublicationsSince:
     """Return what a withdrawal of all publications since a day comes to; the live one stays where it is of an earlier day."""
-    live_id, kept = _live_id(lake), publication_ids(lake)
-    earlier = [each for each in kept if day_of_publication(each) < since and not _is_of_nobody(lake, each)]
+    live_id, kept = _live_id(lake), [each for each in publication_ids(lake) if not _is_of_nobody(lake, each)]
+    earlier = [each for each in kept if day_of_publication(each) < since]
     chosen = live_id if live_id and day_of_publication(live_id) < since else max(earlier, default="")
     return PublicationsSince(live_id, chosen, tuple(each for each in kept if day_of_publication(each) >= since))
 
@@ -79,9 +79,10 @@ def withdraw_publications(  # noqa: PLR0913
             chosen = whole_publication(lake, found.chosen_id)
             chosen = chosen if found.chosen_id == found.live_id else continued(company, lake, chosen, shown)
         else:
-            eve, before = since - timedelta(days=1), withdrawn_publication(lake)
-            is_done = before is not None and before.day <= eve
-            chosen = before if before and is_done else _write_empty_publication(company, lake, eve, shown, memory_limit)
+            before = withdrawn_publication(lake)
+            is_done = before is not None and before.day <= since
+            # Of the day itself, so that what began earlier lasts until then in the database's history.
+            chosen = before if before and is_done else _write_empty_publication(company, lake, since, shown, memory_limit)
         # The database first, as when a night is published: if it fails, readers still see what they saw before.
         publish_to_target(company, lake, chosen, connections, is_way_back=True, is_empty=not found.chosen_id)
         done = Rollback(found.live_id, chosen.publication_id if found.chosen_id else "", reason, since.isoformat())

@@ -99,7 +99,7 @@ def test_where_none_was_published_before_nothing_is_live_and_an_older_night_is_p
     shop.withdraw(TUESDAY)
     assert current_publication(shop.lake) is None
     assert not (shop.lake.root / "current").is_symlink()
-    assert {name: rows for name, rows in shop.rows().items() if rows and name != "customer_segment_history"} == {}
+    assert {name: rows for name, rows in shop.rows().items() if rows} == {}
     shop.withdraw(TUESDAY)  # as after a kill
     first = shop.publish(SUNDAY)
     assert first.previous is None
@@ -109,6 +109,20 @@ def test_where_none_was_published_before_nothing_is_live_and_an_older_night_is_p
     assert {name[:10] for name in publications(shop.lake)} == {str(SUNDAY)}
     shop.publish(MONDAY)
     assert {name[:10] for name in publications(shop.lake)} == {str(SUNDAY), str(MONDAY)}
+
+
+def test_what_was_published_before_the_day_lasts_until_then_in_the_history(shop: Shop) -> None:
+    shop.publish(SUNDAY)
+    before = shop.rows()["customer_segment_history"]
+    for day in (MONDAY, TUESDAY):
+        shop.publish(day)
+    shop.withdraw(MONDAY)  # the publication of Sunday is kept no more
+    assert current_publication(shop.lake) is None
+    history = shop.rows()["customer_segment_history"]
+    assert [row[:-1] for row in history] == [row[:-1] for row in before]
+    assert {str(row[-1]) for row in history} == {str(MONDAY)}
+    shop.publish(SUNDAY)
+    assert shop.rows()["customer_segment_history"] == before
 
 
 def test_another_lake_begins_anew_beside_a_database_that_holds_newer_nights(shop: Shop, tmp_path: Path) -> None:
