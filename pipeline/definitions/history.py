@@ -28,7 +28,7 @@ from pipeline.definitions.company import Company, with_declared_features
 from pipeline.definitions.company_sections import Attribute
 from pipeline.definitions.past_definitions import PastDefinitions
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
-from pipeline.definitions.translations import documented_translations, translations_document
+from pipeline.definitions.translations import Translations, company_translations, documented_translations, translations_document
 from pipeline.definitions.value_lists import list_digests
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake import addresses
@@ -162,25 +162,21 @@ def _is_computable(company: Company) -> bool:
     return True
 
 
-def _definitions_content(company: Company) -> dict[str, Any] | None:
-    """Return what `company` says now, or None where a file is no text: the step that reads it will tell."""
+def _definitions_document(company: Company) -> str | None:
+    """Return what `company` says now as a lake keeps it, or None where a file is no text: the step that reads it will tell."""
     try:
         texts = {folder: _definition_texts(company, folder) for folder in DEFINITION_SUFFIXES}
-        return {"settings": _night_settings(company), **texts, **_optional_content(company)}
+        content = {"settings": _night_settings(company), **texts, **_list_entries(company), **_optional_texts(company)}
+        return _laid_out(json.dumps(content), _translations(company))
     except ConfigError:
         return None
 
 
-def _definitions_document(company: Company) -> str | None:
-    """Return the document of the same that a lake keeps."""
-    content = _definitions_content(company)
-    return None if content is None else _laid_out(json.dumps(content))
-
-
 @lru_cache(maxsize=4)
-def _laid_out(content: str) -> str:
-    """Return JSON as a document for people; kept, as every step of a night asks for the same, and the layout takes longest."""
-    return json.dumps(json.loads(content), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+def _laid_out(content: str, translations: tuple[tuple[str, Translations], ...]) -> str:
+    """Return JSON and translations as one document for people; kept, as every step of a night asks, and laying it out takes longest."""
+    document = {**json.loads(content), **translations_document(translations)}
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _definition_texts(company: Company, folder: str) -> dict[str, str]:
@@ -189,7 +185,11 @@ def _definition_texts(company: Company, folder: str) -> dict[str, str]:
 
 
 def _optional_content(company: Company) -> dict[str, Any]:
-    return {**_list_entries(company), **_optional_texts(company), **translations_document(company)}
+    return {**_list_entries(company), **_optional_texts(company), **translations_document(_translations(company))}
+
+
+def _translations(company: Company) -> tuple[tuple[str, Translations], ...]:
+    return tuple(company_translations(company, company.definitions("segments", ".toml")).items())
 
 
 def _optional_texts(company: Company) -> dict[str, dict[str, str]]:

@@ -14,7 +14,7 @@ What a file lacks is told in the company's own language.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -110,10 +110,9 @@ def translated_content(definition: Definition, translations: Translations, langu
     return values
 
 
-def translations_document(company: Company) -> dict[str, Any]:
-    """Return the translations that the company asks for as a document for JSON; an empty one where there are none."""
-    translations = company_translations(company, company.definitions("segments", ".toml"))
-    found = {name: {language: dict(texts) for language, texts in each} for name, each in translations.items()}
+def translations_document(translations: Iterable[tuple[str, Translations]]) -> dict[str, Any]:
+    """Return the translations of schemes by name as a document for JSON; an empty one where there are none."""
+    found = {name: {language: dict(texts) for language, texts in each} for name, each in translations}
     return {"translations": found} if found else {}
 
 
