@@ -162,9 +162,11 @@ def eligibility_condition(segment: Segment) -> exp.Expr | None:
     if segment.signals is not None:
         # Written out, since proofs go through AND, OR and NOT, and know nothing of counting.
         enough = combinations(segment.signals.conditions, segment.signals.needed)
-        parts.append(exp.or_(*(exp.and_(*shown) for shown in enough)))
+        parts.append(exp.or_(*(exp.and_(*shown) for shown in enough), copy=False))
     if segment.score is not None and not parts:
         return exp.true()
+    if len(parts) == 1:
+        return parts[0]  # as it is: of all that a scheme takes to load, copies of its rules would be an eighth
     return exp.and_(*parts) if parts else None
 
 
