@@ -1,4 +1,7 @@
-"""Runs apart from the tests, because importing Airflow warns: writes how a run of the DAG ended, and what it is, to the file named."""
+"""Runs apart from the tests, because importing Airflow warns: writes to a file how runs of the DAG ended, and what it is.
+
+run_refit.py FILE MODELS RUN...: a run is its parameters as JSON, MODELS the folder of the models of which each run leaves some.
+"""
 
 from __future__ import annotations
 
@@ -31,16 +34,18 @@ def facts() -> dict[str, Any]:
     }
 
 
-def states(conf: dict[str, Any]) -> dict[str, str]:
-    """Run the DAG once, as a person would by hand, and return how each task ended."""
-    initdb()
-    for task in dag.tasks:
-        task.retries = 0
+def ended(conf: dict[str, Any], models: Path) -> dict[str, Any]:
+    """Run the DAG once, as a person would by hand, and return how each task ended and the models that there are then, by name."""
     run = dag.test(run_conf=conf)
-    return {instance.task_id: str(instance.state) for instance in run.get_task_instances()}
+    states = {instance.task_id: str(instance.state) for instance in run.get_task_instances()}
+    return {"states": states, "models": {path.name: path.read_text() for path in sorted(models.iterdir())}}
 
 
 if __name__ == "__main__":
+    file, folder, *runs = sys.argv[1:]
     described = facts()
-    described["states"] = states(json.loads(sys.argv[2]))
-    Path(sys.argv[1]).write_text(json.dumps(described))
+    initdb()
+    for task in dag.tasks:
+        task.retries = 0
+    described["runs"] = [ended(json.loads(conf), Path(folder)) for conf in runs]
+    Path(file).write_text(json.dumps(described))

@@ -6,9 +6,9 @@ from datetime import date
 from pathlib import Path
 
 import psycopg
-import pytest
-from support.deployments import CANARY, Deployment, a_small_company
+from support.deployments import CANARY, LAST_DAY, Deployment, a_small_company
 from support.events import rows_known
+from support.nights import run_night
 
 from pipeline.definitions.company import load_company
 from pipeline.lake.lake import Lake
@@ -56,13 +56,23 @@ def in_postgresql(company: Path, uri: str) -> None:
     toml.write_text(toml.read_text().replace('kind = "files"\npath = "data"', 'kind = "postgresql"\nconnection = "shop"'))
 
 
-@pytest.mark.parametrize("kind", ["files", "postgresql"])
-def test_a_dag_run_reads_checks_and_stores_the_event(tmp_path: Path, postgres_uri: str, kind: str) -> None:
+def test_a_dag_run_reads_checks_and_stores_the_event(tmp_path: Path, postgres_uri: str) -> None:
     deployment = Deployment.of(a_company(tmp_path), tmp_path)
-    if kind == "postgresql":
-        in_postgresql(deployment.company, postgres_uri)
+    in_postgresql(deployment.company, postgres_uri)
     run = deployment.run_night(SEGMENTS_CONNECTION_SHOP=postgres_uri)
     assert run.returncode == 0, run.stderr
+    require_stored(deployment)
+    assert f"{CANARY}-m".encode() not in deployment.everything_airflow_kept()
+
+
+def test_a_night_of_files_reads_checks_and_stores_the_event(tmp_path: Path) -> None:
+    """Without Airflow: a night through it has the bytes of one without, whatever the source is."""
+    deployment = Deployment.of(a_company(tmp_path), tmp_path)
+    run_night(deployment.company, Lake(deployment.lake), date.fromisoformat(LAST_DAY))
+    require_stored(deployment)
+
+
+def require_stored(deployment: Deployment) -> None:
     lake = Lake(deployment.lake)
     rows = rows_known(lake, load_company(deployment.company).events["email"].table)
     assert [(row["event_day"], row["action"], row["score"], str(row["cost"]), row["is_mobile"], row["send_date"]) for row in rows] == [
@@ -70,4 +80,3 @@ def test_a_dag_run_reads_checks_and_stores_the_event(tmp_path: Path, postgres_ur
         (date(2024, 3, 31), "opened", 1.0, "None", False, date(2024, 3, 29)),
     ]
     assert (deployment.lake / "current" / "customer_segments.parquet").is_file()
-    assert f"{CANARY}-m".encode() not in deployment.everything_airflow_kept()

@@ -11,7 +11,7 @@ import pytest
 from support.dag_runs import Facts, run_apart
 from support.deployments import REPO, Deployment
 from support.nights import write_shop
-from support.refit_nights import customers_of, make_live, measure_drift, noise_of, segment_night, write_features
+from support.refit_nights import customers_of, measure_drift, noise_of, segment_night, write_features
 
 from pipeline.definitions.company import load_company
 from pipeline.lake.lake import Lake
@@ -36,13 +36,16 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 
 @pytest.fixture(scope="module")
 def facts(town: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
-    return run_apart(SCRIPT, town, tmp_path_factory.mktemp("facts") / "facts.json", json.dumps({"day": DAY.isoformat()}))
+    """Return what the DAG is, and how a run for each of the two nights ended, one after the other."""
+    runs = [json.dumps({"day": day.isoformat()}) for day in (DAY, DAY + timedelta(days=30))]
+    models = town.lake / "models" / "behaviour_clusters"
+    return run_apart(SCRIPT, town, tmp_path_factory.mktemp("facts") / "facts.json", str(models), *runs)
 
 
-def test_a_run_fits_judges_and_promotes_without_asking_anybody(town: Deployment, facts: Facts) -> None:
+def test_a_run_fits_judges_and_promotes_without_asking_anybody(facts: Facts) -> None:
     ended = {"business_day": "success", "refit": "success", "next_task": "success", "promote": "success", "refit_predictions": "success"}
-    assert facts["states"] == {**ended, "told": "skipped", "approve": "skipped"}
-    assert [path.name for path in (town.lake / "models" / "behaviour_clusters").iterdir()] == [f"{DAY + timedelta(days=31)}.json"]
+    assert facts["runs"][0]["states"] == {**ended, "told": "skipped", "approve": "skipped"}
+    assert list(facts["runs"][0]["models"]) == [f"{DAY + timedelta(days=31)}.json"]
 
 
 def test_a_person_can_be_asked_between_judging_and_promoting(facts: Facts) -> None:
@@ -62,41 +65,38 @@ def test_it_runs_every_month_and_on_drift_one_at_a_time_and_parses_without_a_war
     assert all(retries > 0 for name, retries in facts["retries"].items() if name != "approve")
 
 
-def test_a_candidate_that_is_refused_fails_the_run_and_the_model_stays(town: Deployment, facts: Facts, tmp_path: Path) -> None:
-    assert facts["states"]
-    models = town.lake / "models" / "behaviour_clusters"
-    before = {path.name: path.read_bytes() for path in models.iterdir()}
-    ended = run_apart(SCRIPT, town, tmp_path / "facts.json", json.dumps({"day": (DAY + timedelta(days=30)).isoformat()}))["states"]
-    assert (ended["refit"], ended["promote"]) == ("success", "failed")
-    assert {path.name: path.read_bytes() for path in models.iterdir()} == before
+def test_a_candidate_that_is_refused_fails_the_run_and_the_model_stays(facts: Facts) -> None:
+    promoted, refused = facts["runs"]
+    assert (refused["states"]["refit"], refused["states"]["promote"]) == ("success", "failed")
+    assert refused["models"] == promoted["models"]
 
 
 def test_a_live_night_that_drifted_says_so_with_its_day_and_another_says_nothing(tmp_path: Path) -> None:
     later = DAY + timedelta(days=30)
     deployment = Deployment.of(tmp_path / "company", tmp_path)
     write_shop(deployment.company, [], customers=[], settings=f"last_day = {later}\n")
-    lake = a_drifting_lake(deployment, later)
-    assert asked(deployment, tmp_path, later) == {"state": "skipped", "events": []}
-    make_live(lake, later)
-    assert asked(deployment, tmp_path, later) == {"state": "success", "events": [{"day": later.isoformat()}]}
+    write_drifting_nights(deployment, later)
+    before, once_live = asked(deployment, tmp_path, later)
+    assert before == {"state": "skipped", "events": []}
+    assert once_live == {"state": "success", "events": [{"day": later.isoformat()}]}
 
 
-def a_drifting_lake(deployment: Deployment, later: date) -> Lake:
-    """Return a lake of two nights; on the later one there are other kinds of customers."""
+def write_drifting_nights(deployment: Deployment, later: date) -> None:
+    """Write two nights; on the later one there are other kinds of customers."""
     company, lake = load_company(deployment.company), Lake(deployment.lake)
     for day, kinds in ((DAY, ("regulars", "bargain hunters")), (later, ("newcomers", "sleepers"))):
         write_features(lake, company, customers_of(*kinds, each=60), day)
         segment_night(lake, company, day)
         measure_drift(lake, company, day)
-    return lake
 
 
-def asked(deployment: Deployment, folder: Path, day: date) -> Facts:
-    found = folder / "asked.json"
-    command = [sys.executable, str(SCRIPT.with_name("run_drift.py")), str(found), str(deployment.home / "airflow.db"), day.isoformat()]
+def asked(deployment: Deployment, folder: Path, day: date) -> list[Facts]:
+    """Return how asking for a refit ended before the night was live, and once it was."""
+    found, script = folder / "asked.json", SCRIPT.with_name("run_drift.py")
+    command = [sys.executable, str(script), str(found), str(deployment.home / "airflow.db"), day.isoformat(), str(deployment.lake)]
     run = subprocess.run(command, env=deployment.environment(), capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr[-3_000:]
-    told: Facts = json.loads(found.read_text())
+    told: list[Facts] = json.loads(found.read_text())
     return told
 
 
