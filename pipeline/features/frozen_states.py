@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from pipeline.features.cache import CacheSession
 from pipeline.features.customer_archives import register_archive, register_rollups
 from pipeline.features.customer_slices import rows_by_slice, slices_of_rollup
@@ -52,9 +50,10 @@ def _register_others_then(session: CacheSession, tonight: KnownStates, rollups: 
     register_rollups(session, rollups ^ tonight.rollups, survivors)
     register_ids(session, REGROUPED_CUSTOMERS, session.survivors(tonight.window).changed_since(survivors))
     first_days = {"window_first_day": frozen.window_first_day, "window_end": tonight.window.window_first_day}
-    found = [session.engine.run(affected_statement(), first_days).read_all()]
+    # In a file each, as there may be millions, and the engine that finds them may be elsewhere.
+    paths = [session.folder / AFFECTED_CUSTOMERS.name / f"then_{name}.parquet" for name in ("by_rollups", "by_window")]
+    session.lake.write_private_file(AFFECTED_CUSTOMERS.schema, session.engine.run(affected_statement(), first_days), paths[0], {})
     # By order-day and not by event day: a refund counts for the day of its order.
     register_rollups(session, rollups.since(frozen.window_first_day), survivors)
-    found.append(session.engine.run(outlived_statement(), first_days).read_all())
-    ids = pa.concat_tables(found).column(0).combine_chunks()
-    register_ids(session, AFFECTED_CUSTOMERS, ids)
+    session.lake.write_private_file(AFFECTED_CUSTOMERS.schema, session.engine.run(outlived_statement(), first_days), paths[1], {})
+    session.engine.register(AFFECTED_CUSTOMERS, paths)

@@ -103,11 +103,26 @@ class Deployment:
         with closing(self._opened_engine()) as engine:
             yield engine
 
+    @contextmanager
+    def engine_in_process(self, engine: Engine) -> Iterator[Engine]:
+        """Yield `engine` where it runs in this process, else DuckDB: for what is worked out in memory, of every customer.
+
+        What a cluster gives to a process is limited; DuckDB reads a few columns of files that are there already.
+        """
+        if self.spark_remote is None:
+            yield engine
+        else:
+            with closing(self._local_engine()) as local:
+                yield local
+
+    def _local_engine(self) -> Engine:
+        from pipeline.lake.engines.duckdb import open_engine
+
+        return open_engine(self.lake, memory_limit=self.memory_limit)
+
     def _opened_engine(self) -> Engine:
         if self.spark_remote is None:
-            from pipeline.lake.engines.duckdb import open_engine
-
-            return open_engine(self.lake, memory_limit=self.memory_limit)
+            return self._local_engine()
         from pipeline.lake.engines.spark import SparkEngine
         from pipeline.lake.engines.spark_session import connect
 

@@ -133,7 +133,8 @@ def segment(night: Night) -> None:
             write_flows(night.lake, engine, night.day)
             write_figures(night.lake, engine, night.day, survivors_of=survivors_of)
             write_campaign_tables(company, night.lake, engine, night.day)
-            write_refinement(company, night.lake, engine, night.day, survivors_of=survivors_of)
+            with night.deployment.engine_in_process(engine) as local:
+                write_refinement(company, night.lake, local, night.day, survivors_of=survivors_of)
 
 
 def audit(night: Night, *, override_gates: Sequence[str] | str = (), override_reason: str = "") -> None:

@@ -4,9 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 from support.local_spark import SparkOver
+from support.object_store import CREDENTIALS
 
 from local.spark_cluster import SparkCluster, running_cluster
 from pipeline.lake.engines.spark import SparkEngine
@@ -23,7 +25,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
     if remote := os.environ.get("TEST_SPARK_REMOTE"):
         yield SparkCluster(remote, {}, Path())
         return
-    with running_cluster(tmp_path_factory.mktemp("spark")) as running:
+    keys = {"AWS_ACCESS_KEY_ID": CREDENTIALS.key, "AWS_SECRET_ACCESS_KEY": CREDENTIALS.secret}
+    with mock.patch.dict(os.environ, keys), running_cluster(tmp_path_factory.mktemp("spark")) as running:
         yield running
 
 

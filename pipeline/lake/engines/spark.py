@@ -7,7 +7,7 @@ the bytes that one machine gives them. Only what is small comes to this process.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 from sqlglot import exp
 
-from pipeline.errors import DataError, TransientError
+from pipeline.errors import DataError, PipelineError, TransientError
 from pipeline.lake.disk import disk_errors
 from pipeline.lake.engines import Files, Parameter, empty_select, parameter_names, parts_of, paths_by_condition, place_of
 from pipeline.lake.engines.spark_errors import translating_spark_errors
 from pipeline.lake.engines.spark_session import SparkConnection
 from pipeline.lake.engines.spark_sql import spark_sql
-from pipeline.lake.engines.spark_views import SparkView, needed_columns, table_names
+from pipeline.lake.engines.spark_views import SparkView, needed_columns, order_of, table_names
 from pipeline.lake.event_days import MonthFile, Version, month_of
 from pipeline.lake.executors.exchange import Exchange, SharedFolder, ThroughStore
 from pipeline.lake.executors.reading import FileReader, read_in_tasks
 from pipeline.lake.executors.writing import WRITTEN, WRITTEN_VERSIONS, FileWriter, MonthFileWriter
+from pipeline.lake.file_stamps import FileStamp, file_stamp
 from pipeline.lake.local_store import LocalStore
 from pipeline.lake.parquet import write_parquet
 from pipeline.lake.remote_rows import MonthFilePlan, RemoteRows, WrittenMonthFile
@@ -54,7 +55,7 @@ class SparkEngine:
     def __init__(self, connection: SparkConnection, store: Store) -> None:
         self._connection, self._session, self._store = connection, connection.session, store
         self.exchange: Exchange = SharedFolder(store) if isinstance(store, LocalStore) else ThroughStore(store)
-        self._sent: dict[Path, str | None] = {}
+        self._sent: dict[FileStamp, str | None] = {}
         self._resources = ExitStack()
         self._registered: dict[str, SparkView] = {}
 
@@ -70,8 +71,13 @@ class SparkEngine:
         with translating_spark_errors(statement, self._places_of(statement)):
             rows = rows.persist()
             rows.createOrReplaceTempView(table.name)
-        self._resources.callback(rows.unpersist)
+        self._resources.callback(self._release, rows)
         self._registered[table.name] = self._connection.views[table.name] = SparkView(table)
+
+    def _release(self, rows: DataFrame) -> None:
+        # What is wrong with the server is told by the statement that failed, not by what tidies up after it.
+        with suppress(PipelineError), translating_spark_errors(exp.Select(), {}):
+            rows.unpersist()
 
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> SparkRows:
         return SparkRows(self, statement, {name: parameters[name] for name in parameter_names(statement)})
@@ -160,11 +166,12 @@ class SparkEngine:
 
     def _send(self, path: Path) -> str | None:
         """Return the address under which executors read a private file of this process; None where its path will do."""
-        if path not in self._sent:
-            self._sent[path] = address = self.exchange.sent(path)
+        stamp = file_stamp(path)  # others may be written under the same path later
+        if stamp not in self._sent:
+            self._sent[stamp] = address = self.exchange.sent(path)
             if address:
                 self._resources.callback(self._store.delete, address)
-        return self._sent[path]
+        return self._sent[stamp]
 
     @cached_property
     def _folder(self) -> Path:
@@ -187,7 +194,7 @@ class SparkEngine:
         """
         from pyspark.sql.connect.functions import expr
 
-        order = [key.this.name for key in statement.args["order"].expressions] if statement.args.get("order") else []
+        order = order_of(statement)
         unordered = statement.copy()
         unordered.set("order", None)
         rows = self.select(unordered, parameters)
@@ -210,7 +217,7 @@ class SparkRows(RemoteRows):
     def write_file(self, schema: pa.Schema, path: Path, manifest: Mapping[str, Any]) -> int:
         exchange = self._engine.exchange
         with disk_errors(path.parent, path=path), exchange.receiving(path.parent) as place:
-            writer = FileWriter(exchange, place, schema, dict(manifest))
+            writer = FileWriter(exchange, place, schema, dict(manifest), order_of(self._statement))
             answers = self._engine.write(self._statement, self._parameters, writer, WRITTEN).to_pylist()
             if not answers:  # a statement that Spark knows to be empty beforehand has no task that could write
                 return write_parquet(schema, self, path, manifest)
@@ -224,7 +231,7 @@ class SparkRows(RemoteRows):
         exchange, names = self._engine.exchange, dict[MonthFile, str]()
         counts: dict[MonthFile, dict[Version, int]] = {}
         with exchange.receiving(folder) as place:
-            writer = MonthFileWriter(exchange, place, table, plans)
+            writer = MonthFileWriter(exchange, place, table, plans, order_of(self._statement))
             answers = self._engine.write(self._statement, self._parameters, writer, WRITTEN_VERSIONS, spread=FILE_OF_EVENT_DAY)
             for answer in answers.to_pylist():
                 version = Version(answer["day"], answer["known_on"])

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from sqlglot import exp
 
-from pipeline.errors import DataError, PipelineError, TransientError
+from pipeline.errors import ConfigError, DataError, PipelineError, TransientError
 from pipeline.lake.engines.sum_errors import overflow_error
 from pipeline.lake.executors.failures import error_of
 
@@ -46,6 +46,8 @@ def translating_spark_errors(statement: exp.Query, places: Mapping[str, Sequence
 
 
 def _translated(error: Exception, statement: exp.Query, places: Mapping[str, Sequence[str]]) -> PipelineError:
+    from pyspark.errors import AnalysisException, IllegalArgumentException, UnsupportedOperationException
+
     message = str(error)
     if ours := error_of(message):
         return ours
@@ -54,4 +56,7 @@ def _translated(error: Exception, statement: exp.Query, places: Mapping[str, Seq
         return overflow_error(statement, places, (place for each in places.values() for place in each))
     if not hasattr(error, "getCondition") or LOST.search(message):
         return TransientError(f"Spark did not finish a statement: {condition}", todo=AGAIN)
+    if isinstance(error, AnalysisException | IllegalArgumentException | UnsupportedOperationException):
+        what = f"the server does not understand a statement: {condition}"
+        return ConfigError(what, where="environment variable SPARK_REMOTE", todo="Use a server that is Apache Spark 4; then report this.")
     return DataError(f"a statement failed on Spark: {condition}", todo="Look for an amount or a date that is out of range.")

@@ -8,7 +8,7 @@ import socket
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -68,8 +68,8 @@ class SparkConnection:
         return found
 
     def close(self) -> None:
-        """Give the session back: making one takes longer than a small statement."""
-        with _translating_connection_errors(self.remote):
+        """Give the session back, for making one takes longer than a small statement; one whose server is gone is dropped."""
+        with suppress(TransientError), _translating_connection_errors(self.remote):
             for name in self.views:
                 self.session.catalog.dropTempView(name)
             self.views.clear()
@@ -201,8 +201,13 @@ def _unable_executors(message: str, ours: dict[str, str]) -> ConfigError:
 
 
 def _send_code(session: SparkSession) -> None:
-    """Send the modules that executors import: they need not have the program installed, nor could another version of it get in between."""
-    with tempfile.TemporaryDirectory() as folder:
+    """Send the modules that executors import: they need not have the program installed, nor could another version of it get in between.
+
+    A server that takes none, such as Sail, runs what is installed beside it.
+    """
+    from pyspark.errors import UnsupportedOperationException
+
+    with tempfile.TemporaryDirectory() as folder, suppress(UnsupportedOperationException):
         session.addArtifacts(str(zip_package(Path(folder))), pyfile=True)
 
 

@@ -26,6 +26,12 @@ def table_names(statement: exp.Query) -> list[str]:
     return sorted({table.name for table in statement.find_all(exp.Table)})
 
 
+def order_of(statement: exp.Query) -> list[str]:
+    """Return the names of the columns by which the rows of `statement` ascend."""
+    order = statement.args.get("order")
+    return [key.this.name for key in order.expressions] if order else []
+
+
 def needed_columns(table: Table, statements: Iterable[exp.Query]) -> frozenset[str]:
     """Return the columns of `table` that one of `statements` may read: those it names anywhere, all where it asks for every one."""
     statements = list(statements)

@@ -19,6 +19,7 @@ import pyarrow as pa
 from pipeline.lake.event_days import Version, month_of
 from pipeline.lake.executors.exchange import Exchange
 from pipeline.lake.executors.failures import raising_readable_errors
+from pipeline.lake.executors.order import rows_in_order
 from pipeline.lake.month_writer import MonthWriter, VersionRun, open_month_writer, version_runs
 from pipeline.lake.parquet import write_parquet
 from pipeline.lake.remote_rows import MonthFilePlan
@@ -38,11 +39,12 @@ class FileWriter:
     place: str
     schema: pa.Schema
     manifest: Mapping[str, Any]
+    order: Sequence[str]
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with raising_readable_errors():
             with self.exchange.new_file(self.place, _new_name()) as (path, name):
-                count = write_parquet(self.schema, batches, path, self.manifest)
+                count = write_parquet(self.schema, rows_in_order(batches, self.order), path, self.manifest)
             yield pa.RecordBatch.from_pylist([{"name": name, "row_count": count}], WRITTEN)
 
 
@@ -58,11 +60,14 @@ class MonthFileWriter:
     place: str
     table: Table
     plans: Sequence[MonthFilePlan]
+    order: Sequence[str]
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with raising_readable_errors():
             plans = {(plan.file.month, plan.file.known_on): plan for plan in self.plans}
-            for month, runs in groupby(version_runs(self.table, batches), key=lambda run: month_of(run.version.day)):
+            for month, runs in groupby(
+                version_runs(self.table, rows_in_order(batches, self.order)), key=lambda run: month_of(run.version.day)
+            ):
                 yield self._write_month(month, runs, plans)
 
     def _write_month(self, month: date, runs: Iterator[VersionRun], plans: PlansByFile) -> pa.RecordBatch:
