@@ -33,13 +33,16 @@ ELSEWHERE = {
     *(
         ("onboarding/given_files.py", method) for method in ("iterdir", "mkdir", "rename", "rmdir", "unlink", "write_text")
     ),  # a company's folder
+    *(("operations/conformance/made_up_company.py", method) for method in ("mkdir", "write_text")),  # a company's folder
     ("reporting/pages/morning/language.py", "glob"),  # our own catalogues
     ("reporting/pages/morning/night_page.py", "write_text"),  # where somebody wants the page
 }
-# What a store is made of: these alone know that a lake may be a folder, or keep private files of a process.
-STORES = {*(f"{name}.py" for name in ("disk", "local_store", "locks", "staging", "transaction")), "bucket"}
+# What a store is made of, and a folder outside every lake: these alone know that a lake may be a folder, or keep private files.
+STORES = {*(f"{name}.py" for name in ("disk", "local_store", "locks", "plain_folder", "staging", "transaction")), "bucket"}
 IN_LAKE = {
     ("checksums.py", "open"),  # the seal of a private file
+    ("engines/spark_session.py", "rglob"),  # our own modules
+    *((f"{name}.py", "replace") for name in ("event_day_store", "executors/exchange")),  # a private file that an executor wrote
     ("statements.py", "glob"),  # our own SQL
 }
 
