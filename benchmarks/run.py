@@ -28,12 +28,14 @@ import refits
 import runner_overhead
 import score_methods
 import state_step
+import validation
 from generate import Shop
 from lakes import PROJECT_ROOT, stored_lake
 from measure import GIB, Result, print_results
 from rich.console import Console
 
 BENCHES = (
+    "validation",
     "features",
     "state",
     "declared",
@@ -106,6 +108,7 @@ SIZES = {
 def measured(bench: str, size: Size, folder: Path) -> list[Result]:
     """Return the results of one bench."""
     measures: Mapping[str, Callable[[], list[Result]]] = {
+        "validation": lambda: validation.results(stored_lake(size.year, folder), folder, rounds=size.rounds),
         "features": lambda: full_recompute.results(stored_lake(size.year, folder), folder, rounds=size.rounds, names=size.peers),
         "state": lambda: state_step.results(stored_lake(size.history, folder), folder, rounds=size.rounds),
         "declared": lambda: declared_features.results(stored_lake(size.declared, folder), folder, rounds=size.rounds),
