@@ -15,10 +15,10 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from hashlib import sha256
 from io import FileIO
 from pathlib import Path
@@ -40,6 +40,10 @@ TAIL_BYTES = 1 << 16
 BLOCK_BYTES = 1 << 18
 
 
+ReadBefore = Callable[[int, int], bytes]
+"""Returns as many bytes of a file as its second number says, those that end where its first number says."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seal:
     """What the seal of a file says, once it and the footer were verified.
@@ -54,11 +58,28 @@ class Seal:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class SealedFile:
+    """A file whose seal can be read; those with equal stamps are the same file, wherever it is read.
+
+    `read` raises ValueError where seal or footer is damaged or of another writer, FileReplacedError where another file took its place.
+    """
+
+    stamp: Hashable
+    read: Callable[[], Seal] = field(compare=False)
+
+
+def sealed_file(path: Path) -> SealedFile:
+    """Return the file at `path`; raises FileNotFoundError."""
+    stamped = StampedFile(path, file_stamp(path))
+    return SealedFile(stamped.stamp, partial(seal_of, stamped))
+
+
 def seal_file(path: Path) -> None:
     """Put the seal into a file that was written to its end."""
     with path.open("r+b", buffering=0) as file:
         size = _size(file)
-        footer = _read_footer(file, size)
+        footer = _read_footer(partial(_read_before, file), size)
         seal = _described(footer, size)
         names, ends = seal["names"], seal["ends"]
         seal["checksums"] = _column_checksums(file, ends, range(len(names)), len(names))
@@ -79,9 +100,13 @@ def read_seal(path: Path) -> Seal:
 def seal_of(stamped: StampedFile) -> Seal:
     """Return the seal of that very file, as `read_seal` does; raises FileReplacedError where another took its place."""
     with _open_unreplaced(stamped) as file:
-        size = _size(file)
-        footer = _read_footer(file, size)
-        content = _read_seal(file, size - len(footer))
+        return parse_seal(partial(_read_before, file), _size(file))
+
+
+def parse_seal(read: ReadBefore, size: int) -> Seal:
+    """Return the seal of a file of `size` bytes, of which `read` is given the end alone; raises ValueError as `read_seal` does."""
+    footer = _read_footer(read, size)
+    content = _read_seal(read, size - len(footer))
     seal = json.loads(content)
     ends, (start, length) = seal["ends"], seal["manifest"]
     if _digits(zlib.crc32(footer)) != seal["footer"] or ends[-1] + len(content) + MARK_BYTES + len(footer) != size:
@@ -128,22 +153,22 @@ def _size(file: FileIO) -> int:
     return os.fstat(file.fileno()).st_size
 
 
-def _read_footer(file: FileIO, size: int) -> bytes:
+def _read_footer(read: ReadBefore, size: int) -> bytes:
     """Return the footer of a Parquet file, with its length and the last four bytes; raises ValueError where there is none."""
-    tail = _read_before(file, size, min(size, TAIL_BYTES))
+    tail = read(size, min(size, TAIL_BYTES))
     length = int.from_bytes(tail[-LENGTH_BYTES:-4], "little") + LENGTH_BYTES
     if not tail.endswith(MAGIC) or length > size - len(MAGIC):
         raise ValueError("the file has no footer")
-    return tail[-length:] if length <= len(tail) else _read_before(file, size, length)
+    return tail[-length:] if length <= len(tail) else read(size, length)
 
 
-def _read_seal(file: FileIO, end: int) -> bytes:
+def _read_seal(read: ReadBefore, end: int) -> bytes:
     """Return the content of the seal that ends where the footer begins; raises ValueError where there is none."""
-    mark = _read_before(file, end, min(end, MARK_BYTES))
+    mark = read(end, min(end, MARK_BYTES))
     if not mark.endswith(SEAL_MARK):
         raise ValueError("the file has no seal")
     length, checksum = int(mark[:8], 16), int(mark[8:16], 16)
-    content = _read_before(file, end - MARK_BYTES, min(length, end - MARK_BYTES))
+    content = read(end - MARK_BYTES, min(length, end - MARK_BYTES))
     if zlib.crc32(content) != checksum:
         raise ValueError("the seal is broken")
     return content

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 
 from pipeline.errors import DataError
 from pipeline.lake.addresses import COMPACTED, TABLES
-from pipeline.lake.checksums import is_whole
-from pipeline.lake.file_stamps import FileStamp, file_stamp
+from pipeline.lake.checksums import Seal, is_whole
+from pipeline.lake.file_stamps import FileReplacedError, FileStamp, file_stamp
 from pipeline.lake.store import Store
 from pipeline.lake.tables import RAW_PREFIX, Table
 
+_NOT_OURS = "its checksum is wrong, or another version of this program wrote it"
 _whole_files: set[FileStamp] = set()
 _whole_columns: dict[FileStamp, frozenset[str]] = {}
 
@@ -37,13 +38,30 @@ def reading(  # noqa: PLR0913 - what is read, and how the message calls it
     try:
         path = link or store.local(address)
         if not _is_whole_by_now(path, columns):
-            raise damage_error(store, name, address, "its checksum is wrong, or another version of this program wrote it")
+            raise damage_error(store, name, address, _NOT_OURS)
         yield path
     except FileNotFoundError:
-        todo = f"Run that day: {_rerun_command(address)}."
-        raise DataError(f"{name} has no such {piece}", where=store.where(address), todo=todo) from None
+        raise _absence_error(store, name, address, piece) from None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise damage_error(store, name, address, type(error).__name__) from None
+
+
+def seal_at(store: Store, name: str, address: str) -> Seal:
+    """Return the seal of the file at `address`, of table `name`, of which nothing else is read; raises DataError as `reading` does."""
+    try:
+        while True:
+            with suppress(FileReplacedError):
+                return store.sealed(address).read()
+    except FileNotFoundError:
+        raise _absence_error(store, name, address, "partition") from None
+    except ValueError:
+        raise damage_error(store, name, address, _NOT_OURS) from None
+    except OSError as error:
+        raise damage_error(store, name, address, type(error).__name__) from None
+
+
+def _absence_error(store: Store, name: str, address: str, piece: str) -> DataError:
+    return DataError(f"{name} has no such {piece}", where=store.where(address), todo=f"Run that day: {_rerun_command(address)}.")
 
 
 def require_whole_private_file(name: str, path: Path, columns: Collection[str]) -> None:

@@ -6,6 +6,7 @@ it can never be separated from the rows. Nothing else writes tables.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -19,13 +20,13 @@ import pyarrow.parquet as pq
 
 from pipeline.lake import addresses
 from pipeline.lake.addresses import PART
-from pipeline.lake.damage import reading
+from pipeline.lake.damage import reading, seal_at
 from pipeline.lake.disk import disk_errors
 from pipeline.lake.event_day_store import EventDayStore
 from pipeline.lake.event_days import StoredVersion, Version, known_versions
 from pipeline.lake.local_store import LocalStore
 from pipeline.lake.month_writer import with_version
-from pipeline.lake.parquet import ROWS_WORTH_THREADS, content_digest, read_manifest, sorted_by, stored_names, write_parquet
+from pipeline.lake.parquet import ROWS_WORTH_THREADS, sorted_by, write_parquet
 from pipeline.lake.remote_rows import RemoteRows
 from pipeline.lake.row_spool import RowSpool
 from pipeline.lake.staging import replaced_file
@@ -125,8 +126,7 @@ class Lake(EventDayStore):
 
     def stored_names(self, table: Table, *, day: date, known_on: date | None = None) -> tuple[str, ...]:
         """Return the names of the columns in the file of a NIGHT partition; raises DataError as `read` does, of its footer alone."""
-        with self.reading(table.name, addresses.partition(table, day=day, known_on=known_on), columns=()) as path:
-            return stored_names(path)
+        return seal_at(self.store, table.name, addresses.partition(table, day=day, known_on=known_on)).names
 
     def reading(
         self, name: str, address: str, *, columns: Collection[str] | None = None, piece: str = "partition"
@@ -148,13 +148,12 @@ class Lake(EventDayStore):
 
     def manifest(self, address: str) -> dict[str, Any]:
         """Return the manifest in the footer of the file at `address`; raises DataError as `read` does."""
-        with self.reading(address.split("/")[1], address, columns=()) as path:
-            return read_manifest(path)
+        content: dict[str, Any] = json.loads(seal_at(self.store, address.split("/")[1], address).manifest)
+        return content
 
     def content_digest(self, address: str) -> str:
         """Return a digest of the file at `address`, from its footer alone; raises DataError as `read` does."""
-        with self.reading(address.split("/")[1], address, columns=()) as path:
-            return content_digest(path)
+        return seal_at(self.store, address.split("/")[1], address).digest
 
     def row_count(self, address: str) -> int:
         """Return how many rows the file at `address` has, from its footer alone; raises DataError as `read` does."""

@@ -15,10 +15,10 @@ import pyarrow as pa
 from pipeline.errors import DataError
 from pipeline.lake import addresses
 from pipeline.lake.addresses import COMPACTED, PART
-from pipeline.lake.checksums import seal_of
+from pipeline.lake.checksums import SealedFile, sealed_file
 from pipeline.lake.damage import damage_error, reading
 from pipeline.lake.event_days import EventDays, MonthFile, StoredVersion, Version
-from pipeline.lake.file_stamps import FileReplacedError, Found, StampedFile, file_stamp
+from pipeline.lake.file_stamps import FileReplacedError, Found
 from pipeline.lake.store import Store
 from pipeline.lake.tables import Table
 
@@ -76,8 +76,7 @@ def versions_in(store: Store, table: Table, file: MonthFile, *, link: Path | Non
     Raises FileGoneError where it is not there, DataError where its footer is damaged.
     """
     try:
-        path = link or store.local(file.address)
-        return _listed_versions(file, StampedFile(path, file_stamp(path)))
+        return _listed_versions(file, sealed_file(link) if link else store.sealed(file.address))
     except FileReplacedError:
         return versions_in(store, table, file, link=link)
     except FileNotFoundError:
@@ -86,12 +85,12 @@ def versions_in(store: Store, table: Table, file: MonthFile, *, link: Path | Non
         raise damage_error(store, table.name, file.address, f"its footer cannot be read ({type(error).__name__})") from None
 
 
-# Every step of a night asks for the same footers. Size, time and inode in the key tell a file from the one that replaced it.
+# Every step of a night asks for the same footers. The stamp in the key tells a file from the one that replaced it.
 @lru_cache(maxsize=20_000)
-def _listed_versions(file: MonthFile, stamped: StampedFile) -> Mapping[Version, StoredVersion]:
+def _listed_versions(file: MonthFile, sealed: SealedFile) -> Mapping[Version, StoredVersion]:
     found: dict[Version, StoredVersion] = {}
     first_row = 0
-    for entry in _footer_entries(stamped):
+    for entry in _footer_entries(sealed):
         version = Version(date.fromisoformat(entry["day"]), date.fromisoformat(entry["known"]))
         found[version] = StoredVersion(version, file, first_row, entry["row_count"], entry)
         first_row += entry["row_count"]
@@ -99,8 +98,8 @@ def _listed_versions(file: MonthFile, stamped: StampedFile) -> Mapping[Version, 
 
 
 @lru_cache(maxsize=20_000)
-def _footer_entries(stamped: StampedFile) -> Sequence[Mapping[str, Any]]:
-    entries: Sequence[Mapping[str, Any]] = json.loads(seal_of(stamped).manifest)["versions"]
+def _footer_entries(sealed: SealedFile) -> Sequence[Mapping[str, Any]]:
+    entries: Sequence[Mapping[str, Any]] = json.loads(sealed.read().manifest)["versions"]
     return entries
 
 
@@ -145,7 +144,7 @@ def _read_settled_files(store: Store, table: Table, read: Callable[[Sequence[Mon
     """Return what `read` makes of the files of a table, once none came or went meanwhile: a compaction moves versions between them."""
     while True:
         listed = _file_addresses(store, table)
-        store.fetch(listed)
+        store.fetch_seals(listed)
         with suppress(FileGoneError):
             found = read([month_file_at(address) for address in listed])
             if _file_addresses(store, table) == listed:

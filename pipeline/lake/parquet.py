@@ -61,11 +61,6 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return content
 
 
-def stored_names(path: Path) -> tuple[str, ...]:
-    """Return the names of the columns of a file of ours; raises ValueError where its footer is damaged."""
-    return read_seal(path).names
-
-
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of all bytes of a file, in hexadecimal: what manifests of publications say of their tables."""
     with path.open("rb") as file:

@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.lake.checksums import SealedFile
+
 
 class Store(Protocol):
     """Holds objects by address.
@@ -122,6 +124,12 @@ class Store(Protocol):
         What is there after the block, however it ends, is what is stored. An `address` that ends in `/` stands for all files below it.
         The caller holds a lock that keeps other writers off. Raises TransientError where another has written it nevertheless.
         """
+
+    def sealed(self, address: str) -> SealedFile:
+        """Return the Parquet file of ours at `address`, of which only the end is read; raises FileNotFoundError where nothing is."""
+
+    def fetch_seals(self, addresses: Sequence[str]) -> None:
+        """Read the seals of the files at `addresses` at once, so that `sealed` has them at hand; what is not there is passed over."""
 
     def fetch(self, addresses: Sequence[str]) -> None:
         """Bring what is at `addresses` to this machine at once, as `local` does one by one; what is not there is passed over."""

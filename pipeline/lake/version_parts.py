@@ -44,6 +44,7 @@ class VersionParts:
         with disk_errors(folder):
             place = Path(tempfile.mkdtemp(dir=folder))
             links = {file: place / f"part-{number}.parquet" for number, file in enumerate(sorted(files, key=lambda each: each.address))}
+            self.store.fetch([file.address for file in links])
             for file, link in links.items():
                 try:
                     self.store.link_to(file.address, link)

@@ -117,6 +117,7 @@ def read_versions(
     Files that another run compacts or replaces meanwhile are looked for again.
     """
     files = [each.file for each in find_versions(store, table, versions)]
+    store.fetch(sorted({file.address for file in files}))
     reader, month = RowReader(store, table, dictionaries=dictionaries), date.min
     for number, version in enumerate(versions):
         if month_of(version.day) != month:  # so that the files of one month are open at a time

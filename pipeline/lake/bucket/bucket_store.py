@@ -23,8 +23,10 @@ from pipeline.lake.bucket.leases import Leases
 from pipeline.lake.bucket.objects import Objects
 from pipeline.lake.bucket.pointer import Pointer
 from pipeline.lake.bucket.publication_folders import PublicationFolders
+from pipeline.lake.bucket.seals import Seals
 from pipeline.lake.bucket.settings import BucketSettings, Credentials
 from pipeline.lake.bucket.startup_check import CHECKS, StartupCheck
+from pipeline.lake.checksums import SealedFile
 from pipeline.lake.disk import disk_errors, link_or_copy
 
 APPEND_TRIES = 50
@@ -46,6 +48,7 @@ class BucketStore:
         self._objects = Objects(
             self._client, self._index, self._cache, before_change=self._check.require, before_replacement=self._leases.require_held
         )
+        self._seals = Seals(self._objects, root / "seals")
         self._publications = PublicationFolders(self._objects, self._pointer)
         self._journal = Journal(self._objects)
 
@@ -194,6 +197,12 @@ class BucketStore:
                 self._cache.discard(resolved)
         return self._cache.path(resolved)
 
+    def sealed(self, address: str) -> SealedFile:
+        return self._seals.sealed(self._resolved(address))
+
+    def fetch_seals(self, addresses: Sequence[str]) -> None:
+        self._seals.fetch(addresses)
+
     def edit(self, address: str) -> AbstractContextManager[Path]:
         return edited_copy(self._objects, address)
 
@@ -228,6 +237,7 @@ class BucketStore:
         tags = {address: stored.tag for address, stored in self._client.list_objects("")}
         with disk_errors(self._cache.root, path=self._cache.root):
             self._cache.keep_only(tags)
+            self._seals.keep_only(tags)
 
     def _resolved(self, address: str) -> str:
         """Return the address behind the pointer, where one begins with it."""

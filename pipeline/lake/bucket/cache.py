@@ -91,6 +91,15 @@ class Cache:
                 return True
         return False
 
+    def copy_at(self, address: str, tag: str) -> Path | None:
+        """Return the path of a copy of this very object, of whose bytes none were verified; None where there is none."""
+        path = self.path(address)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            stamp = file_stamp(path)
+            if self._used.get(address) == (tag, stamp) or self._noted(address) == [tag, *stamp]:
+                return path
+        return None
+
     def take(self, address: str, file: Path, tag: str) -> None:
         """Make a private file of this cache the copy of an object; raises OSError where the disk refuses."""
         path, tag_path = self.path(address), self._tags / address

@@ -22,6 +22,7 @@ from obstore.store import S3Store
 from pipeline.errors import TransientError
 from pipeline.lake.bucket.refusals import refusals
 from pipeline.lake.bucket.settings import BucketSettings, Credentials
+from pipeline.lake.file_stamps import FileReplacedError
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -109,6 +110,14 @@ class BucketClient:
                     for chunk in answer.stream(min_chunk_size=CHUNK_BYTES):
                         file.write(chunk)
             return answer.meta["e_tag"] or ""
+
+    def read_before(self, address: str, end: int, count: int, *, tag: str) -> bytes:
+        """Return the `count` bytes of an object that end at `end`; raises FileReplacedError where its tag is no more `tag`."""
+        try:
+            with refusals(self.where(address)):
+                return bytes(obstore.get(self._store, address, options={"range": (end - count, end), "if_match": tag}).bytes())
+        except (PreconditionError, FileNotFoundError):
+            raise FileReplacedError from None
 
     def list_objects(self, prefix: str) -> Iterator[tuple[str, Stored]]:
         """Yield the addresses that begin with `prefix`, in order, and what the store says of each."""
