@@ -46,7 +46,7 @@ def translating_spark_errors(statement: exp.Query, places: Mapping[str, Sequence
 
 
 def _translated(error: Exception, statement: exp.Query, places: Mapping[str, Sequence[str]]) -> PipelineError:
-    from pyspark.errors import AnalysisException, IllegalArgumentException, UnsupportedOperationException
+    from pyspark.errors import AnalysisException, IllegalArgumentException, UnknownException, UnsupportedOperationException
 
     message = str(error)
     if ours := error_of(message):
@@ -54,7 +54,8 @@ def _translated(error: Exception, statement: exp.Query, places: Mapping[str, Seq
     condition = (error.getCondition() if hasattr(error, "getCondition") else None) or type(error).__name__
     if any(overflow in (condition or message) for overflow in OVERFLOWS):
         return overflow_error(statement, places, (place for each in places.values() for place in each))
-    if not hasattr(error, "getCondition") or LOST.search(message):
+    # An unknown one has no condition of Spark's: what fails on a value has.
+    if not hasattr(error, "getCondition") or isinstance(error, UnknownException) or LOST.search(message):
         return TransientError(f"Spark did not finish a statement: {condition}", todo=AGAIN)
     if isinstance(error, AnalysisException | IllegalArgumentException | UnsupportedOperationException):
         what = f"the server does not understand a statement: {condition}"
