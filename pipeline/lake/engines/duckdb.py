@@ -23,6 +23,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import ROW_GROUP_ROWS
 from pipeline.lake.staging import reader_folder
+from pipeline.lake.statements import duckdb_text
 from pipeline.lake.store import Store
 from pipeline.lake.tables import Table
 
@@ -81,19 +82,19 @@ class DuckDBEngine:
         return " UNION ALL ".join(selects)
 
     def define(self, table: Table, statement: exp.Query) -> None:
-        self._create_view(table, statement.sql("duckdb"))
+        self._create_view(table, duckdb_text(statement))
 
     def materialize(self, table: Table, statement: exp.Query) -> None:
         # Its own name, as a table cannot take the place of a view; in rows, so that it spills as statements do.
         rows = _quoted_names((f"rows of {table.name}",))
         with self._translating_errors_by_file(statement):
-            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {rows} AS {statement.sql('duckdb')}")
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {rows} AS {duckdb_text(statement)}")
         self._create_view(table, f"SELECT * FROM {rows}")  # noqa: S608 - our own name, quoted
 
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         used = {name: parameters[name] for name in parameter_names(statement)}
         with self._translating_errors_by_file(statement):
-            reader = _run(self._connection, statement.sql("duckdb"), used)
+            reader = _run(self._connection, duckdb_text(statement), used)
         return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader, statement))
 
     def _create_view(self, table: Table, query: str) -> None:
@@ -141,7 +142,7 @@ def select_from_memory(table: Table, rows: pa.Table, statement: exp.Query) -> pa
     """Return what `statement`, which reads `table`, selects from `rows`, whatever columns they have; nothing else can be read."""
     with _translating_engine_errors(), _memory_database(os.getpid()).cursor() as connection:
         connection.register(table.name, rows)  # for this cursor alone, and gone with it
-        return _run(connection, statement.sql("duckdb"), {}).read_all()
+        return _run(connection, duckdb_text(statement), {}).read_all()
 
 
 def _run(connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
