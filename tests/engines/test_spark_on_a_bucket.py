@@ -11,13 +11,12 @@ from support.local_spark import SparkOver
 from support.nights import night_of, run_night
 from support.object_store import running_object_store
 
-from pipeline.features import compute_features, compute_rollups
+from pipeline.features import compute_rollups
 from pipeline.lake.lake import Lake
 from pipeline.operations.conformance.made_up_company import NIGHTS, write_made_up_company
-from pipeline.operations.steps import STEPS
 
 
-def test_rollups_and_features_in_a_bucket_have_the_bytes_of_a_folder(tmp_path: Path, spark: SparkOver) -> None:
+def test_rollups_in_a_bucket_have_the_bytes_of_a_folder(tmp_path: Path, spark: SparkOver) -> None:
     shop = write_made_up_company(tmp_path / "shop")
     folder = Lake(tmp_path / "folder")
     run_night(shop, folder, NIGHTS[1], until="validate")
@@ -26,12 +25,12 @@ def test_rollups_and_features_in_a_bucket_have_the_bytes_of_a_folder(tmp_path: P
         for address in folder.list_addresses("tables/"):
             store.put_file(folder.local(address), address)
         shutil.rmtree(tmp_path / "cache")
-        lake, company = Lake(store), night_of(shop, folder, NIGHTS[1]).deployment.company
+        lake = Lake(store)
         engine = spark(lake)
         compute_rollups(lake, engine, NIGHTS[1])
-        compute_features(company, lake, engine, NIGHTS[1])
         engine._resources.close()
-        STEPS["features"](night_of(shop, folder, NIGHTS[1]))
+        with night_of(shop, folder, NIGHTS[1]).deployment.engine() as one_machine:
+            compute_rollups(folder, one_machine, NIGHTS[1])
         assert digests(lake) == digests(folder)
         assert len(digests(lake)) > 20
         assert lake.list_addresses("staging/") == []
