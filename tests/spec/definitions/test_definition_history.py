@@ -171,7 +171,7 @@ def test_the_footer_tells_definitions_apart_and_names_the_models(shop: Path, two
 
 def test_a_night_that_had_no_model_has_none_when_it_is_run_again_and_a_new_one_takes_the_first(shop: Path, two_nights: Lake) -> None:
     before = night_bytes(two_nights, MONDAY)
-    two_nights.write_text(two_nights.root / "models" / "behaviour_clusters" / f"{WEDNESDAY}.json", to_json(A_MODEL))
+    two_nights.write_text(f"models/behaviour_clusters/{WEDNESDAY}.json", to_json(A_MODEL))
     for day in (MONDAY, SUNDAY):
         compute(shop, two_nights, day)
     assert night_bytes(two_nights, MONDAY) == before
@@ -182,7 +182,7 @@ def test_a_night_that_had_no_model_has_none_when_it_is_run_again_and_a_new_one_t
 def test_a_night_that_had_no_model_is_the_same_where_it_is_rebuilt_from_what_was_read_and_the_models(
     shop: Path, two_nights: Lake, tmp_path: Path
 ) -> None:
-    two_nights.write_text(two_nights.root / "models" / "behaviour_clusters" / f"{WEDNESDAY}.json", to_json(A_MODEL))
+    two_nights.write_text(f"models/behaviour_clusters/{WEDNESDAY}.json", to_json(A_MODEL))
     other = Lake(tmp_path / "other")
     write_clean_rows(other)
     shutil.copytree(two_nights.root / "models", other.root / "models")

@@ -18,6 +18,7 @@ from pipeline.cli import app, run_command_line
 from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.definitions.schemes import UnprovenSegment, load_schemes
 from pipeline.errors import ConfigError, DataError
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES
@@ -294,7 +295,7 @@ def test_where_customers_are_live_is_the_same_worked_out_again_or_read_from_what
         assert edit[0] in text
         write(place, name, text.replace(*edit))
     after = {scheme.name: scheme for scheme in schemes_of_night(company, lake, NIGHT).schemes}
-    features = lake.path(CUSTOMER_FEATURES, day=NIGHT)
+    features = addresses.partition(CUSTOMER_FEATURES, day=NIGHT)
     _, facts = live_night(lake)
     known, unknown = (LiveTables(lake, NIGHT, features, each) for each in (facts, {**facts, "features": "others"}))
     assert all(known.is_computed_by(name, before) and not unknown.is_computed_by(name, before) for name in EDITS)
@@ -310,7 +311,7 @@ def test_where_customers_are_live_is_the_same_worked_out_again_or_read_from_what
 def test_what_was_stored_by_other_definitions_is_read_and_not_worked_out(place: Path) -> None:
     company = load_company(place / "shop")
     lake = Lake(place / "lake")
-    features = lake.path(CUSTOMER_FEATURES, day=NIGHT)
+    features = addresses.partition(CUSTOMER_FEATURES, day=NIGHT)
     live = LiveTables(lake, NIGHT, features, {**live_night(lake)[1], "schemes": {"size": "another"}})
     by_name = {scheme.name: scheme for scheme in load_schemes(company).schemes}
     assert not live.is_computed_by("size", by_name)
