@@ -16,6 +16,7 @@ from support.nights import tree_bytes
 from pipeline.lake.checksums import is_whole
 from pipeline.lake.compaction import compact_months
 from pipeline.lake.lake import Lake
+from pipeline.lake.local_store import LocalStore
 from pipeline.lake.tables import ORDER_LINES
 
 DAYS = [date(2024, 3, day) for day in range(1, 6)]
@@ -35,8 +36,8 @@ def test_what_a_killed_compaction_left_goes_only_after_its_file_is_safe_from_a_p
     shutil.copytree(nights / "tables", tmp_path / "lake" / "tables", dirs_exist_ok=True)  # as if killed before it removed them
     events: list[str] = []
     monkeypatch.setattr(os, "sync", lambda: events.append("sync"))
-    unlink = Path.unlink
-    monkeypatch.setattr(Path, "unlink", lambda path, **given: events.append("removal") or unlink(path, **given))
+    remove = LocalStore.delete_all
+    monkeypatch.setattr(LocalStore, "delete_all", lambda store, prefix: events.append("removal") or remove(store, prefix))
     compact(tmp_path)
     assert events == ["sync", *["removal"] * len(DAYS)]
 

@@ -47,7 +47,7 @@ def compact_with_a_pause(root: Path) -> None:
 
     def hear(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal is_stopped
-        if event == "os.remove" and not is_stopped and str(arguments[0]).endswith(f"known={NIGHTS[0]}/part-0.parquet"):
+        if event == "shutil.rmtree" and not is_stopped and str(arguments[0]).endswith(f"known={NIGHTS[0]}"):
             is_stopped = True
             os.kill(os.getpid(), signal.SIGSTOP)
 
