@@ -18,8 +18,11 @@ SLOW = "SELECT CAST(sum(a.range * b.range % 7) AS VARCHAR) AS customer_id FROM r
 
 
 def segments(*arguments: str | Path, **options: object) -> subprocess.Popen[str]:
-    # Whatever starts the tests may have told its children to ignore Ctrl-C.
-    script = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from pipeline.cli import main; main()"
+    # Whatever starts the tests may have told its children to ignore Ctrl-C, or that their terminal closes.
+    script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+        "from pipeline.cli import main; main()"
+    )
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload, no-any-return]
 
