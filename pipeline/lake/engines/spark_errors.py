@@ -50,7 +50,9 @@ def _translated(error: Exception, statement: exp.Query, places: Mapping[str, Seq
 
     message = str(error)
     if ours := error_of(message):
-        return ours
+        # What is set here, such as credentials, may lack there.
+        is_setting = isinstance(ours, ConfigError)
+        return ConfigError(f"on an executor of Spark: {ours.what}", where=ours.where, todo=ours.todo) if is_setting else ours
     condition = (error.getCondition() if hasattr(error, "getCondition") else None) or type(error).__name__
     if any(overflow in (condition or message) for overflow in OVERFLOWS):
         return overflow_error(statement, places, (place for each in places.values() for place in each))
