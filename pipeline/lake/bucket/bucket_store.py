@@ -45,9 +45,7 @@ class BucketStore:
         self._index = Index(self._client, is_held=self._leases.is_held_alone)
         self._pointer = Pointer(self._client)
         self._check = StartupCheck(self._client, root / "checked", once_a_day=self._forget_what_is_gone)
-        self._objects = Objects(
-            self._client, self._index, self._cache, before_change=self._check.require, before_replacement=self._leases.require_held
-        )
+        self._objects = Objects(self._client, self._index, self._cache, before_change=self._require_change)
         self._seals = Seals(self._objects, root / "seals")
         self._publications = PublicationFolders(self._objects, self._pointer)
         self._journal = Journal(self._objects)
@@ -177,7 +175,7 @@ class BucketStore:
         return is_swapped
 
     def remove_pointer(self, address: str) -> None:
-        self._check.require()
+        self._require_change()
         self._pointer.remove(address)
         self._index.forget()
 
@@ -231,6 +229,12 @@ class BucketStore:
 
     def flush(self) -> None:
         """Do nothing: what a bucket has answered is durable."""
+
+    def _require_change(self) -> None:
+        """Raise ConfigError where the bucket is not fit for a lake, TransientError where another run took over a lock of this process."""
+        self._check.require()
+        # What is written or removed without a condition rests on what was read under the lock.
+        self._leases.require_held()
 
     def _forget_what_is_gone(self) -> None:
         """Remove copies of objects that are gone or are others by now: one may hold customers who were erased on another machine."""

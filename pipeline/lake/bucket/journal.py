@@ -46,13 +46,14 @@ class Journal:
             with self._objects.cache.private_folder() as folder:
                 for address, said in files.items():
                     self._place(parts + address, address, said, folder / "part.parquet")
-            self._client.delete([journal])
+            self._objects.remove([journal])
         # Parts without a journal are of a run that was killed before it had happened.
-        self._client.delete([address for address, _ in self._client.list_objects(parts)])
+        self._objects.remove([address for address, _ in self._client.list_objects(parts)])
 
     def _commit(self, name: str, folder: Path) -> None:
         files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
         before = {address: self._objects.index.find(address) for address in files}
+        self._objects.before_change()
         with self._client.threads() as threads:
             tags = list(threads.map(lambda item: self._client.put(f"{PENDING}{name}/{item[0]}", item[1]), files.items()))
         said = {
@@ -60,6 +61,8 @@ class Journal:
             for (address, stored), tag in zip(before.items(), tags, strict=True)
         }
         content = json.dumps({"files": said, "token": secrets.token_hex(8)}).encode()
+        # Whoever took over the lock meanwhile has removed the parts, as those of a run that was killed.
+        self._objects.before_change()
         self._client.put(_journal_address(name), content)
 
     def _place(self, part: str, address: str, said: dict[str, str | None], new: Path) -> None:

@@ -3,7 +3,8 @@
     locks/<name>.json     a number that only grows, and who holds the lock until when
 
 A lease keeps runs from working in vain. What decides whether a write counts is the tag that it expects: a holder that was stopped for
-longer than its lease, and goes on beside the next one, finds another tag than it read.
+longer than its lease, and goes on beside the next one, finds another tag than it read. Before a write that expects none it looks whether
+the lease is its own still.
 """
 
 from __future__ import annotations

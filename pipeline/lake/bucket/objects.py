@@ -17,20 +17,14 @@ MOST_BYTES_AT_ONCE = 1 << 28
 
 
 class Objects:
-    """Reads, writes and removes objects.
+    """Reads, writes and removes objects; `before_change` raises where this process may change none."""
 
-    `before_change` raises where the bucket is not fit for a lake, `before_replacement` where another run took over a lock of this process.
-    """
-
-    def __init__(
-        self, client: BucketClient, index: Index, cache: Cache, *, before_change: Callable[[], None], before_replacement: Callable[[], None]
-    ) -> None:
-        self.client, self.index, self.cache = client, index, cache
-        self._before_change, self._before_replacement = before_change, before_replacement
+    def __init__(self, client: BucketClient, index: Index, cache: Cache, *, before_change: Callable[[], None]) -> None:
+        self.client, self.index, self.cache, self.before_change = client, index, cache, before_change
 
     def write(self, address: str, content: bytes) -> None:
         """Write an object; the same bytes leave it as it is."""
-        self._before_change()
+        self.before_change()
         stored = self.index.find(address)
         if stored is not None and stored.size == len(content):
             found = self.client.find(address)
@@ -40,7 +34,7 @@ class Objects:
 
     def write_where(self, address: str, content: bytes, *, expected: str | None) -> bool:
         """Write an object like no other where its tag is `expected`, or where nothing is for None; return whether it was written."""
-        self._before_change()
+        self.before_change()
         tag = self.client.put_where(address, content, expected=expected)
         if tag is not None:
             self._note(address, tag, len(content))
@@ -53,7 +47,7 @@ class Objects:
 
     def put_anew(self, address: str, file: Path) -> None:
         """Write a private file of the cache, which becomes the copy, even where the object has the same bytes."""
-        self._before_change()
+        self.before_change()
         self._take(address, file, self.client.put(address, file))
 
     def put_where(self, address: str, file: Path, *, expected: str | None) -> bool:
@@ -61,8 +55,7 @@ class Objects:
 
         A file of more than 256 MB is uploaded in parts, which know no conditions: its tag is looked up before.
         """
-        self._before_change()
-        self._before_replacement()
+        self.before_change()
         if file.stat().st_size <= MOST_BYTES_AT_ONCE:
             tag = self.client.put_where(address, file.read_bytes(), expected=expected)
         else:
@@ -76,7 +69,7 @@ class Objects:
 
     def copy(self, address: str, new: str) -> None:
         """Copy an object within the bucket; raises FileNotFoundError."""
-        self._before_change()
+        self.before_change()
         self.client.copy(address, new)
         if stored := self.client.look_up(new):
             self.index.note(new, stored)
@@ -84,8 +77,7 @@ class Objects:
     def remove(self, addresses: Sequence[str]) -> None:
         """Remove objects and their copies, if there are any."""
         if addresses:
-            self._before_change()
-            self._before_replacement()
+            self.before_change()
             self.client.delete(addresses)
             for address in addresses:
                 self.index.drop(address)

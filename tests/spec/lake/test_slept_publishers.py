@@ -20,6 +20,7 @@ from pipeline.lake.bucket.leases import Leases
 from pipeline.lake.lake import Lake
 from pipeline.publication.current import current_publication, publication_ids
 from pipeline.publication.publish import publish
+from pipeline.publication.withdrawal import withdraw_publications
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 3, 3), date(2025, 3, 4), date(2025, 3, 5)
 
@@ -79,3 +80,14 @@ def test_who_slept_after_it_removes_nothing_that_another_run_needs(
     assert live is not None
     assert live.day == WEDNESDAY
     assert live.previous in publication_ids(found)
+
+
+def test_who_slept_before_removing_the_pointer_leaves_the_one_that_another_run_laid(
+    publishers: Publishers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishers.asleep, "remove_pointer", publishers.sleeping_before(publishers.asleep.remove_pointer))
+    with pytest.raises(TransientError, match=r"^another run took over the lock `publish` while this one stood still"):
+        withdraw_publications(publishers.company, Lake(publishers.asleep), MONDAY, reason="", connections=no_connections)
+    live = current_publication(Lake(publishers.awake))
+    assert live is not None
+    assert live.day == WEDNESDAY
