@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.errors import TransientError
 from pipeline.lake.addresses import PENDING
 from pipeline.lake.bucket.objects import Objects
 
@@ -42,10 +43,10 @@ class Journal:
         journal, parts = _journal_address(name), f"{PENDING}{name}/"
         found = self._client.find(journal)
         if found is not None:
-            files: dict[str, dict[str, str | None]] = json.loads(found.content)["files"]
+            tags: dict[str, str | None] = json.loads(found.content)["replaced_tags"]
             with self._objects.cache.private_folder() as folder:
-                for address, said in files.items():
-                    self._place(parts + address, address, said, folder / "part.parquet")
+                for address, tag in tags.items():
+                    self._place(parts + address, address, tag, folder / "part.parquet")
             self._objects.remove([journal])
         # Parts without a journal are of a run that was killed before it had happened.
         self._objects.remove([address for address, _ in self._client.list_objects(parts)])
@@ -55,22 +56,20 @@ class Journal:
         before = {address: self._objects.index.find(address) for address in files}
         self._objects.before_change()
         with self._client.threads() as threads:
-            tags = list(threads.map(lambda item: self._client.put(f"{PENDING}{name}/{item[0]}", item[1]), files.items()))
-        said = {
-            address: {"tag": tag, "replaces": stored.tag if stored else None}
-            for (address, stored), tag in zip(before.items(), tags, strict=True)
-        }
-        content = json.dumps({"files": said, "token": secrets.token_hex(8)}).encode()
+            list(threads.map(lambda item: self._client.put(f"{PENDING}{name}/{item[0]}", item[1]), files.items()))
+        tags = {address: stored.tag if stored else None for address, stored in before.items()}
+        content = json.dumps({"replaced_tags": tags, "token": secrets.token_hex(8)}).encode()
         # Whoever took over the lock meanwhile has removed the parts, as those of a run that was killed.
         self._objects.before_change()
-        self._client.put(_journal_address(name), content)
+        if self._client.put_where(journal := _journal_address(name), content, expected=None) is None:
+            raise TransientError("another run changes the same files", where=self._client.where(journal), todo="Run again.")
 
-    def _place(self, part: str, address: str, said: dict[str, str | None], new: Path) -> None:
+    def _place(self, part: str, address: str, replaced_tag: str | None, new: Path) -> None:
         try:
             self._client.download(part, new)
         except FileNotFoundError:  # another run is finishing it too, and is further
             return
-        self._objects.put_where(address, new, expected=said["replaces"])
+        self._objects.put_where(address, new, expected=replaced_tag)
 
 
 def _journal_address(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +18,9 @@ from pipeline.lake.bucket.leases import Leases
 FILE, FOLDER = "sync/crm/a", "sync/crm/"
 
 
-def write_within(block: AbstractContextManager[Path], name: str) -> None:
+def write_within(block: AbstractContextManager[Path], name: str, content: bytes = b"ours") -> None:
     with block as place:
-        (place / name if name else place).write_bytes(b"ours")
+        (place / name if name else place).write_bytes(content)
 
 
 def install(store: BucketStore) -> None:
@@ -79,3 +79,25 @@ def test_who_lost_its_lock_changes_nothing(
         with awake.lock("x", timeout_seconds=0), pytest.raises(TransientError, match=r"^another run took over the lock `x`"):
             change(asleep)
     assert objects(awake) == before
+
+
+def test_a_transaction_never_takes_the_place_of_one_that_another_run_has_committed(
+    object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asleep = object_store.new_store(tmp_path / "asleep")
+    awake = reopened(asleep, tmp_path / "awake")
+    # Killed once it has committed: whoever comes next is to finish it.
+    monkeypatch.setattr(awake._objects, "put_where", killed)
+    with ExitStack() as stack:
+        (stack.enter_context(asleep.transaction("x")) / "a").write_bytes(b"ours")
+        with pytest.raises(ZeroDivisionError):
+            write_within(awake.transaction("x"), "b", b"theirs")
+        with pytest.raises(TransientError, match="another run changes the same files"):
+            stack.close()
+    asleep.finish_transaction("x")
+    assert asleep.read("b") == b"theirs"
+    assert asleep.list_addresses("pending/") == []
+
+
+def killed(*_: object, **__: object) -> None:
+    raise ZeroDivisionError
