@@ -13,7 +13,7 @@ from pipeline.lake.limits import memory_bytes
 
 if TYPE_CHECKING:
     from pipeline.lake.bucket.bucket_store import BucketStore
-    from pipeline.lake.bucket.settings import Access, BucketSettings
+    from pipeline.lake.bucket.settings import AwsConnection, BucketSettings
 
 BUCKET_SCHEME = "s3://"
 DEFAULT_CACHE_LIMIT = "20GB"
@@ -32,21 +32,21 @@ def open_bucket(url: str, environment: Mapping[str, str], connections: Callable[
     except ModuleNotFoundError as missing:
         todo = "Install it: pip install 'customer-segments[bucket]', or what requirements-bucket.txt pins."
         raise ConfigError(f"a lake in a bucket needs the package {missing.name}", where=url, todo=todo) from None
-    from pipeline.lake.bucket.settings import Access, Credentials, access_of
+    from pipeline.lake.bucket.settings import AwsConnection, Credentials, aws_connection
 
     name = environment.get(CONNECTION, "")
-    access = access_of(connections(name), where=f"connection `{name}`") if name else Access(Credentials())
-    return BucketStore(bucket_settings(url, environment, access), access.credentials)
+    connection = aws_connection(connections(name), where=f"connection `{name}`") if name else AwsConnection(Credentials())
+    return BucketStore(bucket_settings(url, environment, connection), connection.credentials)
 
 
-def bucket_settings(url: str, environment: Mapping[str, str], access: Access) -> BucketSettings:
+def bucket_settings(url: str, environment: Mapping[str, str], connection: AwsConnection) -> BucketSettings:
     """Return where the bucket is and where its copies are kept; raises ConfigError as `open_bucket` does."""
     from pipeline.lake.bucket.settings import BucketSettings, split_url
 
     bucket, prefix = split_url(url)
     # The client of object stores reads these by itself, too; here they are needed to tell a plain connection from one by TLS.
-    endpoint = access.endpoint or environment.get("AWS_ENDPOINT_URL_S3", "") or environment.get("AWS_ENDPOINT_URL", "")
-    region = access.region or environment.get("AWS_REGION", "") or environment.get("AWS_DEFAULT_REGION", "")
+    endpoint = connection.endpoint or environment.get("AWS_ENDPOINT_URL_S3", "") or environment.get("AWS_ENDPOINT_URL", "")
+    region = connection.region or environment.get("AWS_REGION", "") or environment.get("AWS_DEFAULT_REGION", "")
     cache, limit = cache_folder(environment), cache_limit(environment)
     return BucketSettings(bucket, prefix, cache, endpoint=endpoint.rstrip("/"), region=region, cache_bytes=limit)
 

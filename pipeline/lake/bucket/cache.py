@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from threading import Lock
 
-from pipeline.lake.bucket.client import BucketClient, Stored
+from pipeline.lake.bucket.client import BucketClient, ObjectMetadata
 from pipeline.lake.checksums import is_whole
 from pipeline.lake.disk import disk_errors
 from pipeline.lake.file_stamps import FileStamp, file_stamp
@@ -35,7 +35,7 @@ LEFT_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class CachedCopy:
     """A copy in the cache: its files, its bytes, and when it was used last."""
 
     path: Path
@@ -60,7 +60,7 @@ class Cache:
         """Return where the copy of an object is, or would be."""
         return self.objects / address
 
-    def fetch(self, address: str, stored: Stored) -> Path:
+    def fetch(self, address: str, stored: ObjectMetadata) -> Path:
         """Return the path of a copy of this very object, read from the bucket where there is none.
 
         Raises FileNotFoundError where the object is gone, TransientError where the disk refuses.
@@ -77,7 +77,7 @@ class Cache:
             raise FileNotFoundError(self._client.where(address))
         return path
 
-    def holds(self, address: str, stored: Stored) -> bool:
+    def holds(self, address: str, stored: ObjectMetadata) -> bool:
         """Return whether there is a whole copy of this very object."""
         path = self.path(address)
         with suppress(FileNotFoundError, NotADirectoryError):
@@ -176,13 +176,13 @@ class Cache:
             else:
                 self._size += size
 
-    def _copies(self) -> Iterator[Copy]:
+    def _copies(self) -> Iterator[CachedCopy]:
         for folder, _, names in os.walk(self._tags):
             for name in names:
                 tag_path = Path(folder) / name
                 path = self.objects / tag_path.relative_to(self._tags)
                 with suppress(FileNotFoundError):
-                    yield Copy(path, tag_path, path.stat().st_size, tag_path.stat().st_mtime)
+                    yield CachedCopy(path, tag_path, path.stat().st_size, tag_path.stat().st_mtime)
 
 
 def _is_sound(path: Path) -> bool:

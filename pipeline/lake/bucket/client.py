@@ -45,7 +45,7 @@ CONDITION_TRIES, CONDITION_SECONDS = 12, 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class ObjectMetadata:
     """What a store says of an object: its bytes, the tag that changes with its content, when it was written (nanoseconds since 1970)."""
 
     size: int
@@ -54,7 +54,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ObjectContent:
     """The content of an object, and its tag."""
 
     content: bytes
@@ -78,20 +78,20 @@ class BucketClient:
         """Return the place of an object, as messages name it."""
         return f"{self.settings.url}{address}"
 
-    def read(self, address: str) -> Found:
+    def read(self, address: str) -> ObjectContent:
         """Return an object; raises FileNotFoundError."""
         with refusals(self.where(address)):
             answer = obstore.get(self._store, address)
-            return Found(bytes(answer.bytes()), answer.meta["e_tag"] or "")
+            return ObjectContent(bytes(answer.bytes()), answer.meta["e_tag"] or "")
 
-    def find(self, address: str) -> Found | None:
+    def find(self, address: str) -> ObjectContent | None:
         """Return an object, None where there is none."""
         try:
             return self.read(address)
         except FileNotFoundError:
             return None
 
-    def look_up(self, address: str) -> Stored | None:
+    def look_up(self, address: str) -> ObjectMetadata | None:
         """Return what the store says of an object, None where there is none."""
         try:
             with refusals(self.where(address)):
@@ -119,7 +119,7 @@ class BucketClient:
         except (PreconditionError, FileNotFoundError):
             raise FileReplacedError from None
 
-    def list_objects(self, prefix: str) -> Iterator[tuple[str, Stored]]:
+    def list_objects(self, prefix: str) -> Iterator[tuple[str, ObjectMetadata]]:
         """Yield the addresses that begin with `prefix`, in order, and what the store says of each."""
         # The client lists by whole parts of names only.
         folder = prefix.rpartition("/")[0]
@@ -127,7 +127,7 @@ class BucketClient:
             found = [meta for page in obstore.list(self._store, folder or None) for meta in page]
         yield from sorted((meta["path"], _stored(meta)) for meta in found if meta["path"].startswith(prefix))
 
-    def list_top(self) -> tuple[list[tuple[str, Stored]], list[str]]:
+    def list_top(self) -> tuple[list[tuple[str, ObjectMetadata]], list[str]]:
         """Return the objects and the names of the folders directly below the lake's prefix, in order."""
         with refusals(self.where()):
             found = obstore.list_with_delimiter(self._store)
@@ -205,5 +205,5 @@ def _client_options(settings: BucketSettings) -> ClientConfig:
     return {"allow_http": is_plain, "connect_timeout": CONNECT_TIMEOUT, "read_timeout": READ_TIMEOUT, "timeout": REQUEST_TIMEOUT}
 
 
-def _stored(meta: ObjectMeta) -> Stored:
-    return Stored(meta["size"], meta["e_tag"] or "", round(meta["last_modified"].timestamp() * 1_000_000_000))
+def _stored(meta: ObjectMeta) -> ObjectMetadata:
+    return ObjectMetadata(meta["size"], meta["e_tag"] or "", round(meta["last_modified"].timestamp() * 1_000_000_000))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import TransientError
-from pipeline.lake.bucket.client import Stored
+from pipeline.lake.bucket.client import ObjectMetadata
 from pipeline.lake.bucket.objects import Objects
 from pipeline.lake.disk import copy_file, disk_errors
 
@@ -36,7 +36,7 @@ def edited_copy(objects: Objects, address: str) -> Iterator[Path]:
             _put_back(objects, before, address, place)
 
 
-def _copy_into(objects: Objects, before: dict[str, Stored], address: str, place: Path) -> None:
+def _copy_into(objects: Objects, before: dict[str, ObjectMetadata], address: str, place: Path) -> None:
     objects.fetch(list(before))
     for each in before:
         if copy := objects.copy_of(each):
@@ -45,7 +45,7 @@ def _copy_into(objects: Objects, before: dict[str, Stored], address: str, place:
             copy_file(copy, path)
 
 
-def _put_back(objects: Objects, before: dict[str, Stored | None], address: str, place: Path) -> None:
+def _put_back(objects: Objects, before: dict[str, ObjectMetadata | None], address: str, place: Path) -> None:
     files = {f"{address}{path.relative_to(place).as_posix()}": path for path in place.rglob("*") if path.is_file()}
     if place.is_file():
         files = {address: place}

@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from threading import RLock
 
 from pipeline.lake.addresses import RESTATED, TABLES
-from pipeline.lake.bucket.client import BucketClient, Stored
+from pipeline.lake.bucket.client import BucketClient, ObjectMetadata
 
 # How long a listing is good for where no lock was taken since.
 SECONDS_FRESH = 30.0
 
 
 @dataclass(slots=True)
-class Shelf:
+class Listing:
     """The objects below one prefix, and their addresses in order, once these were asked for."""
 
-    objects: dict[str, Stored]
+    objects: dict[str, ObjectMetadata]
     read_at: float
     order: list[str] | None = field(default=None)
 
@@ -42,19 +42,19 @@ class Index:
 
     def __init__(self, client: BucketClient, *, is_held: Callable[[], bool]) -> None:
         self._client, self._is_held = client, is_held
-        self._shelves: dict[str, Shelf] = {}
+        self._listings: dict[str, Listing] = {}
         self._lock = RLock()
 
-    def find(self, address: str) -> Stored | None:
+    def find(self, address: str) -> ObjectMetadata | None:
         """Return what the store says of an object, None where there is none."""
         with self._lock:
-            return self._shelf(_shelf_of(address)).objects.get(address)
+            return self._listing(_listed_prefix(address)).objects.get(address)
 
     def below(self, prefix: str) -> list[str]:
         """Return the addresses that begin with `prefix`, in order."""
         with self._lock:
-            if (name := _shelf_of(prefix)) and prefix.startswith(name):
-                return self._shelf(name).below(prefix)
+            if (name := _listed_prefix(prefix)) and prefix.startswith(name):
+                return self._listing(name).below(prefix)
         # A prefix of many folders is asked for seldom.
         return [address for address, _ in self._client.list_objects(prefix)]
 
@@ -64,35 +64,35 @@ class Index:
             return self._client.list_top()[1]
         return sorted({rest.partition("/")[0] for rest in (each[len(prefix) :] for each in self.below(prefix)) if "/" in rest})
 
-    def note(self, address: str, stored: Stored) -> None:
+    def note(self, address: str, stored: ObjectMetadata) -> None:
         """Note that this process wrote an object."""
         with self._lock:
-            if shelf := self._shelves.get(_shelf_of(address)):
-                shelf.order = shelf.order if address in shelf.objects else None
-                shelf.objects[address] = stored
+            if listing := self._listings.get(_listed_prefix(address)):
+                listing.order = listing.order if address in listing.objects else None
+                listing.objects[address] = stored
 
     def drop(self, address: str) -> None:
         """Note that an object is gone."""
         with self._lock:
-            if (shelf := self._shelves.get(_shelf_of(address))) and shelf.objects.pop(address, None):
-                shelf.order = None
+            if (listing := self._listings.get(_listed_prefix(address))) and listing.objects.pop(address, None):
+                listing.order = None
 
     def forget(self) -> None:
         """Forget everything: what is asked for next is read anew."""
         with self._lock:
-            self._shelves.clear()
+            self._listings.clear()
 
-    def _shelf(self, name: str) -> Shelf:
-        shelf = self._shelves.get(name)
-        if shelf is None or (time.monotonic() - shelf.read_at > SECONDS_FRESH and not self._is_held()):
+    def _listing(self, name: str) -> Listing:
+        listing = self._listings.get(name)
+        if listing is None or (time.monotonic() - listing.read_at > SECONDS_FRESH and not self._is_held()):
             # The time before it was asked for: what is written while the answer is on its way may not be in it.
             now = time.monotonic()
             found = self._client.list_objects(name) if name else self._client.list_top()[0]
-            shelf = self._shelves[name] = Shelf(dict(found), now)
-        return shelf
+            listing = self._listings[name] = Listing(dict(found), now)
+        return listing
 
 
-def _shelf_of(address: str) -> str:
+def _listed_prefix(address: str) -> str:
     """Return the prefix that is read whole where an object is asked for; empty for objects that lie in no folder."""
     parts = address.split("/")
     depth = 2 if f"{parts[0]}/" in (TABLES, RESTATED) else 1

@@ -92,8 +92,8 @@ class Lease:
 
 
 @dataclass(slots=True)
-class Hold:
-    """A lock that this process holds: its name, its token, until when, and whether another took it over."""
+class HeldLease:
+    """A lock that this process all_held: its name, its token, until when, and whether another took it over."""
 
     name: str
     token: str
@@ -108,7 +108,7 @@ class Hold:
         return Holder(self.token, until, self.is_shared, this_process())
 
 
-class State(NamedTuple):
+class StoredLease(NamedTuple):
     """A lock as it was read or written, and its tag there; None where it is not there."""
 
     lease: Lease
@@ -120,30 +120,30 @@ class Leases:
 
     def __init__(self, client: BucketClient, *, seconds: float, clock: Callable[[], float] = time.time) -> None:
         self._client, self._seconds, self._clock = client, seconds, clock
-        self._holds: list[Hold] = []
-        self._written: dict[str, State] = {}
+        self._held: list[HeldLease] = []
+        self._written: dict[str, StoredLease] = {}
         self._lock = Lock()
 
     @contextmanager
     def hold(self, name: str, *, timeout_seconds: float, is_shared: bool = False) -> Iterator[None]:
         """Hold the lock for the time of the block; raises LockTimeout where another run holds it for longer than `timeout_seconds`."""
-        hold = self._acquire(name, timeout_seconds, is_shared=is_shared)
-        renewing = Thread(target=self._keep_renewing, args=(hold,), name=f"lease-{name}", daemon=True)
+        held = self._acquire(name, timeout_seconds, is_shared=is_shared)
+        renewing = Thread(target=self._keep_renewing, args=(held,), name=f"lease-{name}", daemon=True)
         renewing.start()
         with self._lock:
-            self._holds.append(hold)
+            self._held.append(held)
         try:
             yield
         finally:
-            hold.ended.set()
+            held.ended.set()
             renewing.join()
             with self._lock:
-                self._holds.remove(hold)
-            self._release(hold)
+                self._held.remove(held)
+            self._release(held)
 
     def is_held_alone(self) -> bool:
         """Return whether this process holds a lock that it shares with nobody, as far as it knows."""
-        return any(not hold.is_shared for hold in list(self._holds))
+        return any(not held.is_shared for held in list(self._held))
 
     def require_held(self) -> None:
         """Raise TransientError where another run took over a lock that this process holds alone.
@@ -151,28 +151,28 @@ class Leases:
         A process that was stopped for a while learns it here; what it was about to remove may be another run's by now.
         """
         with self._lock:
-            holds = [hold for hold in self._holds if not hold.is_shared]
-        for hold in holds:
-            if not hold.is_lost and hold.until <= self._clock():
-                self._renew(hold)
-            if hold.is_lost:
-                what = f"another run took over the lock `{hold.name}` while this one stood still"
-                raise TransientError(what, where=self._client.where(f"{LOCKS}{hold.name}"), todo="Wait for it, then run again.")
+            all_held = [held for held in self._held if not held.is_shared]
+        for held in all_held:
+            if not held.is_lost and held.until <= self._clock():
+                self._renew(held)
+            if held.is_lost:
+                what = f"another run took over the lock `{held.name}` while this one stood still"
+                raise TransientError(what, where=self._client.where(f"{LOCKS}{held.name}"), todo="Wait for it, then run again.")
 
     def names(self) -> list[str]:
         """Return the names of all locks that were ever held, in order."""
         return [address[len(LOCKS) : -len(".json")] for address, _ in self._client.list_objects(LOCKS) if address.endswith(".json")]
 
-    def _acquire(self, name: str, timeout_seconds: float, *, is_shared: bool) -> Hold:
+    def _acquire(self, name: str, timeout_seconds: float, *, is_shared: bool) -> HeldLease:
         deadline, wait = time.monotonic() + timeout_seconds, FIRST_WAIT
         state = self._known_or_read(name)
         while True:
             now = self._clock()
             alive = state.lease.alive(now)
-            hold = Hold(name, secrets.token_hex(8), is_shared, now + self._seconds)
+            held = HeldLease(name, secrets.token_hex(8), is_shared, now + self._seconds)
             if alive.admits(is_shared=is_shared):
-                if self._write(name, alive.with_holder(hold.holder(hold.until)), state):
-                    return hold
+                if self._write(name, alive.with_holder(held.holder(held.until)), state):
+                    return held
             elif time.monotonic() >= deadline:
                 todo = f"Wait for it, or end it, then run again. A killed run's ends in {self._seconds:.0f} seconds."
                 raise LockTimeout("another run holds the lock", where=self._client.where(f"{LOCKS}{name}"), todo=todo)
@@ -182,52 +182,52 @@ class Leases:
                 wait = min(wait * 2, LONGEST_WAIT)
             state = self._read(name)
 
-    def _read(self, name: str) -> State:
+    def _read(self, name: str) -> StoredLease:
         found = self._client.find(_address(name))
-        return State(Lease.of(found.content), found.tag) if found else State(Lease(), None)
+        return StoredLease(Lease.of(found.content), found.tag) if found else StoredLease(Lease(), None)
 
-    def _known_or_read(self, name: str) -> State:
+    def _known_or_read(self, name: str) -> StoredLease:
         """Return the lock as this process wrote it last: where that is outdated nothing can be written over it. Half of all requests."""
         with self._lock:
             known = self._written.pop(name, None)
         return known or self._read(name)
 
-    def _write(self, name: str, lease: Lease, state: State) -> bool:
+    def _write(self, name: str, lease: Lease, state: StoredLease) -> bool:
         """Write the next state of a lock, where it is still the one that is known."""
         tag = self._client.put_where(_address(name), lease.as_bytes(), expected=state.tag)
         if tag is not None:
             with self._lock:
-                self._written[name] = State(lease, tag)
+                self._written[name] = StoredLease(lease, tag)
         return tag is not None
 
-    def _keep_renewing(self, hold: Hold) -> None:
-        while not hold.ended.wait(self._seconds / RENEWALS) and not hold.is_lost:
+    def _keep_renewing(self, held: HeldLease) -> None:
+        while not held.ended.wait(self._seconds / RENEWALS) and not held.is_lost:
             try:
-                self._renew(hold)
+                self._renew(held)
             except PipelineError as error:  # tried again until its time is over, and by whoever requires it
-                log.warning("the lock %s could not be renewed: %s", hold.name, error.what)
+                log.warning("the lock %s could not be renewed: %s", held.name, error.what)
 
-    def _renew(self, hold: Hold) -> None:
+    def _renew(self, held: HeldLease) -> None:
         """Hold it for longer; note where another run has taken it over."""
-        with hold.turn:
-            while not hold.is_lost:
-                state, now = self._read(hold.name), self._clock()
+        with held.turn:
+            while not held.is_lost:
+                state, now = self._read(held.name), self._clock()
                 # Its time may be over: as long as nobody took it over, it is ours still. Others may have begun to share it since.
-                is_ours = state.lease.holder(hold.token) is not None
-                if not is_ours and not (hold.is_shared and state.lease.alive(now).admits(is_shared=True)):
-                    hold.is_lost = True
-                elif self._write(hold.name, state.lease.alive(now).with_holder(hold.holder(now + self._seconds)), state):
-                    hold.until = now + self._seconds
+                is_ours = state.lease.holder(held.token) is not None
+                if not is_ours and not (held.is_shared and state.lease.alive(now).admits(is_shared=True)):
+                    held.is_lost = True
+                elif self._write(held.name, state.lease.alive(now).with_holder(held.holder(now + self._seconds)), state):
+                    held.until = now + self._seconds
                     return
 
-    def _release(self, hold: Hold) -> None:
+    def _release(self, held: HeldLease) -> None:
         # Where the store cannot be reached the lease ends by itself; that must not hide what ended the block.
         with suppress(PipelineError):
-            state = self._known_or_read(hold.name)
-            while state.lease.holder(hold.token) is not None:
-                if self._write(hold.name, state.lease.without(hold.token), state):
+            state = self._known_or_read(held.name)
+            while state.lease.holder(held.token) is not None:
+                if self._write(held.name, state.lease.without(held.token), state):
                     return
-                state = self._read(hold.name)
+                state = self._read(held.name)
 
 
 def _address(name: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.lake.bucket.cache import Cache
-from pipeline.lake.bucket.client import BucketClient, Stored
+from pipeline.lake.bucket.client import BucketClient, ObjectMetadata
 from pipeline.lake.bucket.index import Index
 from pipeline.lake.disk import disk_errors
 from pipeline.lake.staging import has_bytes_of
@@ -122,4 +122,4 @@ class Objects:
         self._note(address, tag, size)
 
     def _note(self, address: str, tag: str, size: int) -> None:
-        self.index.note(address, Stored(size, tag, time.time_ns()))
+        self.index.note(address, ObjectMetadata(size, tag, time.time_ns()))

@@ -15,11 +15,11 @@ from typing import Any
 
 from pipeline.errors import DataError
 from pipeline.lake.addresses import PUBLICATION_MANIFEST
-from pipeline.lake.bucket.client import BucketClient, Found
+from pipeline.lake.bucket.client import BucketClient, ObjectContent
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class StoredPointer:
     """What a pointer was when it was read: the prefix that it leads to, and its tag."""
 
     prefix: str
@@ -31,7 +31,7 @@ class Pointer:
 
     def __init__(self, client: BucketClient) -> None:
         self._client = client
-        self._first_seen: dict[str, Seen] = {}
+        self._first_seen: dict[str, StoredPointer] = {}
 
     def read(self, address: str) -> str | None:
         """Return the prefix that the pointer at `address` leads to, None where there is none; raises DataError where it says nothing."""
@@ -55,7 +55,7 @@ class Pointer:
         tag = self._client.put_where(_place(address), content, expected=seen.tag if seen else None)
         if tag is None:
             return False
-        self._first_seen[address] = Seen(prefix, tag)
+        self._first_seen[address] = StoredPointer(prefix, tag)
         return True
 
     def remove(self, address: str) -> None:
@@ -67,11 +67,11 @@ class Pointer:
         """Forget what pointers were: a step begins."""
         self._first_seen.clear()
 
-    def _look(self, address: str) -> Seen | None:
+    def _look(self, address: str) -> StoredPointer | None:
         found = self._client.find(_place(address))
-        return None if found is None else Seen(self._prefix(address, found), found.tag)
+        return None if found is None else StoredPointer(self._prefix(address, found), found.tag)
 
-    def _prefix(self, address: str, found: Found) -> str:
+    def _prefix(self, address: str, found: ObjectContent) -> str:
         try:
             return str(json.loads(found.content)["prefix"])
         except (ValueError, KeyError, TypeError):

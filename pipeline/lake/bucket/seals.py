@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from pipeline.lake.bucket.client import BucketClient, Stored
+from pipeline.lake.bucket.client import BucketClient, ObjectMetadata
 from pipeline.lake.bucket.objects import Objects
 from pipeline.lake.checksums import TAIL_BYTES, Seal, SealedFile, parse_seal, read_seal
 from pipeline.lake.file_stamps import FileReplacedError
@@ -29,11 +29,11 @@ class ObjectEnd:
 
     client: BucketClient
     address: str
-    stored: Stored
+    stored: ObjectMetadata
     tail: bytes
 
     @classmethod
-    def of(cls, client: BucketClient, address: str, stored: Stored) -> ObjectEnd:
+    def of(cls, client: BucketClient, address: str, stored: ObjectMetadata) -> ObjectEnd:
         """Read the last bytes; raises FileReplacedError where the object is another by now, or gone."""
         count = min(stored.size, TAIL_BYTES)
         return cls(client, address, stored, client.read_before(address, stored.size, count, tag=stored.tag))
@@ -75,7 +75,7 @@ class Seals:
             if path.relative_to(self._folder).as_posix().removesuffix(SUFFIX) not in tags:
                 path.unlink(missing_ok=True)
 
-    def _read(self, address: str, stored: Stored) -> Seal:
+    def _read(self, address: str, stored: ObjectMetadata) -> Seal:
         seal = self._at_hand(address, stored)
         if seal is None:
             seal = self._read_end(address, stored)
@@ -83,11 +83,11 @@ class Seals:
             self._keep(address, stored.tag, seal)
         return seal
 
-    def _read_if_whole(self, address: str, stored: Stored) -> None:
+    def _read_if_whole(self, address: str, stored: ObjectMetadata) -> None:
         with suppress(ValueError, FileReplacedError):
             self._read(address, stored)
 
-    def _at_hand(self, address: str, stored: Stored) -> Seal | None:
+    def _at_hand(self, address: str, stored: ObjectMetadata) -> Seal | None:
         tag, seal = self._known.get(address, ("", None))
         if seal is None or tag != stored.tag:
             copy = self._objects.cache.copy_at(address, stored.tag)
@@ -98,7 +98,7 @@ class Seals:
             return None
         return seal
 
-    def _read_end(self, address: str, stored: Stored) -> Seal:
+    def _read_end(self, address: str, stored: ObjectMetadata) -> Seal:
         try:
             return parse_seal(ObjectEnd.of(self._objects.client, address, stored).read_before, stored.size)
         except ValueError:  # damaged on the way, or in the bucket

@@ -48,7 +48,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AwsConnection:
     """What a connection of kind `aws` says: credentials, and an endpoint and a region where it names them."""
 
     credentials: Credentials
@@ -56,7 +56,7 @@ class Access:
     region: str = ""
 
 
-def access_of(uri: str, *, where: str) -> Access:
+def aws_connection(uri: str, *, where: str) -> AwsConnection:
     """Return what a connection says, such as aws://KEY:SECRET@/?region_name=eu-central-1; raises ConfigError for another kind."""
     try:
         parts = urlsplit(uri)
@@ -68,7 +68,7 @@ def access_of(uri: str, *, where: str) -> Access:
         todo = "Write one such as aws://KEY:SECRET@/?region_name=eu-central-1, or an Airflow connection of kind `aws`; quote `/` as %2F."
         raise ConfigError("the connection is not of kind `aws`", where=where, todo=todo)
     credentials = Credentials(unquote(parts.username or ""), unquote(parts.password or ""), options.get("aws_session_token", ""))
-    return Access(credentials, options.get("endpoint_url", ""), options.get("region_name", ""))
+    return AwsConnection(credentials, options.get("endpoint_url", ""), options.get("region_name", ""))
 
 
 def split_url(url: str) -> tuple[str, str]:
