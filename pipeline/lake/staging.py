@@ -65,23 +65,6 @@ def temporary_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a private folder beside `path`, where nothing is; it becomes `path` once the block ends well, else it is gone."""
-    with disk_errors(path.parent, path=path):
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        yield folder
-        with disk_errors(path.parent, path=path):
-            # As a folder that somebody makes by hand: the private one is its owner's alone.
-            mask = os.umask(0)
-            os.umask(mask)
-            folder.chmod(0o777 & ~mask)
-            folder.rename(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
 def staged_file(root: Path, path: Path) -> Iterator[Path]:
     """Yield a private path; what is written there appears at `path`, in the lake at `root`, by one rename once the block ends well."""
     with disk_errors(root, path=path), private_folder(root) as folder:

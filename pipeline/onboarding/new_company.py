@@ -20,7 +20,8 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.ingestion.sources import Snapshot, SourceQuery, quote_name
 from pipeline.ingestion.sources.files import open_files
 from pipeline.lake.limits import MEMORY_LIMIT
-from pipeline.lake.staging import new_folder, temporary_folder
+from pipeline.lake.plain_folders import new_folder
+from pipeline.lake.staging import temporary_folder
 from pipeline.onboarding.company_draft import CompanyDraft
 from pipeline.onboarding.company_files import company_texts
 from pipeline.onboarding.company_preview import (

@@ -13,7 +13,7 @@ from pipeline.lake import addresses
 from pipeline.lake.addresses import CURRENT, PUBLICATION_MANIFEST
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import file_sha256
-from pipeline.lake.plain_folder import PlainFolder, replaced_folder
+from pipeline.lake.plain_folders import FolderWriter, replaced_folder
 from pipeline.publication.current import Publication, current_publication, read_published_manifest
 
 MARK = "export.json"
@@ -52,6 +52,7 @@ def _export(lake: Lake, live: Publication, folder: Path) -> Export:
     manifest = read_published_manifest(lake, live.publication_id)
     tables = tuple(sorted(manifest["tables"]))
     with replaced_folder(folder.absolute(), mark=MARK) as new:
+        lake.store.fetch([live.file(table) for table in tables])
         for table in tables:
             _copy_table(lake, live, table, manifest["tables"][table]["sha256"], new)
         new.add_text(f"{CURRENT}/{PUBLICATION_MANIFEST}", lake.read_text(addresses.published_manifest(live.publication_id)))
@@ -63,8 +64,8 @@ def _export(lake: Lake, live: Publication, folder: Path) -> Export:
     return Export(live.publication_id, live.day, tables, len(pages))
 
 
-def _copy_table(lake: Lake, live: Publication, table: str, sha256: str, folder: PlainFolder) -> None:
-    address = f"{addresses.publication(live.publication_id)}{table}.parquet"
+def _copy_table(lake: Lake, live: Publication, table: str, sha256: str, folder: FolderWriter) -> None:
+    address = live.file(table)
     stored = lake.local(address)
     if not stored.is_file():
         raise FileNotFoundError(address)

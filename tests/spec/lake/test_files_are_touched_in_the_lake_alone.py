@@ -38,7 +38,7 @@ ELSEWHERE = {
     ("reporting/pages/morning/night_page.py", "write_text"),  # where somebody wants the page
 }
 # What a store is made of, and a folder outside every lake: these alone know that a lake may be a folder, or keep private files.
-STORES = {*(f"{name}.py" for name in ("disk", "local_store", "locks", "plain_folder", "staging", "transaction")), "bucket"}
+STORES = {*(f"{name}.py" for name in ("disk", "local_store", "locks", "plain_folders", "staging", "transaction")), "bucket"}
 IN_LAKE = {
     ("checksums.py", "open"),  # the seal of a private file
     ("engines/spark_session.py", "rglob"),  # our own modules

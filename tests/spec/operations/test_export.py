@@ -12,7 +12,7 @@ from support.published_nights import no_connections, published_files, write_nigh
 
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError, TransientError
-from pipeline.lake import plain_folder
+from pipeline.lake import plain_folders
 from pipeline.lake.lake import Lake
 from pipeline.operations import export as operation
 from pipeline.operations.export import export_live
@@ -62,7 +62,7 @@ def test_an_export_that_fails_leaves_the_one_before(
     company: Company, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, can_exchange: bool
 ) -> None:
     if not can_exchange:
-        monkeypatch.setattr(plain_folder, "_exchange", lambda *_: False)
+        monkeypatch.setattr(plain_folders, "_exchange", lambda *_: False)
     publish_night(company, lake, FIRST, "loyal")
     export_live(lake, tmp_path / "plain")
     before = files(tmp_path / "plain")

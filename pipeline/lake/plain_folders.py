@@ -1,4 +1,4 @@
-"""A folder outside the lake that is written again and again, and always whole: the new one takes the place of the old one at once."""
+"""Folders outside the lake that appear whole; one that is written again takes the place of the old one at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,8 @@ HERE, EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
 @dataclass(frozen=True, slots=True)
-class PlainFolder:
-    """A folder that is being written; nobody reads it yet."""
+class FolderWriter:
+    """Writes files into a folder that nobody reads yet."""
 
     path: Path
 
@@ -41,7 +41,14 @@ class PlainFolder:
 
 
 @contextmanager
-def replaced_folder(path: Path, *, mark: str) -> Iterator[PlainFolder]:
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a private folder beside `path`, where nothing is; it becomes `path` once the block ends well, else it is gone."""
+    with _folder_beside(path, place=lambda folder: folder.rename(path)) as folder:
+        yield folder
+
+
+@contextmanager
+def replaced_folder(path: Path, *, mark: str) -> Iterator[FolderWriter]:
     """Yield a private folder beside `path`, whose place it takes once the block ends well, else it is gone.
 
     What is there is removed, if it has a file `mark`, as the new one must have; readers find the old folder or the new one. Raises
@@ -50,12 +57,22 @@ def replaced_folder(path: Path, *, mark: str) -> Iterator[PlainFolder]:
     _require_replaceable(path, mark)
     with disk_errors(path.parent, path=path):
         path.parent.mkdir(parents=True, exist_ok=True)
+    with _folder_beside(path, place=lambda folder: _take_place(folder, path)) as folder:
+        yield FolderWriter(folder)
+
+
+@contextmanager
+def _folder_beside(path: Path, *, place: Callable[[Path], object]) -> Iterator[Path]:
+    with disk_errors(path.parent, path=path):
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
-        yield PlainFolder(folder)
+        yield folder
         with disk_errors(path.parent, path=path):
-            _open_to_others(folder)
-            _take_place(folder, path)
+            # As a folder that somebody makes by hand: the private one is its owner's alone.
+            mask = os.umask(0)
+            os.umask(mask)
+            folder.chmod(0o777 & ~mask)
+            place(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -65,13 +82,6 @@ def _require_replaceable(path: Path, mark: str) -> None:
     if path.is_symlink() or (path.exists() and not is_ours):
         todo = "Name a folder that is not there yet, or one that was written by this command before."
         raise ConfigError("something else is there, which would be removed", where=str(path), todo=todo)
-
-
-def _open_to_others(folder: Path) -> None:
-    """Give the folder the rights of one that somebody makes by hand: a private one is its owner's alone."""
-    mask = os.umask(0)
-    os.umask(mask)
-    folder.chmod(0o777 & ~mask)
 
 
 def _take_place(folder: Path, path: Path) -> None:
