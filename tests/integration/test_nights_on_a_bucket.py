@@ -172,7 +172,8 @@ def test_a_night_killed_at_a_request_is_made_whole_by_the_next_on_another_machin
             return "dropped" if fatal % 2 else "unanswered"  # before or after the store has done it
         return None
 
-    weather = Weather(throttled=0, dropped=0, unanswered=0, on_request=kill)
+    weather = Weather.fine()
+    weather.on_request = kill
     with proxied(machines.server.endpoint, weather) as endpoint:
         cache = str(machines.root / f"cache-killed-{share}")
         environment = {**machines.server.environment(), "AWS_ENDPOINT_URL": endpoint, "SEGMENTS_CACHE": cache}

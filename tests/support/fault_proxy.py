@@ -8,11 +8,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Lock, Thread
 from urllib.parse import urlsplit
+
+from pipeline.lake.bucket.bucket_store import BucketStore
+from support.object_store import CREDENTIALS, ObjectStore
 
 SLOW_DOWN = b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>'
 HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "content-length", "date", "server"}
@@ -30,6 +34,11 @@ class Weather:
     number: int = 0
     lock: Lock = field(default_factory=Lock)
     on_request: Callable[[int, str, str], str | None] = lambda *_: None  # may decide otherwise
+
+    @classmethod
+    def fine(cls) -> Weather:
+        """Return weather in which requests are counted, and nothing happens to them."""
+        return cls(throttled=0, dropped=0, unanswered=0)
 
     def next_fate(self, method: str, path: str) -> str:
         with self.lock:
@@ -104,3 +113,10 @@ def proxied(endpoint: str, weather: Weather) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def store_in_weather(server: ObjectStore, weather: Weather, cache: Path) -> Iterator[BucketStore]:
+    """Yield a store in a new bucket of the server, whose requests pass through the weather."""
+    with proxied(server.endpoint, weather) as endpoint:
+        yield BucketStore(replace(server.settings(server.new_bucket(), cache), endpoint=endpoint), CREDENTIALS)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from support.fault_proxy import Weather, proxied
+from support.fault_proxy import Weather, store_in_weather
 from support.object_store import CREDENTIALS, ObjectStore, reopened
 
 from pipeline.errors import TransientError
@@ -24,15 +24,14 @@ FILE = "states/x/a.parquet"
 
 @pytest.fixture
 def quiet() -> Weather:
-    return Weather(throttled=0, dropped=0, unanswered=0)
+    return Weather.fine()
 
 
 @pytest.fixture
 def store(object_store: ObjectStore, quiet: Weather, tmp_path: Path) -> Iterator[BucketStore]:
     """A store whose requests are counted."""
-    with proxied(object_store.endpoint, quiet) as endpoint:
-        settings = replace(object_store.settings(object_store.new_bucket(), tmp_path / "cache"), endpoint=endpoint)
-        yield BucketStore(settings, CREDENTIALS)
+    with store_in_weather(object_store, quiet, tmp_path / "cache") as made:
+        yield made
 
 
 def a_parquet_file(path: Path, value: int = 1) -> Path:

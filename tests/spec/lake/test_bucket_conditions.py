@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
-from support.fault_proxy import Weather, proxied
+from support.fault_proxy import Weather, store_in_weather
 from support.object_store import CREDENTIALS, ObjectStore, reopened
 from support.publishing_races import winners_of_races
 
@@ -43,9 +42,8 @@ def weather() -> Weather:
 def rained_on(object_store: ObjectStore, weather: Weather, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketStore]:
     """A store behind a proxy that throttles, drops and swallows answers; it is as patient as ever, but waits less."""
     monkeypatch.setitem(RETRIES["backoff"], "init_backoff", timedelta(milliseconds=2))
-    with proxied(object_store.endpoint, weather) as endpoint:
-        settings = replace(object_store.settings(object_store.new_bucket(), tmp_path / "cache"), endpoint=endpoint)
-        yield BucketStore(settings, CREDENTIALS)
+    with store_in_weather(object_store, weather, tmp_path / "cache") as made:
+        yield made
 
 
 def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 from support.builders import write_order_lines
-from support.fault_proxy import Weather, proxied
-from support.object_store import CREDENTIALS, ObjectStore, reopened
+from support.fault_proxy import Weather, store_in_weather
+from support.object_store import ObjectStore, reopened
 
 from pipeline.errors import DataError
 from pipeline.lake.addresses import partition
@@ -27,15 +26,13 @@ FILE = partition(ORDER_LINES, day=NIGHT, known_on=NIGHT)
 
 @pytest.fixture
 def quiet() -> Weather:
-    return Weather(throttled=0, dropped=0, unanswered=0)
+    return Weather.fine()
 
 
 @pytest.fixture
 def store(object_store: ObjectStore, quiet: Weather, tmp_path: Path) -> Iterator[BucketStore]:
     """A store with order lines of one day, whose requests are counted."""
-    with proxied(object_store.endpoint, quiet) as endpoint:
-        settings = replace(object_store.settings(object_store.new_bucket(), tmp_path / "cache"), endpoint=endpoint)
-        made = BucketStore(settings, CREDENTIALS)
+    with store_in_weather(object_store, quiet, tmp_path / "cache") as made:
         write_order_lines(Lake(made), [{"order_id": "a", "day": NIGHT}], known_on=NIGHT)
         yield made
 
