@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from pipeline.errors import LockTimeout, TransientError
+from pipeline.lake import transaction
+from pipeline.lake.bucket.journal import Journal
 from pipeline.lake.local_store import LocalStore
+from pipeline.lake.parquet import write_parquet
 from pipeline.lake.store import Store
 
 
@@ -126,6 +132,14 @@ def test_a_twin_outlives_what_it_was_made_of(store: Store, tmp_path: Path, monke
     assert store.read("states/a.txt") == b"kept"
     with pytest.raises(FileNotFoundError):
         store.link_to("a.txt", tmp_path / "another")
+
+
+def test_it_is_known_when_something_was_written_and_that_nothing_is_there(store: Store) -> None:
+    before = time.time_ns()
+    store.write("a.txt", b"")
+    # Disks and object stores note the time by their own clocks, which are coarser.
+    assert before - 2_000_000_000 <= store.written_at("a.txt") <= time.time_ns() + 2_000_000_000
+    assert store.written_at("b.txt") == 0
 
 
 def test_what_was_written_last_is_known(folder: LocalStore) -> None:
@@ -282,6 +296,70 @@ def test_a_program_that_writes_a_folder_in_its_own_way_finds_it_again(store: Sto
                 (place / name).write_text(name)
         assert store.list_addresses("sync/files/files/") == [f"sync/files/files/{name}" for name in names]
     assert store.read("sync/files/files/other/3.csv") == b"other/3.csv"
+
+
+def test_what_an_interrupted_transaction_left_to_do_is_done_by_the_next_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.write("tables/a/1.txt", b"old")
+    # Killed once it has committed, before the first file is in its place.
+    with monkeypatch.context() as killed, interrupted(), store.transaction("a") as folder:
+        (folder / "tables" / "a").mkdir(parents=True)
+        for name in ("1.txt", "2.txt"):
+            (folder / "tables" / "a" / name).write_bytes(b"new")
+        killed.setattr(transaction, "finish_transaction", interrupt)
+        killed.setattr(Journal, "finish", interrupt)
+    assert store.read("tables/a/1.txt") == b"old"
+    for _ in range(2):
+        store.finish_transaction("a")
+        found = {each: store.read(each) for each in store.list_addresses("tables/a/")}
+        assert found == {"tables/a/1.txt": b"new", "tables/a/2.txt": b"new"}
+        assert store.list_addresses("pending/") == []
+
+
+def interrupt(*_: object) -> None:
+    raise Interrupted
+
+
+def test_folders_are_removed_whole_and_others_stay(store: Store, tmp_path: Path) -> None:
+    for name in ("x", "xy", "z"):
+        store.install_folder(f"publications/{name}/", a_folder(tmp_path / name, a=name), name)
+        store.write(f"states/{name}/a.txt", b"")
+    store.remove_folders(["publications/x/", "publications/z/"])
+    store.delete_all("states/x/")
+    assert store.list_folders("publications/") == ["xy"]
+    assert store.list_addresses("publications/") == ["publications/xy/a", "publications/xy/manifest.json"]
+    assert store.list_addresses("states/") == ["states/xy/a.txt", "states/z/a.txt"]
+
+
+def test_a_sealed_file_is_known_by_its_end_and_told_from_the_one_that_replaces_it(store: Store) -> None:
+    address = "tables/a/day=2024-01-01/part-0.parquet"
+    with pytest.raises(FileNotFoundError):
+        store.sealed(address)
+    found = []
+    for value in ("1", "22"):
+        rows = pa.table({"customer_id": pa.array([value])})
+        with store.stage(address) as new:
+            write_parquet(rows.schema, rows.to_batches(), new, {"value": value})
+        store.fetch_seals([address, "tables/nothing.parquet"])
+        found.append(store.sealed(address))
+        assert json.loads(found[-1].read().manifest)["value"] == value
+        assert store.sealed(address) == found[-1]
+    assert found[0] != found[1]
+
+
+def test_a_private_folder_is_gone_afterwards_and_lists_nowhere(store: Store) -> None:
+    with store.private_folder() as folder, store.private_folder() as other:
+        assert folder != other
+        (folder / "a.txt").write_bytes(b"private")
+    assert not folder.exists()
+    assert store.list_addresses("staging/") == []
+
+
+def test_a_place_is_named_with_the_address(store: Store) -> None:
+    for said in (store.where, store.uri):
+        assert said("tables/a.txt") == f"{said().rstrip('/')}/tables/a.txt"
+    assert store.uri().partition("://")[0] in {"file", "s3"}
+    assert not store.keeps_versions()
+    store.flush()
 
 
 def test_what_is_fetched_is_read_from_this_machine(store: Store) -> None:
