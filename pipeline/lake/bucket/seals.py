@@ -100,8 +100,8 @@ class Seals:
 
     def _read_end(self, address: str, stored: ObjectMetadata) -> Seal:
         try:
-            return parse_seal(ObjectEnd.of(self._objects.client, address, stored).read_before, stored.size)
-        except ValueError:  # damaged on the way, or in the bucket
+            with suppress(ValueError):  # damaged on the way; what is damaged in the bucket is found to be so once more
+                return parse_seal(ObjectEnd.of(self._objects.client, address, stored).read_before, stored.size)
             return parse_seal(ObjectEnd.of(self._objects.client, address, stored).read_before, stored.size)
         except FileReplacedError:
             self._objects.index.forget()
