@@ -18,6 +18,7 @@ from pipeline.lake.bucket.client import BucketClient, ObjectMetadata
 
 # How long a listing is good for where no lock was taken since.
 SECONDS_FRESH = 30.0
+TABLE_FOLDERS = (TABLES, RESTATED)  # listed table by table, other folders as a whole
 
 
 @dataclass(slots=True)
@@ -53,7 +54,8 @@ class Index:
     def below(self, prefix: str) -> list[str]:
         """Return the addresses that begin with `prefix`, in order."""
         with self._lock:
-            if (name := _listed_prefix(prefix)) and prefix.startswith(name):
+            # What is written into a table is noted in the listing of that table alone.
+            if (name := _listed_prefix(prefix)) and prefix.startswith(name) and name not in TABLE_FOLDERS:
                 return self._listing(name).below(prefix)
         # A prefix of many folders is asked for seldom.
         return [address for address, _ in self._client.list_objects(prefix)]
@@ -94,6 +96,6 @@ class Index:
 
 def _listed_prefix(address: str) -> str:
     """Return the prefix that is read whole where an object is asked for; empty for objects that lie in no folder."""
-    parts = address.split("/")
-    depth = 2 if f"{parts[0]}/" in (TABLES, RESTATED) else 1
-    return "".join(f"{part}/" for part in parts[:depth]) if len(parts) > depth else f"{parts[0]}/" if len(parts) > 1 else ""
+    folders = address.split("/")[:-1]
+    depth = 2 if address.startswith(TABLE_FOLDERS) else 1
+    return "".join(f"{folder}/" for folder in folders[:depth])

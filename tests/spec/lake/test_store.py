@@ -59,6 +59,20 @@ def test_what_is_written_is_read_and_listed_in_order(store: Store) -> None:
     assert [store.exists(address) for address in ("models/a/2.json", "models/a", "models/a/3.json")] == [True, False, False]
 
 
+@pytest.mark.parametrize("prefix", ["", "tables", "tables/", "tables/a", "tables/a/", "tables/a/day=2024-01-01/", "restated/", "models/"])
+def test_a_listing_shows_what_was_written_and_removed_since_the_last_one(store: Store, prefix: str) -> None:
+    addresses = ["models/a/1.json", "restated/a/1.parquet", "tables/a/day=2024-01-01/part-0.parquet", "top.txt"]
+    below = [each for each in addresses if each.startswith(prefix)]
+    assert store.list_addresses(prefix) == []
+    for address in addresses:
+        store.write(address, b"")
+    assert store.list_addresses(prefix) == below
+    assert bool(store.list_folders(f"{prefix.rpartition('/')[0]}/".lstrip("/"))) == (not prefix.endswith("2024-01-01/"))
+    for address in addresses:
+        store.delete(address)
+    assert store.list_addresses(prefix) == []
+
+
 def test_nothing_is_no_error_to_list_and_to_delete_but_to_read(store: Store) -> None:
     assert (store.list_addresses("models/"), store.list_folders("models/"), store.read_pointer("current")) == ([], [], None)
     store.delete("models/a.json")
