@@ -121,14 +121,13 @@ class BucketStore:
         """
         with disk_errors(self._cache.root, path=self._cache.path(address)), self.private_folder() as folder:
             new = folder / PurePosixPath(address).name
-            yield new
-            if not _holds_versions(address):
-                self._objects.put(address, new)
-                return
+            # As its writer has read it, whatever is listed anew meanwhile.
             before = self._index.find(address)
-            is_as_it_was = self._objects.has_bytes_of(address, new)
-            if not is_as_it_was and not self._objects.put_where(address, new, expected=before.tag if before else None):
-                raise TransientError("another run wrote this file meanwhile", where=self.where(address), todo="Run again.")
+            yield new
+            if _holds_versions(address):
+                self._objects.replace(address, new, before=before)
+            else:
+                self._objects.put(address, new)
 
     def transaction(self, name: str) -> AbstractContextManager[Path]:
         return self._journal.transaction(name)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from pipeline.errors import TransientError
 from pipeline.lake.bucket.client import ObjectMetadata
 from pipeline.lake.bucket.objects import Objects
 from pipeline.lake.disk import copy_file, disk_errors
@@ -50,11 +49,7 @@ def _put_back(objects: Objects, before: dict[str, ObjectMetadata | None], addres
     if place.is_file():
         files = {address: place}
     for each, path in sorted(files.items()):
-        stored = before.get(each)
-        if objects.has_bytes_of(each, path):
-            continue
-        if not objects.put_where(each, path, expected=stored.tag if stored else None):
-            raise TransientError("another run wrote this file meanwhile", where=objects.client.where(each), todo="Run again.")
+        objects.replace(each, path, before=before.get(each))
     objects.remove([each for each, stored in before.items() if stored and each not in files])
 
 

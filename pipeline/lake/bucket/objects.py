@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.errors import TransientError
 from pipeline.lake.bucket.cache import Cache
 from pipeline.lake.bucket.client import BucketClient, ObjectMetadata
 from pipeline.lake.bucket.index import Index
@@ -44,6 +45,11 @@ class Objects:
         """Write a private file of the cache, which becomes the copy; the same bytes leave the object as it is."""
         if not self.has_bytes_of(address, file):
             self.put_anew(address, file)
+
+    def replace(self, address: str, file: Path, *, before: ObjectMetadata | None) -> None:
+        """Do as `put` does; raises TransientError where the object is not as it was `before`."""
+        if not self.has_bytes_of(address, file) and not self.put_where(address, file, expected=before.tag if before else None):
+            raise TransientError("another run wrote this file meanwhile", where=self.client.where(address), todo="Run again.")
 
     def put_anew(self, address: str, file: Path) -> None:
         """Write a private file of the cache, which becomes the copy, even where the object has the same bytes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
@@ -171,3 +172,16 @@ def test_a_file_of_event_days_that_another_run_wrote_meanwhile_is_not_overwritte
     with store.lock("x", timeout_seconds=0), store.stage(address) as new:
         new.write_bytes(b"ours after theirs")
     assert other.read(address) == b"ours after theirs"
+
+
+def test_a_file_of_event_days_is_compared_with_what_it_was_before_its_writer_began(store: BucketStore, tmp_path: Path) -> None:
+    address = "tables/order_lines/month=2024-01/known=2024-01-02/part-0.parquet"
+    store.write(address, b"one")
+    with ExitStack() as stack:
+        stack.enter_context(store.stage(address)).write_bytes(b"one and ours")
+        reopened(store, tmp_path / "other").write(address, b"theirs")
+        with store.lock("x", timeout_seconds=0):  # after which all is listed anew
+            assert store.exists(address)
+        with pytest.raises(TransientError, match="another run wrote this file meanwhile"):
+            stack.close()
+    assert store.read(address) == b"theirs"
