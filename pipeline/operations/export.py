@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pipeline.errors import ConfigError, DataError, TransientError
 from pipeline.lake import addresses
@@ -56,7 +55,7 @@ def _export(lake: Lake, live: Publication, folder: Path) -> Export:
         for table in tables:
             _copy_table(lake, live, table, manifest["tables"][table]["sha256"], new)
         new.add_text(f"{CURRENT}/{PUBLICATION_MANIFEST}", lake.read_text(addresses.published_manifest(live.publication_id)))
-        pages = list(_pages(lake))
+        pages = lake.list_addresses(addresses.REPORTS, suffix=".html")
         for page in pages:
             new.add_text(page, lake.read_text(page))
         said = {"publication_id": live.publication_id, "day": live.day.isoformat(), "tables": tables, "pages": len(pages)}
@@ -72,8 +71,3 @@ def _copy_table(lake: Lake, live: Publication, table: str, sha256: str, folder: 
     if file_sha256(folder.add_file(stored, f"{CURRENT}/{table}.parquet")) != sha256:
         todo = f"Publish the night again: segments run --day {live.day}."
         raise DataError(f"{table} is damaged: it is not what was published", where=lake.where(address), todo=todo)
-
-
-def _pages(lake: Lake) -> Iterator[str]:
-    """Yield the addresses of pages for people."""
-    return (each for each in lake.list_addresses(addresses.REPORTS) if PurePosixPath(each).suffix == ".html")

@@ -39,7 +39,7 @@ def _copy_into(objects: Objects, before: dict[str, ObjectMetadata], address: str
     objects.fetch(list(before))
     for each in before:
         if copy := objects.copy_of(each):
-            path = _path_of(each, address, place)
+            path = place / each.removeprefix(address)  # of a single object: `place` itself
             path.parent.mkdir(parents=True, exist_ok=True)
             copy_file(copy, path)
 
@@ -51,7 +51,3 @@ def _put_back(objects: Objects, before: dict[str, ObjectMetadata | None], addres
     for each, path in sorted(files.items()):
         objects.replace(each, path, before=before.get(each))
     objects.remove([each for each, stored in before.items() if stored and each not in files])
-
-
-def _path_of(each: str, address: str, place: Path) -> Path:
-    return place / each.removeprefix(address) if address.endswith("/") else place
