@@ -101,7 +101,7 @@ class Store(Protocol):
         """
 
     def swap_pointer(self, address: str, prefix: str, *, expected: str | None) -> bool:
-        """Point `address` to `prefix`, durably; where it no longer leads to `expected`, leave it and return False."""
+        """Point `address` to `prefix`, durably; where it leads to another prefix than `expected`, leave it and return False."""
 
     def remove_pointer(self, address: str) -> None:
         """Let the pointer at `address` lead nowhere, durably; one that is not there is no error."""

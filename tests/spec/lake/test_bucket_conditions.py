@@ -135,6 +135,18 @@ def test_a_pointer_that_came_back_is_not_the_one_that_was_read(store: BucketStor
     assert not other.swap_pointer("current", "publications/z/", expected="publications/x/")
 
 
+def test_a_pointer_that_was_removed_is_not_laid_again_by_who_had_read_it(store: BucketStore, tmp_path: Path) -> None:
+    """A publisher that slept while all was withdrawn."""
+    other = reopened(store, tmp_path / "other")
+    for name in ("x", "y"):
+        store.write(f"publications/{name}/manifest.json", b"{}")
+    assert store.swap_pointer("current", "publications/x/", expected=None)
+    assert other.read_pointer("current") == "publications/x/"
+    store.remove_pointer("current")
+    assert not other.swap_pointer("current", "publications/y/", expected="publications/x/")
+    assert store.read_pointer("current") is None
+
+
 def test_the_pointer_names_the_files_of_the_publication_with_their_tags(store: BucketStore, tmp_path: Path) -> None:
     folder = tmp_path / "one"
     folder.mkdir()
