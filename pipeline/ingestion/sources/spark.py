@@ -23,7 +23,7 @@ from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift, 
 from pipeline.ingestion.sources import READ_AT, SourceQuery
 from pipeline.ingestion.sources.fitting_types import fitting_batch, fitting_schema
 from pipeline.ingestion.sources.relayed import RelayedSnapshot, relaying
-from pipeline.lake.engines.spark_errors import LOST, silencing_pandas
+from pipeline.lake.engines.spark_errors import condition_of, is_lost, silencing_pandas
 from pipeline.lake.engines.spark_session import open_session
 from pipeline.spelling import printable_text
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _EARLIEST, _LATEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _DRIFT = ("UNRESOLVED_COLUMN", "FIELD_NOT_FOUND", "UNRESOLVED_FIELD")
-_DATA_STATES = "22"  # a value that cannot be cast, is out of range, or divides by zero
 _LINE = re.compile(r"\bline (\d+)[, ]")
 
 
@@ -87,7 +86,7 @@ class SparkSourceSession:
 def open_spark_source(source: Source, remote: str, staging: Path, *, memory_limit: str) -> Iterator[RelayedSnapshot]:
     """Yield what one session sees of the lakehouse behind the Connect server at `remote`.
 
-    Raises ConfigError where no Spark 4 answers there, TransientError where it breaks off.
+    Raises ConfigError where what answers there is no Spark 4, TransientError where nothing does, or it breaks off.
     """
     where = f"connection `{source.connection}`" if source.connection else "environment variable SPARK_REMOTE"
     # The session has the zone in which times without one are meant, as for every other database.
@@ -116,12 +115,9 @@ def _is_of_spark(error: Exception) -> bool:
 
 def _translated_error(error: Exception, query: SourceQuery | None, where: str, *, reads_rows: bool) -> PipelineError:
     """Return our error for one of Spark's: its words where they are about the query, its kind where they would quote a row."""
-    condition = (error.getCondition() if hasattr(error, "getCondition") else None) or type(error).__name__
+    condition = condition_of(error)
     is_analysis = any(kind.__name__ == "AnalysisException" for kind in type(error).__mro__)
-    # Messages of failed tasks name executors, whatever failed; the state of SQL says where it is a value that did.
-    is_about_value = str((error.getSqlState() if hasattr(error, "getSqlState") else None) or "").startswith(_DATA_STATES)
-    is_lost = not hasattr(error, "getCondition") or bool(LOST.search(str(error)))
-    if query is None or (is_lost and not is_analysis and not is_about_value):
+    if query is None or is_lost(error):
         what = f"the source could not be read: Spark gave up ({condition})"
         return TransientError(what, where=where, todo="Nothing was stored. See that the cluster is up and has room, then run again.")
     file, message = f"sources/{query.file.name}", str(error).strip()
