@@ -98,7 +98,7 @@ class Deployment:
     def engine(self) -> Iterator[Engine]:
         """Yield an engine over the lake for the time of the block: the one that SEGMENTS_ENGINE names.
 
-        Raises ConfigError where the cluster cannot be reached, or cannot run our code.
+        Raises ConfigError where the cluster cannot run our code, TransientError where it cannot be reached.
         """
         with closing(self._opened_engine()) as engine:
             yield engine

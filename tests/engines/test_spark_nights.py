@@ -26,7 +26,7 @@ from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.features import compute_rollups
 from pipeline.lake.engines import spark as spark_module
 from pipeline.lake.engines import spark_session
-from pipeline.lake.engines.spark_session import connect, versions_at
+from pipeline.lake.engines.spark_session import SparkConnection, connect, open_session, versions_at
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
     CUSTOMER_DAY_CATEGORIES,
@@ -218,6 +218,17 @@ def test_an_older_server_is_refused(cluster: SparkCluster, monkeypatch: pytest.M
     monkeypatch.setattr(spark_session, "_idle", {})
     with pytest.raises(ConfigError, match="is Spark 4"):
         connect(cluster.remote)
+
+
+def test_a_session_that_the_server_no_longer_knows_is_not_taken_again(cluster: SparkCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spark_session, "_idle", {})
+    forgotten = SparkConnection(cluster.remote, open_session(cluster.remote, {}))
+    forgotten.close()
+    forgotten.session.stop()
+    found = connect(cluster.remote)
+    assert found is not forgotten
+    assert found.session.conf.get("spark.sql.session.timeZone") == "UTC"
+    found.session.stop()
 
 
 def test_an_amount_out_of_range_is_told_of_without_its_value(nights: SparkNights, spark: SparkOver) -> None:

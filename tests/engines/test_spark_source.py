@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from pipeline.calendar import days_window
 from pipeline.cli import app
 from pipeline.definitions.company_sections import Source
-from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift
+from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift, TransientError
 from pipeline.ingestion.sources import authored_query
 from pipeline.ingestion.sources.spark import open_spark_source
 from pipeline.lake.lake import Lake
@@ -197,7 +197,7 @@ def test_a_server_that_nobody_answers_for_is_said_at_once(tmp_path: Path) -> Non
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         remote = f"sc://127.0.0.1:{held.getsockname()[1]}/;token=s3cret"
-        with pytest.raises(ConfigError, match="no Spark Connect server answers") as caught, opened(remote, tmp_path):
+        with pytest.raises(TransientError, match="no Spark Connect server answers") as caught, opened(remote, tmp_path):
             pass
     assert caught.value.where == "connection `lakehouse`"
     assert "s3cret" not in str(caught.value)

@@ -5,21 +5,18 @@ from __future__ import annotations
 import atexit
 import logging
 import socket
-import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import sha256
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 
 from pipeline.errors import ConfigError, TransientError
-from pipeline.lake.engines.spark_errors import silence_query_log, silencing_pandas
+from pipeline.lake.engines.sent_code import send_code
+from pipeline.lake.engines.spark_errors import is_server_gone, silence_query_log, silencing_pandas
 from pipeline.lake.executors.versions import VERSIONS, answer_with_versions, installed_versions
 
 if TYPE_CHECKING:
@@ -79,13 +76,17 @@ class SparkConnection:
 def connect(remote: str) -> SparkConnection:
     """Return a session on the cluster at `remote`, `sc://host:port`; whoever takes it closes it.
 
-    Raises ConfigError where nothing answers there, or where what answers cannot run our code to the same bytes.
+    Raises ConfigError where what answers there cannot run our code to the same bytes, TransientError where nothing answers.
     """
-    if _idle.get(remote):
-        return _idle[remote].pop()
+    while _idle.get(remote) and is_answering(remote):
+        connection = _idle[remote].pop()
+        # One that a server does not know, as it was started anew since, is dropped.
+        with suppress(TransientError), _translating_connection_errors(remote):
+            connection.session.conf.get("spark.sql.session.timeZone")
+            return connection
     session = open_session(remote, SETTINGS)
     with _translating_connection_errors(remote):
-        _send_code(session)
+        send_code(session)
         _require_equal_versions(remote, session)
     return SparkConnection(remote, session)
 
@@ -93,7 +94,7 @@ def connect(remote: str) -> SparkConnection:
 def open_session(remote: str, settings: Mapping[str, str], *, where: str = REMOTE) -> SparkSession:
     """Return a new session with these settings on the cluster at `remote`, which messages call `where`; whoever opens it stops it.
 
-    Raises ConfigError where no Spark 4 answers there, TransientError where it breaks off.
+    Raises ConfigError where what answers there is no Spark 4, TransientError where nothing does, or it breaks off.
     """
     _require_answering_port(remote, where)
     try:
@@ -131,8 +132,8 @@ def _disconnect_all() -> None:
 def is_answering(remote: str) -> bool:
     """Return whether anything answers at the address; raises ConfigError where it is none of a Spark Connect server."""
     try:
-        socket.create_connection(_place_of(remote, REMOTE), timeout=PORT_SECONDS).close()
-    except OSError:
+        _require_answering_port(remote, REMOTE)
+    except TransientError:
         return False
     return True
 
@@ -144,8 +145,9 @@ def _require_answering_port(remote: str, where: str) -> None:
         socket.create_connection(place, timeout=PORT_SECONDS).close()
     except OSError as error:
         what = f"no Spark Connect server answers at {place[0]}:{place[1]} ({error.strerror or type(error).__name__})"
-        todo = "Start it, or correct the address; to try it on this machine: make cluster."
-        raise ConfigError(what, where=where, todo=todo) from None
+        # A server that is started anew in the middle of a night is away for a while: whoever may run again does.
+        todo = "Start it, or correct the address, and run again; to try it on this machine: make cluster."
+        raise TransientError(what, where=where, todo=todo) from None
 
 
 def _place_of(remote: str, where: str) -> tuple[str, int]:
@@ -170,14 +172,14 @@ def _require_server(remote: str, version: str, where: str) -> None:
 def _require_equal_versions(remote: str, session: SparkSession) -> None:
     """Ask one task of an executor for its versions: another Python cannot run our code, another pyarrow writes other bytes."""
     from pyspark.errors import PySparkException
-    from pyspark.sql.pandas.types import from_arrow_schema
 
     ours = installed_versions()
     try:
-        rows = session.range(0, 1, 1, 1).mapInArrow(answer_with_versions, from_arrow_schema(VERSIONS)).collect()
+        theirs = _versions_of_executor(session)
     except PySparkException as error:
+        if is_server_gone(error):
+            raise
         raise _unable_executors(str(error), ours) from None
-    theirs = {row["name"]: row["version"] for row in rows}
     wrong = [name for name in ("python", "pyarrow") if theirs.get(name) != ours[name]]
     if wrong:
         found = ", ".join(f"{name} {theirs.get(name, 'missing')} instead of {ours[name]}" for name in wrong)
@@ -200,31 +202,6 @@ def _unable_executors(message: str, ours: dict[str, str]) -> ConfigError:
     return ConfigError(what, where=REMOTE, todo=todo)
 
 
-def _send_code(session: SparkSession) -> None:
-    """Send the modules that executors import: they need not have the program installed, nor could another version of it get in between.
-
-    A server that takes none, such as Sail, runs what is installed beside it.
-    """
-    from pyspark.errors import UnsupportedOperationException
-
-    with tempfile.TemporaryDirectory() as folder, suppress(UnsupportedOperationException):
-        session.addArtifacts(str(zip_package(Path(folder))), pyfile=True)
-
-
-def zip_package(folder: Path) -> Path:
-    """Write the modules of this program as a zip file below `folder`, named by its content, and return its path."""
-    root = Path(__file__).parents[3]
-    modules = [root / "pipeline" / name for name in ("__init__.py", "calendar.py", "errors.py", "spelling.py")]
-    modules += [path for path in (root / "pipeline" / "lake").rglob("*.py") if "engines" not in path.parts]
-    contents = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(modules)}
-    digest = sha256(b"".join(name.encode() + content for name, content in contents.items())).hexdigest()[:16]
-    target = folder / f"customer_segments_{digest}.zip"
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in contents.items():
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
-    return target
-
-
 @contextmanager
 def _translating_connection_errors(remote: str, where: str = REMOTE) -> Iterator[None]:
     from grpc import RpcError
@@ -238,13 +215,14 @@ def _translating_connection_errors(remote: str, where: str = REMOTE) -> Iterator
         raise TransientError(what, where=where, todo="See that the server is up and is a Spark Connect server, then run again.") from None
 
 
-def versions_at(remote: str) -> dict[str, Any]:
+def versions_at(remote: str) -> dict[str, str]:
     """Return what a cluster runs: the version of its server, and those of an executor by name."""
-    connection = connect(remote)
-    try:
-        from pyspark.sql.pandas.types import from_arrow_schema
+    with closing(connect(remote)) as connection, _translating_connection_errors(remote):
+        return {"spark": connection.session.version} | _versions_of_executor(connection.session)
 
-        rows = connection.session.range(0, 1, 1, 1).mapInArrow(answer_with_versions, from_arrow_schema(VERSIONS)).collect()
-        return {"spark": connection.session.version} | {row["name"]: row["version"] for row in rows}
-    finally:
-        connection.close()
+
+def _versions_of_executor(session: SparkSession) -> dict[str, str]:
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    rows = session.range(0, 1, 1, 1).mapInArrow(answer_with_versions, from_arrow_schema(VERSIONS)).collect()
+    return {row["name"]: row["version"] for row in rows}

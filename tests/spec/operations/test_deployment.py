@@ -13,7 +13,7 @@ from support.nights import write_shop
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.errors import ConfigError, LockTimeout
+from pipeline.errors import ConfigError, LockTimeout, PipelineError, TransientError
 from pipeline.lake.limits import cpu_count, memory_bytes
 from pipeline.operations.deployment import Deployment, company_of_environment, is_airflow_configured
 from pipeline.operations.night import Night
@@ -116,21 +116,22 @@ def test_an_engine_that_there_is_not_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("remote", "what"),
+    ("remote", "kind", "what"),
     [
-        ("spark:15002", "SPARK_REMOTE is no address of a Spark Connect server"),
-        ("sc://127.0.0.1:99999", "SPARK_REMOTE is no address of a Spark Connect server"),
-        ("sc://127.0.0.1:9", "no Spark Connect server answers at 127.0.0.1:9 (Connection refused)"),
+        ("spark:15002", ConfigError, "SPARK_REMOTE is no address of a Spark Connect server"),
+        ("sc://127.0.0.1:99999", ConfigError, "SPARK_REMOTE is no address of a Spark Connect server"),
+        # In the middle of a night it may be about to start again, and Airflow tries again.
+        ("sc://127.0.0.1:9", TransientError, "no Spark Connect server answers at 127.0.0.1:9 (Connection refused)"),
     ],
 )
 def test_a_cluster_that_does_not_answer_is_named_at_once(
-    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remote: str, what: str
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remote: str, kind: type[PipelineError], what: str
 ) -> None:
     monkeypatch.setenv("SEGMENTS_ENGINE", "spark")
     monkeypatch.setenv("SPARK_REMOTE", remote)
     deployment = Deployment.of(shop, tmp_path / "lake")
     begun = time.monotonic()
-    with pytest.raises(ConfigError) as refused, deployment.engine():
+    with pytest.raises(kind) as refused, deployment.engine():
         pass
     assert refused.value.what.startswith(what)
     assert refused.value.where == "environment variable SPARK_REMOTE"
