@@ -41,6 +41,7 @@ def duckdb_text(tree: exp.Query) -> str:
 
     Kept for trees that are alike: a night digests what it runs, and the next one in this process runs the same.
     """
+    # Alike as sqlglot compares trees: by letter where a name, a parameter or a value is written, and in any case its own words alone.
     return tree.sql("duckdb", comments=False)
 
 
