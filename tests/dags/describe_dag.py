@@ -17,7 +17,18 @@ from airflow.sdk.exceptions import AirflowException
 from pipeline import errors
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
-HEAVY = ("duckdb", "pandas", "sklearn", "great_expectations", "sqlglot", "psycopg", "adbc_driver_manager")
+HEAVY = (
+    "duckdb",
+    "pandas",
+    "sklearn",
+    "great_expectations",
+    "sqlglot",
+    "psycopg",
+    "adbc_driver_manager",
+    "pyspark",
+    "obstore",
+    "pyiceberg",
+)
 
 
 def facts() -> dict[str, Any]:

@@ -17,8 +17,8 @@ NIGHT = date(2024, 3, 31)
 # Each takes from a fifth of a second to several.
 HEAVY = frozenset({"airflow", "great_expectations", "pandas", "pyspark", "scipy", "sklearn"})
 ENGINES = frozenset({"duckdb", "numpy", "pyarrow", "sqlglot"})
-# What only some commands have to do with: databases, systems that are synced to, pages.
-OTHERS = frozenset({"adbc_driver_manager", "httpx", "hubspot", "phonenumbers", "psycopg"})
+# What only some commands have to do with, or some lakes: databases, systems that are synced to, pages, clusters, buckets, catalogues.
+OTHERS = frozenset({"adbc_driver_manager", "grpc", "httpx", "hubspot", "obstore", "phonenumbers", "psycopg", "pyiceberg"})
 SCRIPT = """
 import contextlib, io, json, sys
 from pipeline.cli import run_command_line
