@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import DataError
 from pipeline.operations.conformance.made_up_company import NIGHTS, write_made_up_company
-from pipeline.operations.deployment import Deployment, memory_limit_of_environment, open_lake, spark_remote_of_environment
+from pipeline.operations.deployment import Deployment, open_lake, spark_remote_of_environment
 from pipeline.operations.night import Night
 from pipeline.operations.steps import STEPS
 
@@ -54,8 +54,7 @@ def check_conformance(place: str) -> Iterator[CheckedPart]:
         lake.write_text("begun", "")  # the first change of all, before which a bucket is checked
         yield CheckedPart("store", f"takes and gives back objects: {lake.where()}")
         company = write_made_up_company(folder / "company")
-        limit = memory_limit_of_environment()
-        deployment = replace(Deployment.of(company, str(folder / "lake")), memory_limit=limit, spark_remote=None)
+        deployment = replace(Deployment.of(company, str(folder / "lake")), spark_remote=None)
         theirs = replace(deployment, lake=lake, spark_remote=remote)
         for day in NIGHTS:
             _run_night(deployment, day)
