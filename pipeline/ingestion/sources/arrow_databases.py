@@ -158,8 +158,6 @@ class ArrowSession:
         try:
             with closing(self._connection.cursor()) as cursor:
                 yield cursor
-        except PipelineError:
-            raise
         except Exception as error:
             if not _is_driver_error(error):
                 raise

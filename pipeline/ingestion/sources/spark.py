@@ -46,15 +46,14 @@ class SparkSourceSession:
         return f"TIMESTAMP '{at:%Y-%m-%d %H:%M:%S.%f}+00:00'"
 
     def schema(self, text: str, query: SourceQuery) -> pa.Schema:
+        from pyspark.errors import PySparkException
         from pyspark.sql.pandas.types import to_arrow_schema
 
         with self._translating_errors(query):
             found = self._session.sql(text).schema
         try:
             return fitting_schema(to_arrow_schema(found, timezone="UTC"), self._zone)
-        except Exception as error:
-            if not _is_of_spark(error):
-                raise
+        except PySparkException:
             what = f"sources/{query.file.name} gives a column of a type that nothing here can hold"
             raise SchemaDrift(what, where=str(query.file), todo="Cast it in the query, to text for one.") from None
 
@@ -71,14 +70,13 @@ class SparkSourceSession:
 
     @contextmanager
     def _translating_errors(self, query: SourceQuery | None, *, reads_rows: bool = False) -> Iterator[None]:
+        from grpc import RpcError
+        from pyspark.errors import PySparkException
+
         try:
             with silencing_pandas():
                 yield
-        except PipelineError:
-            raise
-        except Exception as error:
-            if not _is_of_spark(error):
-                raise
+        except (PySparkException, RpcError) as error:
             raise _translated_error(error, query, self._where, reads_rows=reads_rows) from None
 
 
@@ -109,19 +107,16 @@ def _batches(session: Any, text: str) -> Iterator[pa.RecordBatch]:  # noqa: ANN4
             yield from part.to_batches()
 
 
-def _is_of_spark(error: Exception) -> bool:
-    return type(error).__module__.split(".")[0] in ("pyspark", "grpc")
-
-
 def _translated_error(error: Exception, query: SourceQuery | None, where: str, *, reads_rows: bool) -> PipelineError:
     """Return our error for one of Spark's: its words where they are about the query, its kind where they would quote a row."""
+    from pyspark.errors import AnalysisException
+
     condition = condition_of(error)
-    is_analysis = any(kind.__name__ == "AnalysisException" for kind in type(error).__mro__)
     if query is None or is_lost(error):
         what = f"the source could not be read: Spark gave up ({condition})"
         return TransientError(what, where=where, todo="Nothing was stored. See that the cluster is up and has room, then run again.")
     file, message = f"sources/{query.file.name}", str(error).strip()
-    if not is_analysis:
+    if not isinstance(error, AnalysisException):
         what = f"{file} failed on a row: Spark refused a value ({condition})"
         return DataError(what, where=str(query.file), todo="Find the row in the source, or make the query bear it: try_cast for one.")
     # Behind the first sentence Spark shows its plan. What is found while rows are read, as a part of a table that is gone, may quote one.
