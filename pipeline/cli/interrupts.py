@@ -21,7 +21,7 @@ from pipeline.reporting.output import write_message
 
 GRACE_SECONDS: Final = 5.0  # for KeyboardInterrupt to be raised and to close what is open
 FIRST_OF_SIGNALS: Final = 128  # what shells report of a command that a signal ended: this and its number
-_TERMINATING: Final = (signal.SIGHUP, signal.SIGTERM)
+_ENDING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 INTERRUPTED: Final = FIRST_OF_SIGNALS + signal.SIGINT
 
 
@@ -48,9 +48,12 @@ def ending_when_interrupted() -> Iterator[None]:
 
 @contextmanager
 def exiting_when_terminated() -> Iterator[None]:
-    """Within the block, let what ends a process from outside, a closed terminal too, raise SystemExit, so that what is unfinished goes."""
+    """Within the block, let what ends a process from outside, a closed terminal too, raise SystemExit, so that what is unfinished goes.
+
+    Ctrl-C raises KeyboardInterrupt as ever. Whatever comes after the first of them is ignored until the block has ended.
+    """
     # `nohup` has one of them ignored, and that stays.
-    heard = [number for number in _TERMINATING if signal.getsignal(number) is not signal.SIG_IGN]
+    heard = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, _exit) for number in heard}
     try:
         yield
@@ -60,9 +63,11 @@ def exiting_when_terminated() -> Iterator[None]:
 
 
 def _exit(number: int, _frame: FrameType | None) -> NoReturn:
-    # A closed terminal may say so twice: what is removed is removed to the end.
-    for each in _TERMINATING:
+    # People press Ctrl-C again, and a closed terminal may say so twice: what is removed is removed to the end.
+    for each in _ENDING:
         signal.signal(each, signal.SIG_IGN)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     raise SystemExit(FIRST_OF_SIGNALS + number)
 
 

@@ -88,3 +88,30 @@ def test_who_goes_away_from_a_question_leaves_nothing_behind(tmp_path: Path, num
     assert process.returncode in {1, 128 + number}
     assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == [orders]
+
+
+REMOVAL = """
+import itertools, signal
+from pipeline.cli.interrupts import exiting_when_terminated
+ending = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for first, second in itertools.product(ending, ending):
+    try:
+        with exiting_when_terminated():
+            try:
+                signal.raise_signal(first)
+            finally:
+                signal.raise_signal(second)
+                removed = True
+    except (KeyboardInterrupt, SystemExit) as ended:
+        print(first.name, type(ended).__name__, ended, removed)
+    removed = False
+"""
+
+
+def test_a_second_signal_does_not_cut_short_what_the_first_one_has_removed() -> None:
+    # Whatever starts the tests may have told its children to ignore Ctrl-C, or that their terminal closes.
+    ignored = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+    ended = subprocess.run([sys.executable, "-c", f"{ignored}{REMOVAL}"], capture_output=True, text=True, check=True)
+    endings = ("SIGINT KeyboardInterrupt  True", "SIGHUP SystemExit 129 True", "SIGTERM SystemExit 143 True")
+    assert ended.stdout.splitlines() == [line for line in endings for _ in range(3)]
