@@ -172,7 +172,7 @@ def state_of(plain: str) -> str:
 
 def usual_states(seen: Iterable[str]) -> dict[str, list[str]]:
     """Return, by kind, the usual states of the languages that the `seen` ones are of, in small letters, without those."""
-    lowered = {each.lower() for each in seen}
+    lowered = {small_letters(each) for each in seen}
     found: dict[str, list[str]] = {}
     for states in _content()["usual_states"].values():
         if lowered & {state for of_kind in states.values() for state in of_kind}:

@@ -80,10 +80,14 @@ def part_of(
 
 
 def query_lines(
-    columns: Mapping[str, list[str | None]], *, currency: str = "EUR", later: Mapping[str, list[str | None]] | None = None
+    columns: Mapping[str, list[str | None]],
+    settings: Mapping[str, str] | None = None,
+    *,
+    currency: str = "EUR",
+    later: Mapping[str, list[str | None]] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the lines that a table of text gives by its own SQL, or those of a `later` one by the same."""
-    part, reading = part_of(columns, currency=currency)
+    part, reading = part_of(columns, settings, currency=currency)
     rows = pa.table({name: pa.array(values, pa.string()) for name, values in later.items()}) if later else reading.sample.rows
     with duckdb.connect() as connection:
         connection.sql("SET TimeZone = 'UTC'")

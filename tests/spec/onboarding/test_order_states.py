@@ -143,6 +143,15 @@ def test_states_that_a_later_export_brings_are_known_in_its_language(first: list
     assert [state for state in later if net[state]] == left
 
 
+@pytest.mark.parametrize("state", ["İptal edildi", "Beklemede", "İADE"])
+def test_a_state_that_counts_as_somebody_said_counts_though_the_usual_word_says_otherwise(state: str) -> None:
+    settings = {f"orders.status.{plain_name(state).replace(' ', '-')}": "counts"}
+    lines = query_lines(orders_of(["Tamamlandı", state, "Tamamlandı"]), settings)
+    assert [(line["order_id"], line["net_amount"]) for line in lines if not line["is_cancelled"]] == [
+        (order, Decimal(1)) for order in "123"
+    ]
+
+
 def orders_of(states: list[str]) -> dict[str, list[str | None]]:
     numbers = range(1, len(states) + 1)
     return {
