@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.onboarding.column_names import state_of
+from pipeline.onboarding.column_names import small_letters, state_of, usual_states
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
 from pipeline.onboarding.layouts.order_states import COUNTS, LEFT_OUT, say_states
 from pipeline.onboarding.roles import plain_name
@@ -33,7 +33,10 @@ def is_uncounted(reading: TableReading, column: str) -> str:
     reading.assume("Cancelled, failed and wholly refunded orders are kept, but count nowhere.")
     say_states(reading, column, {each: [value for value in effects if effects[value] == each] for each in (COUNTS, LEFT_OUT)})
     # A later export may have a status that this one has not.
-    known = CALLED_OFF if unpaid == "counted" else (*UNPAID, *CALLED_OFF)
+    usual_of_language = usual_states(values)
+    known = [*CALLED_OFF, *map(_bare, (*usual_of_language.get("called_off", ()), *usual_of_language.get("given_back", ())))]
+    if unpaid != "counted":
+        known += [*UNPAID, *map(_bare, usual_of_language.get("unpaid", ()))]
     seen = {_bare(value): effect for value, effect in effects.items()}
     gone = dict.fromkeys([*known, *seen])
     listed = ", ".join(quoted_text(status) for status in gone if seen.get(status, LEFT_OUT) == LEFT_OUT)
@@ -41,7 +44,7 @@ def is_uncounted(reading: TableReading, column: str) -> str:
 
 
 def _bare(status: str) -> str:
-    return re.sub(_MARKS, "", status.lower())
+    return re.sub(_MARKS, "", small_letters(status))
 
 
 def _kind(status: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from support.onboarding import ANSWERS, export, init, lines_of, net_by_order
+import pytest
+from support.onboarding import ANSWERS, export, init, lines_of, net_by_order, query_lines
 
 from pipeline.onboarding.new_company import NewCompany
 
@@ -26,12 +28,18 @@ def made_of(folder: Path, rows: list[str], settings: dict[str, str] | None = Non
     return init(folder / "shop", {"orders.csv": "\n".join([HEADER, *rows, ""])}, ANSWERS | (settings or {}))
 
 
+def columns_of(statuses: Sequence[str]) -> dict[str, list[str | None]]:
+    """Return the columns of a table with an order of each status."""
+    rows = [row(place, status, "0 5.00 0 0 5.00", "Cup 1 5.00").split(",") for place, status in enumerate(statuses)]
+    return {name: [cell or None for cell in cells] for name, cells in zip(HEADER.split(","), zip(*rows, strict=True), strict=True)}
+
+
 SALE = row(1, "Completed", "0 5.00 0 0 5.00", "Cup 1 5.00")
 
 
 UNCOUNTED = (
     *("Pending payment", "pending", "wc-pending", "On hold", "ON-HOLD", "wc-on-hold", "Failed", "Draft", "Checkout draft"),
-    *("wc-checkout-draft", "Cancelled", "Refunded", "Zahlung ausstehend", "Storniert"),
+    *("wc-checkout-draft", "Cancelled", "Refunded", "Zahlung ausstehend", "Storniert", "İptal edildi"),
 )
 COUNTED = ("Processing", "wc-processing", "Completed", "Shipped", "Partially refunded")
 
@@ -44,6 +52,14 @@ def test_orders_that_are_not_paid_or_were_called_off_count_nowhere_whatever_thei
     counted, uncounted = said.removeprefix("orders: by `Order Status`, rows that are ").split("; ")
     assert counted == f"{', '.join(f'{status} (1)' for status in sorted(COUNTED))} count"
     assert uncounted == f"{', '.join(f'{status} (1)' for status in sorted(UNCOUNTED))} are kept and count nowhere."
+
+
+@pytest.mark.parametrize("settings", [{}, {"orders.unpaid": "counted"}])
+def test_statuses_that_a_later_export_brings_are_known_in_its_language(settings: dict[str, str]) -> None:
+    later = ("Versandt", "Gift wrapped", "Storniert", "zurückgegeben", "wc-failed", "Nicht bezahlt", "offen")
+    lines = query_lines(columns_of(["Abgeschlossen", "Versandt"]), settings, later=columns_of(later))
+    counted = [later[int(line["order_id"])] for line in lines if not line["is_cancelled"]]
+    assert counted == [*later[:2], *(later[-2:] if settings else ())]
 
 
 def test_a_status_of_the_shop_s_own_can_be_left_out(tmp_path: Path) -> None:
