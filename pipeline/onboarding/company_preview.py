@@ -20,7 +20,7 @@ from pipeline.definitions.company_checks import EARLIEST_DAY
 from pipeline.ingestion.sources import Snapshot, SourceQuery, authored_query
 from pipeline.ingestion.sources.columns import check_columns, conform_batch
 from pipeline.ingestion.validation import load_suite_definition, suite_parameters
-from pipeline.ingestion.validation.failures_in_sql import failures_in_memory
+from pipeline.ingestion.validation.findings_in_sql import findings_in_sql
 from pipeline.ingestion.validation.known_ids import KnownIds
 from pipeline.ingestion.validation.raw_rows import checked_columns
 from pipeline.lake.tables import EVENT_DAY, Partition, Table
@@ -130,10 +130,9 @@ def _broken_rules(company: Company, read: QueryRows, night: date, ids: KnownIds 
         rows = rows.filter(pc.fill_null(pc.less(rows[read.table.instant], end), fill_value=True))
     suite = load_suite_definition(company, read.table)
     columns = checked_columns(rows, read.table, known_ids=ids)
-    failures = failures_in_memory(suite, columns, suite_parameters(company, night)) or []
-    for rule, found in zip(suite.rules, failures, strict=False):
-        if found.count and rule.rejects_rows:
-            yield BrokenRule(read.table.name, rule.name, found.count)
+    for finding in findings_in_sql(suite, columns, suite_parameters(company, night)) or []:
+        if finding.failed and finding.rule.rejects_rows:
+            yield BrokenRule(read.table.name, finding.rule.name, finding.failed)
 
 
 def lines_left_out(snapshot: Snapshot, draft: CompanyDraft, file: Path) -> list[UncountedLines]:

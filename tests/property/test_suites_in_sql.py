@@ -18,8 +18,9 @@ from support.checked_rows import NIGHT, OF_KIND, TABLE, counts_in_sql, kind_of, 
 from pipeline.definitions.company import Company
 from pipeline.ingestion.validation import suite_parameters
 from pipeline.ingestion.validation.expectation_sql import EXPECTATIONS
-from pipeline.ingestion.validation.expectations import RuleFinding, load_suite
+from pipeline.ingestion.validation.expectations import load_suite
 from pipeline.ingestion.validation.raw_rows import checked_columns
+from pipeline.ingestion.validation.suites import RuleFinding
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Kind

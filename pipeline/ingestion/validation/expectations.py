@@ -19,9 +19,9 @@ import pyarrow as pa
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
 from pipeline.ingestion.validation.expectation_sql import is_known_to_sql
-from pipeline.ingestion.validation.failures_in_sql import Failures, failures_in_memory, is_about_table
+from pipeline.ingestion.validation.findings_in_sql import findings_in_sql
 from pipeline.ingestion.validation.frames import pandas_frame
-from pipeline.ingestion.validation.suites import SuiteDefinition, ValidationRule, columns_named, load_suite_definition
+from pipeline.ingestion.validation.suites import RuleFinding, SuiteDefinition, ValidationRule, columns_named, load_suite_definition
 from pipeline.lake.spared_imports import spared_imports
 from pipeline.lake.tables import Table
 from pipeline.spelling import did_you_mean
@@ -36,20 +36,6 @@ if TYPE_CHECKING:
 
 # Positions of broken rows, but no sample of their values, which would end up in results and logs.
 POSITIONS_ONLY = {"result_format": "COMPLETE", "partial_unexpected_count": 0, "return_unexpected_index_query": False}
-
-
-@dataclass(frozen=True, slots=True)
-class RuleFinding:
-    """What one rule found in one batch.
-
-    `failed` is the number of rows that broke it, or 0 or 1 for a rule about the whole table. `positions` are those of these rows
-    in the batch, from 0, where the rule rejects rows; else empty.
-    """
-
-    rule: ValidationRule
-    failed: int
-    is_about_rows: bool
-    positions: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -89,10 +75,8 @@ class Suite:
         Raises ConfigError where a rule cannot run, such as one on a column that is not there.
         """
         # SQL takes a hundredth of the time: importing the library alone costs more than all other checks of a small shop.
-        failures = failures_in_memory(self.definition, rows, parameters)
-        if failures is None:
-            return self.check_by_library(rows, parameters)
-        return [_finding_in_sql(*each) for each in zip(self.rules, self.definition.entries, failures, strict=True)]
+        found = findings_in_sql(self.definition, rows, parameters)
+        return self.check_by_library(rows, parameters) if found is None else found
 
     def check_by_library(self, rows: pa.Table, parameters: Mapping[str, Any]) -> list[RuleFinding]:
         """Return what `check` returns, found by Great Expectations alone."""
@@ -140,10 +124,6 @@ def load_suite(company: Company, table: Table) -> Suite:
     if not all(map(is_known_to_sql, suite.definition.entries)):
         suite.expectations  # noqa: B018 - the library says what is wrong with it before a row is read
     return suite
-
-
-def _finding_in_sql(rule: ValidationRule, entry: Mapping[str, Any], failures: Failures) -> RuleFinding:
-    return RuleFinding(rule, failures.count, is_about_rows=not is_about_table(entry), positions=failures.positions)
 
 
 def _build_library_suite(definition: SuiteDefinition) -> ExpectationSuite:

@@ -13,9 +13,9 @@ import pyarrow as pa
 from pipeline.errors import ConfigError
 from pipeline.ingestion.validation.expectation_arguments import Arguments
 from pipeline.ingestion.validation.expectation_sql import row_count_bounds
-from pipeline.ingestion.validation.expectations import RuleFinding, Suite
+from pipeline.ingestion.validation.expectations import Suite
 from pipeline.ingestion.validation.kept_rows import KeptRows
-from pipeline.ingestion.validation.suites import CRITICAL, WARNING, RuleResult, ValidationRule
+from pipeline.ingestion.validation.suites import CRITICAL, WARNING, RuleFinding, RuleResult, ValidationRule
 from pipeline.lake.row_file import RowFile
 from pipeline.lake.tables import Partition, Table
 

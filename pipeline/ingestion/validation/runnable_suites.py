@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from pipeline.errors import ConfigError, ErrorCollector
 from pipeline.ingestion.validation.expectation_arguments import Arguments
-from pipeline.ingestion.validation.expectation_sql import is_known_to_sql, require_countable
-from pipeline.ingestion.validation.failures_in_sql import KIND_OF_TYPE, is_about_table
+from pipeline.ingestion.validation.expectation_sql import is_about_table, is_known_to_sql, require_countable
+from pipeline.ingestion.validation.findings_in_sql import KIND_OF_TYPE
 from pipeline.ingestion.validation.known_ids import KnownIds
 from pipeline.ingestion.validation.raw_rows import checked_columns
 from pipeline.ingestion.validation.suites import SuiteDefinition, columns_named

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.calendar import days_window, first_instant
 from pipeline.definitions.company import COMPANY_FILE, Company
@@ -16,6 +16,9 @@ from pipeline.definitions.definition_files import Definition
 from pipeline.errors import ConfigError
 from pipeline.ingestion.validation.event_suites import event_expectations
 from pipeline.lake.tables import EventType, Table
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CRITICAL, WARNING = "critical", "warning"
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list", "column_set")
@@ -51,6 +54,20 @@ class ValidationRule:
             "failed_count": failed,
             "is_passed": self.is_passed(checked, failed),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFinding:
+    """What one rule found in one batch.
+
+    `failed` is the number of rows that broke it, or 0 or 1 for a rule about the whole table. `positions` are those of these rows
+    in the batch, from 0, where the rule rejects rows; else empty.
+    """
+
+    rule: ValidationRule
+    failed: int
+    is_about_rows: bool
+    positions: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,17 @@
-"""How many rows in memory break each rule of a suite, and which, found in SQL."""
+"""What each rule of a suite finds in rows in memory, by SQL."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.errors import ConfigError
-from pipeline.ingestion.validation.expectation_sql import ROW_POSITION, broken_rows_statement, suite_statement
-from pipeline.ingestion.validation.suites import SuiteDefinition
+from pipeline.ingestion.validation.expectation_sql import ROW_POSITION, broken_rows_statement, is_about_table, suite_statement
+from pipeline.ingestion.validation.suites import RuleFinding, SuiteDefinition
 from pipeline.lake.engines.duckdb import select_from_memory
 from pipeline.lake.tables import Column, Kind
 
@@ -19,21 +19,8 @@ KIND_OF_TYPE: Final = {kind.arrow: kind for kind in Kind}
 NO_POSITIONS: Final = np.empty(0, np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class Failures:
-    """How many rows break a rule, or 1 where it is about the whole table; and the positions of those rows where it rejects them."""
-
-    count: int
-    positions: np.ndarray
-
-
-def is_about_table(entry: Mapping[str, Any]) -> bool:
-    """Whether an expectation is about the table as a whole, so that no row breaks it."""
-    return str(entry.get("type")).startswith("expect_table_")
-
-
-def failures_in_memory(suite: SuiteDefinition, rows: pa.Table, parameters: Mapping[str, Any]) -> list[Failures] | None:
-    """Return the failures of each rule, in suite order; None where SQL does not know an expectation or an argument.
+def findings_in_sql(suite: SuiteDefinition, rows: pa.Table, parameters: Mapping[str, Any]) -> list[RuleFinding] | None:
+    """Return what each rule finds in `rows`, in suite order; None where SQL does not know an expectation or an argument.
 
     A rule that rejects rows must be about rows; one about the whole table is not looked at but left to the library, which refuses it.
     """
@@ -46,11 +33,14 @@ def failures_in_memory(suite: SuiteDefinition, rows: pa.Table, parameters: Mappi
     except ConfigError:
         return None
     [row] = select_from_memory(suite.table, rows, statement).to_pylist()
-    counts = [row[f"failed_{position}"] for position in range(len(suite.rules))]
+    counts = [row[f"failed_{place}"] for place in range(len(suite.rules))]
     rejecting = [place for place, (rule, count) in enumerate(zip(suite.rules, counts, strict=True)) if rule.rejects_rows and count]
     # Most batches have no row to set aside: then counts are enough.
     positions = _positions_of_broken_rows(seen, rows, parameters, rejecting) if rejecting else {}
-    return [Failures(count, positions.get(place, NO_POSITIONS)) for place, count in enumerate(counts)]
+    return [
+        RuleFinding(rule, count, is_about_rows=not is_about_table(entry), positions=positions.get(place, NO_POSITIONS))
+        for place, (rule, entry, count) in enumerate(zip(suite.rules, suite.entries, counts, strict=True))
+    ]
 
 
 def _positions_of_broken_rows(
