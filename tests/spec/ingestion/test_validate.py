@@ -21,6 +21,7 @@ from support.raw_nights import NIGHT, a_raw_line, clean_lines, rejected, results
 
 from pipeline.definitions.company import PROJECT_ROOT, Company
 from pipeline.errors import ConfigError, DataError, GateClosed
+from pipeline.ingestion import validate
 from pipeline.ingestion.infinite_amounts import STAND_INS, amounts_of_texts
 from pipeline.ingestion.validate import validate_sources
 from pipeline.ingestion.validation.expectations import load_suite
@@ -35,6 +36,7 @@ from pipeline.lake.tables import (
     Column,
     Kind,
 )
+from pipeline.lake.workers import WorkerProcesses
 from pipeline.reporting.pages import validation_page, write_validation_page
 
 BROKEN_LINES: dict[str, dict[str, Any]] = {
@@ -619,3 +621,18 @@ def test_a_warning_of_few_rows_stays_on_the_page(company: Company, lake: Lake, c
         write_raw(company, lake, [a_raw_line(1, customer_id="nobody"), a_raw_line(2)])
         validate_sources(company, lake, NIGHT)
     assert not any("break" in message for message in caplog.messages)
+
+
+def test_a_night_of_few_rows_starts_no_other_process(company: Company, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_raw(company, lake, [a_raw_line(1), a_raw_line(2)])
+    write_rows(lake, RAW_ORDER_LINES, [a_raw_line(3)], day=NIGHT - timedelta(days=40), known_on=NIGHT)
+    monkeypatch.setattr(subprocess, "Popen", refuse_to_start)
+    validate_sources(company, lake, NIGHT, workers=WorkerProcesses(2))
+    assert len(clean_lines(lake)) == 2
+    monkeypatch.setattr(validate, "ROWS_WORTH_WORKERS", 3)
+    with pytest.raises(RuntimeError, match="a process was started"):
+        validate_sources(company, lake, NIGHT, workers=WorkerProcesses(2))
+
+
+def refuse_to_start(*_: object, **__: object) -> None:
+    raise RuntimeError("a process was started")
