@@ -91,7 +91,7 @@ class WorkerProcess:
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return TransientError(
             f"the process that worked on it ended: {cause}",
-            todo="Give it more memory or fewer neighbours, or set SEGMENTS_WORKERS=1; then run again.",
+            todo="Free memory, or run fewer processes side by side (SEGMENTS_WORKERS=1, or --parallel 1 of a backfill); then run again.",
         )
 
     def terminate(self) -> None:
