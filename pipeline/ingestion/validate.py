@@ -25,7 +25,7 @@ from pipeline.ingestion.validation.inspection import BATCH_ROWS, Inspection
 from pipeline.ingestion.validation.kept_rows import KeptRows
 from pipeline.ingestion.validation.known_ids import KnownIds, write_ids
 from pipeline.ingestion.validation.merge_circles import ids_closing_circles
-from pipeline.ingestion.validation.parts import Part, neighbours
+from pipeline.ingestion.validation.partition_groups import PartitionGroup, neighbouring_partitions
 from pipeline.ingestion.validation.results import (
     results_of_findings,
     stop_where_broken,
@@ -81,13 +81,15 @@ class RawTableChecks:
         row_counts = {PartitionRef(table, *version): count for version, count in versions}
         workers = self.workers_for(sum(row_counts.values()))
         held_rows = self.batch_rows if workers.count == 1 else 0
-        parts = [
-            Part(partitions, RowFile(self.folder / f"{table.name}-{number}.arrows", REJECTED_ROWS.schema), 0 if number else held_rows)
-            for number, partitions in enumerate(neighbours(row_counts))
+        groups = [
+            PartitionGroup(
+                partitions, RowFile(self.folder / f"{table.name}-{number}.arrows", REJECTED_ROWS.schema), 0 if number else held_rows
+            )
+            for number, partitions in enumerate(neighbouring_partitions(row_counts))
         ]
         inspection = Inspection(self.company, suite, known_ids, self.batch_rows, circle_ids)
-        for part in workers.map(partial(inspection.check, self.lake), parts):
-            findings.add(part)
+        for found in workers.map(partial(inspection.check, self.lake), groups):
+            findings.add(found)
             log.info("%s: %s rows checked, %s set aside", table.name, f"{findings.tally.checked:,}", f"{findings.tally.rejected_count:,}")
         return findings
 

@@ -64,8 +64,8 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class PartFindings:
-    """What was found in some partitions of a table; `rejected` has the rows to set aside, as REJECTED_ROWS sorts them."""
+class GroupFindings:
+    """What was found in a group of partitions; `rejected` has the rows to set aside, as REJECTED_ROWS sorts them."""
 
     tally: Tally
     kept: KeptRows
@@ -74,7 +74,7 @@ class PartFindings:
 
 @dataclass(slots=True)
 class Findings:
-    """What was found in all partitions of one table, part by part in their order."""
+    """What was found in all partitions of one table, group by group in their order."""
 
     suite: Suite
     rejected_share_limit: float
@@ -86,11 +86,11 @@ class Findings:
     def table(self) -> Table:
         return self.suite.table
 
-    def add(self, part: PartFindings) -> None:
+    def add(self, found: GroupFindings) -> None:
         """Add what was found in the partitions that come next."""
-        self.tally.update(part.tally)
-        self.kept.update(part.kept)
-        self.rejected.append(part.rejected)
+        self.tally.update(found.tally)
+        self.kept.update(found.kept)
+        self.rejected.append(found.rejected)
 
     def rejected_rows(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows that were set aside, as REJECTED_ROWS sorts them."""

@@ -1,4 +1,4 @@
-"""Validation part by part: whoever checks a part, and however many do, the same bytes come of it, or none."""
+"""Validation by groups of partitions: whoever checks a group, and however many do, the same bytes come of it, or none."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from pipeline.definitions.company import Company
 from pipeline.errors import DataError, TransientError
 from pipeline.ingestion import validate
 from pipeline.ingestion.validate import validate_sources
-from pipeline.ingestion.validation import parts
+from pipeline.ingestion.validation import partition_groups
 from pipeline.ingestion.validation.batches import PartitionRef
 from pipeline.ingestion.validation.known_ids import KnownIds, write_ids
-from pipeline.ingestion.validation.parts import neighbours
+from pipeline.ingestion.validation.partition_groups import neighbouring_partitions
 from pipeline.lake.bucket.bucket_store import BucketStore
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import RAW_ORDER_LINES, RAW_VISITS
@@ -51,16 +51,16 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small_parts() -> Iterator[None]:
-    """Have every table of a few rows checked in several parts, by workers where there are any."""
+def small_groups() -> Iterator[None]:
+    """Have every table of a few rows checked in several groups, by workers where there are any."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(validate, "ROWS_WORTH_WORKERS", 1)
-        patched.setattr(parts, "PART_ROWS", 9)
+        patched.setattr(partition_groups, "GROUP_ROWS", 9)
         yield
 
 
 @pytest.fixture(scope="module")
-def alone(company: Company, small_parts: None, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:  # noqa: ARG001 - set first
+def alone(company: Company, small_groups: None, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:  # noqa: ARG001 - set first
     """Return what a single process writes."""
     return validated(company, tmp_path_factory.mktemp("alone"), WorkerProcesses(1))
 
@@ -107,10 +107,10 @@ def test_workers_write_the_same_bytes_into_a_bucket(
     assert written == alone
 
 
-def test_parts_of_a_night_do_not_change_what_is_found(
+def test_groups_of_a_night_do_not_change_what_is_found(
     alone: Mapping[str, bytes], company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "PART_ROWS", 1_000)
+    monkeypatch.setattr(partition_groups, "GROUP_ROWS", 1_000)
     assert validated(company, tmp_path, WorkerProcesses(1)) == alone
 
 
@@ -160,7 +160,7 @@ def test_what_is_wrong_in_a_worker_is_told_as_it_is_here(company: Company, tmp_p
     assert not (lake.root / "tables" / "order_lines").exists()
 
 
-def test_a_number_of_rows_is_that_of_all_parts(tmp_path: Path, lake: Lake, workers: WorkerProcesses) -> None:
+def test_a_number_of_rows_is_that_of_all_groups(tmp_path: Path, lake: Lake, workers: WorkerProcesses) -> None:
     company = a_company(tmp_path / "own", rejected_share_limit=1.0)
     rules = {
         "has_enough": {"min_value": 30, "max_value": 51},
@@ -186,13 +186,13 @@ def test_a_number_of_rows_is_that_of_all_parts(tmp_path: Path, lake: Lake, worke
     assert found == {"has_enough": 0, "has_too_few": 1, "has_too_many": 1}
 
 
-def test_parts_are_neighbours_of_one_night_and_large_partitions_are_alone() -> None:
+def test_groups_are_neighbours_of_one_night_and_large_partitions_are_alone() -> None:
     def ref(day: int, known: int = 31) -> PartitionRef:
         return PartitionRef(RAW_ORDER_LINES, date(2024, 1, day), date(2024, 1, known))
 
     counts = {ref(1): 4, ref(2): 5, ref(3): 1, ref(4, 30): 0, ref(5): 20, ref(6): 0, ref(7): 9}
-    assert list(neighbours(counts)) == [[ref(1), ref(2)], [ref(3)], [ref(4, 30)], [ref(5)], [ref(6), ref(7)]]
-    assert not list(neighbours({}))
+    assert list(neighbouring_partitions(counts)) == [[ref(1), ref(2)], [ref(3)], [ref(4, 30)], [ref(5)], [ref(6), ref(7)]]
+    assert not list(neighbouring_partitions({}))
 
 
 ids = st.lists(st.none() | st.text("abğ\0 ", max_size=2), max_size=12)
