@@ -134,24 +134,25 @@ def serve_tasks(descriptor: int, log_level: int) -> None:
     spare_pandas()
     connection = Connection(descriptor)
     _send_log_lines(connection, log_level)
-    tasks: SimpleQueue[Task] = SimpleQueue()
+    tasks: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_receive_tasks, args=(connection, tasks), daemon=True).start()
     while True:
-        work, item = tasks.get()
-        connection.send(_outcome(work, item))
+        connection.send(_outcome(tasks.get()))
 
 
-def _receive_tasks(connection: Connection, tasks: SimpleQueue[Task]) -> None:
+def _receive_tasks(connection: Connection, tasks: SimpleQueue[bytes]) -> None:
     """Take in tasks in a thread of its own, so that the end of the other end is noticed even in the middle of one."""
     with suppress(EOFError, OSError):
         while True:
-            tasks.put(connection.recv())
+            tasks.put(connection.recv_bytes())
     # What is written appears whole or not at all, and the next process sweeps away what is left.
     os._exit(1)
 
 
-def _outcome(work: Callable[[Any], Any], item: object) -> WorkOutcome:
+def _outcome(task: bytes) -> WorkOutcome:
     try:
+        # Here, and not where it is received: what cannot be put together, such as a lake that cannot be opened, is an error of the task.
+        work, item = pickle.loads(task)  # noqa: S301 - from whoever started this process
         return WorkOutcome(work(item))
     except Exception as error:  # noqa: BLE001 - whoever sent the task raises it
         if not isinstance(error, PipelineError):

@@ -1,7 +1,7 @@
 """Processes that run tasks, each in the order it was given; one that dies costs its task and is replaced.
 
-Not a pool of the standard library: there, a process that is killed (by the system, for its memory) breaks the whole pool, and
-tasks cannot be bound to a worker in their order.
+Not `lake.workers`, nor a pool of the standard library: there, an error or a process that is killed (by the system, for its memory) ends
+all work, and tasks cannot be bound to a worker in their order.
 """
 
 from __future__ import annotations
@@ -84,6 +84,9 @@ class WorkerPool:
         dead = self._workers[place]
         task = dead.task
         assert task is not None  # noqa: S101 - only the busy are listened to
+        # It is still alive where the task did not reach it whole.
+        dead.process.terminate()
+        dead.process.stop()
         self._workers[place] = _Worker(waiting=dead.waiting)
         failure = StageFailure(f"{type(error).__name__}: {error}", error.exit_code)
         return StageResult(task.night.day, task.night.known_on, task.stage, failure=failure)

@@ -102,6 +102,18 @@ def test_an_unforeseen_error_says_where_it_came_from(workers: WorkerProcesses) -
         list(workers.map(refuse_strangely, [1, 2]))
 
 
+class UnreadableItem:
+    """An item that can be sent, but not taken in, as a lake may be that cannot be opened there."""
+
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        return refuse_odd, (5,)
+
+
+def test_what_a_worker_cannot_take_in_is_an_error_and_nobody_waits_for_ever(workers: WorkerProcesses) -> None:
+    with pytest.raises(DataError, match="5 is odd"):
+        list(workers.map(str, [UnreadableItem(), UnreadableItem()]))
+
+
 def test_a_process_that_is_killed_is_told_of_and_the_next_call_starts_anew(workers: WorkerProcesses) -> None:
     with pytest.raises(TransientError, match="the process that worked on it ended: SIGKILL"):
         list(workers.map(die, [1, 2, 3]))
