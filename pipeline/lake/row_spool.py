@@ -10,9 +10,8 @@ from typing import Self
 import pyarrow as pa
 
 from pipeline.lake.disk import disk_errors
+from pipeline.lake.row_file import OPTIONS, RowFile
 from pipeline.lake.store import Store
-
-OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
 class RowSpool:
@@ -45,8 +44,7 @@ class RowSpool:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield all batches; none can be added afterwards. Raises TransientError where the disk refuses."""
-        if self._writer is not None:
-            with disk_errors(self._store.where(), action="read rows set aside"):
+        if self._writer is not None and self._path is not None:
+            with disk_errors(self._store.where(), action="set rows aside"):
                 self._writer.close()
-                with pa.OSFile(str(self._path)) as file, pa.ipc.open_stream(file) as stream:
-                    yield from stream
+            yield from RowFile(self._path, self._schema).batches()
