@@ -13,8 +13,8 @@ from pipeline.onboarding.column_names import (
     is_consent_name,
     is_refusal,
     is_subscription,
-    is_total,
     small_letters,
+    sum_labels,
 )
 from pipeline.onboarding.date_formats import date_format
 from pipeline.onboarding.layouts.layout import TableReading, quoted_text
@@ -100,13 +100,15 @@ def _is_silence_no(reading: TableReading, column: ColumnSample, known_by: Sequen
     if {"yes", "no"} - {answer_of(value) for value in column.counts}:
         return False
     is_answered: dict[str, bool] = defaultdict(bool)
+    labels = {"", *(label for name in known_by for label in sum_labels(reading.column(name).counts))}
     for *names, cell in reading.sample.records((*known_by, column.name)):
-        if person := next((name.casefold() for name in names if name and not is_total(name)), ""):
+        if person := next((name.casefold() for name in names if name not in labels), ""):
             is_answered[person] |= bool(cell)
     silent = sum(not given for given in is_answered.values())
     if not silent:
         return False
-    text = f"{reading.table}: {silent:,} customers have an empty `{column.name}`, others a yes or a no. Did they agree to be written to?"
+    who = "1 customer has" if silent == 1 else f"{silent:,} customers have"
+    text = f"{reading.table}: {who} an empty `{column.name}`, others a yes or a no. Did they agree to be written to?"
     return reading.choose(f"{reading.table}.consent.empty", text, _CHOICES) != "yes"
 
 

@@ -128,6 +128,17 @@ def test_an_empty_cell_beside_yes_and_no_is_a_question_and_likeliest_a_no(tmp_pa
     assert {row["customer_id"]: row["is_consenting"] for row in made.read["consents"].rows.to_pylist()} == {"1": True, "2": False}
 
 
+def test_a_firm_that_is_called_like_a_row_of_sums_can_be_silent_too() -> None:
+    columns: dict[str, list[str | None]] = {
+        "Customer name": ["Kim Ltd", "Ray Ltd", "Total Wine", "Total Kim Ltd", "Total"],
+        "City": ["Bonn"] * 3 + [None] * 2,
+        "Newsletter": ["yes", "no", *[None] * 3],
+    }
+    _, reading = part_of(columns)
+    [question] = [each for each in reading.questions if each.key.endswith("consent.empty")]
+    assert "1 customer has an empty `Newsletter`" in question.text
+
+
 def test_who_answered_in_one_of_their_orders_is_not_silent_in_the_others(tmp_path: Path) -> None:
     head = "Order,Date,Email,Amount,Newsletter\n"
     rows = "1,2024-03-01,a@example.com,1.00,yes\n2,2024-03-02,a@example.com,1.00,\n3,2024-03-03,b@example.com,1.00,no\n"
