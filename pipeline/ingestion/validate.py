@@ -93,6 +93,10 @@ class RawTableChecks:
             log.info("%s: %s rows checked, %s set aside", table.name, f"{findings.tally.checked:,}", f"{findings.tally.rejected_count:,}")
         return findings
 
+    def check_snapshot(self, raw: Table, known_on: date, known_ids: KnownIds | None = None, circle_ids: pa.Array | None = None) -> Findings:
+        """Return what the rules of `raw` find in its snapshot of `known_on`: a single partition, so how many rows it has plays no part."""
+        return self.check(raw, [((None, known_on), 0)], known_ids, circle_ids)
+
     def workers_for(self, row_count: int) -> Workers:
         """Return who works on so many rows: where these are few, starting other processes takes longer."""
         return self.workers if row_count >= ROWS_WORTH_WORKERS else OWN_PROCESS
@@ -182,7 +186,7 @@ def _check_people(checks: RawTableChecks, day: date) -> list[CheckedPeople]:
     for raw in (RAW_CUSTOMERS, RAW_PROSPECTS):
         snapshot = lake.snapshot_known(raw, newest)
         if snapshot is not None:
-            findings = checks.check(raw, [((None, snapshot), 0)], people[0].ids if people else None)
+            findings = checks.check_snapshot(raw, snapshot, people[0].ids if people else None)
             ids = write_ids(checks.folder / f"{raw.name}.arrow", (rows["customer_id"] for rows in findings.kept.pieces(lake)))
             people.append(CheckedPeople(findings, ids))
     return people
@@ -197,14 +201,14 @@ def _check_merges(checks: RawTableChecks, day: date, ids: KnownIds) -> list[Find
     merges = lake.read(RAW_CUSTOMER_MERGES, known_on=snapshot)
     # Who was merged on is known, though no customer any more.
     known = ids.with_ids_of(KnownIds.of(merges["customer_id"].combine_chunks()))
-    return [checks.check(RAW_CUSTOMER_MERGES, [((None, snapshot), 0)], known, ids_closing_circles(merges))]
+    return [checks.check_snapshot(RAW_CUSTOMER_MERGES, snapshot, known, ids_closing_circles(merges))]
 
 
 def _check_campaigns(checks: RawTableChecks, day: date, ids: KnownIds) -> list[Findings]:
     """Return what is found in the campaigns and their members that `day` goes by, where the source has any."""
     people = {RAW_CAMPAIGNS.name: None, RAW_CAMPAIGN_MEMBERS.name: ids}  # a campaign itself is nobody's
     known = [(raw, checks.lake.snapshot_known(raw, day)) for raw in (RAW_CAMPAIGNS, RAW_CAMPAIGN_MEMBERS)]
-    return [checks.check(raw, [((None, snapshot), 0)], people[raw.name]) for raw, snapshot in known if snapshot is not None]
+    return [checks.check_snapshot(raw, snapshot, people[raw.name]) for raw, snapshot in known if snapshot is not None]
 
 
 def _versions_to_check(lake: Lake, day: date, raw: Table, clean: Table) -> dict[Version, int]:
