@@ -25,7 +25,8 @@ class KnownIds:
     @classmethod
     def of(cls, ids: pa.Array) -> Self:
         """Return these ids, which come in any order; null is none."""
-        return cls(held=(_sorted_ids(ids),))
+        given = ids.drop_null()
+        return cls(held=(given.take(pc.sort_indices(given)),))
 
     def with_ids_of(self, other: KnownIds) -> KnownIds:
         """Return the ids of both."""
@@ -67,8 +68,3 @@ def _mapped_arrays(file: Path) -> list[pa.Array]:
     # Its name is that of one run of one step, so another file never takes its place.
     reader = pa.ipc.open_file(pa.memory_map(str(file)))
     return [reader.get_batch(number).column(0) for number in range(reader.num_record_batches)]
-
-
-def _sorted_ids(ids: pa.Array) -> pa.Array:
-    given = ids.drop_null()
-    return given.take(pc.sort_indices(given))
