@@ -21,6 +21,7 @@ NO = ("false", "f", "0")
 TRIALS = {"Mode": "^test", "livemode": f"^({'|'.join(NO)})$"}
 # Whole words: `Incomplete` and `Unpaid` are neither, and `not paid` is none.
 _PAID = re.compile(r"(?<!not[ _])(?<![a-z])(paid|succeed(ed)?|refund(ed)?|completed?)(?![a-z])")
+_USUALLY_PAID = ("paid", "succeeded", "complete", "completed", "refunded", "partially refunded", "partial refund")
 
 
 def read(reading: TableReading) -> TablePart:
@@ -90,12 +91,12 @@ def _condition(reading: TableReading) -> str:
     if rest:
         count = sum(statuses.counts[status] for status in rest)
         reading.assume(f"Payments that did not go through are left out: {count:,} with the status {', '.join(rest)}.")
-    listed = ", ".join(map(quoted_text, good)) or "''"
-    condition = f"{reading.text('Status')} IN ({listed})"
+    # A later export may have a status that this one has not, and payments that were not captured.
+    listed = ", ".join(map(quoted_text, dict.fromkeys((*map(str.lower, good), *_USUALLY_PAID))))
+    condition = f"lower({reading.text('Status')}) IN ({listed})"
     if any(value.lower() in NO for value in reading.column("Captured").counts):
         reading.assume("Payments that were authorized but not captured are left out.")
-        condition += f" AND {is_captured(reading, 'Captured')}"
-    return condition
+    return f"{condition} AND {is_captured(reading, 'Captured')}" if reading.has_values("Captured") else condition
 
 
 def is_captured(reading: TableReading, column: str) -> str:

@@ -63,6 +63,18 @@ def test_stripe_counts_in_utc_and_its_days_are_those_of_the_company(tmp_path: Pa
     assert set(people_of(made)) == {"ana@example.de", "bo@example.de", "cus_3"}
 
 
+def test_payments_of_stripe_that_a_later_export_brings_count_by_their_status_though_the_first_has_no_such_one() -> None:
+    [first] = csv.DictReader(export("stripe_payments.csv").splitlines()[:2])
+    cells = {"paid": "true", "Refunded": "true", "Partially Refunded": "true", "Failed": "true", "Incomplete": "true", "Paid": "false"}
+    later = [{**first, "id": status, "Status": status, "Captured": captured} for status, captured in cells.items()]
+    lines = query_lines(as_columns([first]), later=as_columns(later))
+    assert [line["order_id"] for line in lines] == ["Partially Refunded", "Refunded", "paid"]
+
+
+def as_columns(rows: Sequence[dict[str, str]]) -> dict[str, list[str | None]]:
+    return {name: [row[name] or None for row in rows] for name in rows[0]}
+
+
 def test_stripe_takes_what_it_converted_where_payments_are_in_several_currencies(tmp_path: Path) -> None:
     text = (EXPORTS / "stripe_payments.csv").read_text("utf-8")
     foreign = text.replace("50.00,12.34,eur,50.00,12.34", "60.00,14.81,usd,50.00,12.34")
