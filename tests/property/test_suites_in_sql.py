@@ -19,6 +19,7 @@ from pipeline.definitions.company import Company
 from pipeline.ingestion.validation import suite_parameters
 from pipeline.ingestion.validation.expectation_sql import EXPECTATIONS
 from pipeline.ingestion.validation.expectations import load_suite
+from pipeline.ingestion.validation.findings_in_sql import findings_in_sql
 from pipeline.ingestion.validation.raw_rows import checked_columns
 from pipeline.ingestion.validation.suites import RuleFinding
 from pipeline.lake.engines.duckdb import DuckDBEngine
@@ -34,7 +35,9 @@ numbers = st.sampled_from([0.0, -0.0, 0.1, 0.3, 0.1 + 0.2, 1.0, 1.000000001, -2.
 amounts = st.sampled_from(["0", "0.1", "0.3", "0.7", "-0.0001", "1", "2.5"]).map(Decimal) | st.decimals(-LIMIT, LIMIT, places=4)
 days = st.dates(date(2024, 3, 29), date(2024, 4, 1)) | st.dates(date(1900, 1, 1), date(2100, 1, 1))
 moments = st.datetimes(datetime(2024, 3, 31), datetime(2024, 3, 31, 0, 0, 0, 2)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
-texts = st.sampled_from(["", " ", "a", "A", "a ", "ä", "z", "\U0001f375", "\u2003\t", "\u00a0", "o'b", "a\\b", "\x1f", "~~", "\uffff"])
+texts = st.sampled_from(
+    ["", " ", "a", "A", "a ", "ä", "z", "\U0001f375", "\u2003\t", "\u00a0", "o'b", "a\\b", "\x1f", "~~", "\uffff", "e\u0301", "é", "\u200b"]
+)
 VALUES: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.TEXT: texts,
     Kind.INTEGER: wholes,
@@ -130,8 +133,9 @@ def counts_by_library(company: Company, lake: Lake) -> list[int]:
     # What is checked has more columns than the table; of a set of columns only those of the table are meant here.
     columns = checked_columns(stored, TABLE).select(TABLE.column_names)
     suite, parameters = load_suite(company, TABLE), suite_parameters(company, NIGHT)
-    by_library = suite.check_by_library(columns, parameters)
-    assert [described(each) for each in suite.check(columns, parameters)] == [described(each) for each in by_library]
+    by_library, in_sql = suite.check_by_library(columns, parameters), findings_in_sql(suite.definition, columns, parameters)
+    assert in_sql is not None, "SQL knows every one of these expectations"
+    assert [described(each) for each in in_sql] == [described(each) for each in by_library]
     return [stored.num_rows, *(each.failed for each in by_library)]
 
 
