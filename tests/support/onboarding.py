@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -77,6 +78,12 @@ def part_of(
     layout = layout_of(sample, chosen)
     reading = TableReading(sample, chosen, zone="Europe/Berlin", currency=currency)
     return layout.read(reading), reading
+
+
+def columns_of(text: str) -> dict[str, list[str | None]]:
+    """Return the columns of a CSV file; an empty cell is none."""
+    names, *rows = csv.reader(text.splitlines())
+    return {name: [cell or None for cell in cells] for name, cells in zip(names, zip(*rows, strict=True), strict=True)}
 
 
 def query_lines(

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.onboarding import EXPORTS, export, init, lines_of, net_by_order, people_of, query_lines
+from support.onboarding import EXPORTS, columns_of, export, init, lines_of, net_by_order, people_of, query_lines
 
 from pipeline.errors import ConfigError
 from pipeline.onboarding.new_company import NewCompany
@@ -64,15 +64,14 @@ def test_stripe_counts_in_utc_and_its_days_are_those_of_the_company(tmp_path: Pa
 
 
 def test_payments_of_stripe_that_a_later_export_brings_count_by_their_status_though_the_first_has_no_such_one() -> None:
-    [first] = csv.DictReader(export("stripe_payments.csv").splitlines()[:2])
-    cells = {"paid": "true", "Refunded": "true", "Partially Refunded": "true", "Failed": "true", "Incomplete": "true", "Paid": "false"}
-    later = [{**first, "id": status, "Status": status, "Captured": captured} for status, captured in cells.items()]
-    lines = query_lines(as_columns([first]), later=as_columns(later))
+    header, first, *_ = export("stripe_payments.csv").splitlines()
+    captured = {"paid": "true", "Refunded": "true", "Partially Refunded": "true", "Failed": "true", "Incomplete": "true", "Paid": "false"}
+    rows = [
+        first.replace("ch_1,", f"{status},").replace(",Paid,", f",{status},").replace(",true,", f",{cell},")
+        for status, cell in captured.items()
+    ]
+    lines = query_lines(columns_of(f"{header}\n{first}"), later=columns_of("\n".join([header, *rows])))
     assert [line["order_id"] for line in lines] == ["Partially Refunded", "Refunded", "paid"]
-
-
-def as_columns(rows: Sequence[dict[str, str]]) -> dict[str, list[str | None]]:
-    return {name: [row[name] or None for row in rows] for name in rows[0]}
 
 
 def test_stripe_takes_what_it_converted_where_payments_are_in_several_currencies(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.onboarding import ANSWERS, export, init, lines_of, net_by_order, query_lines
+from support.onboarding import ANSWERS, columns_of, export, init, lines_of, net_by_order, query_lines
 
 from pipeline.onboarding.new_company import NewCompany
 
@@ -28,10 +28,9 @@ def made_of(folder: Path, rows: list[str], settings: dict[str, str] | None = Non
     return init(folder / "shop", {"orders.csv": "\n".join([HEADER, *rows, ""])}, ANSWERS | (settings or {}))
 
 
-def columns_of(statuses: Sequence[str]) -> dict[str, list[str | None]]:
-    """Return the columns of a table with an order of each status."""
-    rows = [row(place, status, "0 5.00 0 0 5.00", "Cup 1 5.00").split(",") for place, status in enumerate(statuses)]
-    return {name: [cell or None for cell in cells] for name, cells in zip(HEADER.split(","), zip(*rows, strict=True), strict=True)}
+def orders_of(statuses: Sequence[str]) -> str:
+    """Return an export with an order of each status."""
+    return "\n".join([HEADER, *(row(place, status, "0 5.00 0 0 5.00", "Cup 1 5.00") for place, status in enumerate(statuses))])
 
 
 SALE = row(1, "Completed", "0 5.00 0 0 5.00", "Cup 1 5.00")
@@ -57,7 +56,7 @@ def test_orders_that_are_not_paid_or_were_called_off_count_nowhere_whatever_thei
 @pytest.mark.parametrize("settings", [{}, {"orders.unpaid": "counted"}])
 def test_statuses_that_a_later_export_brings_are_known_in_its_language(settings: dict[str, str]) -> None:
     later = ("Versandt", "Gift wrapped", "Storniert", "zurückgegeben", "wc-failed", "Nicht bezahlt", "offen")
-    lines = query_lines(columns_of(["Abgeschlossen", "Versandt"]), settings, later=columns_of(later))
+    lines = query_lines(columns_of(orders_of(["Abgeschlossen", "Versandt"])), settings, later=columns_of(orders_of(later)))
     counted = [later[int(line["order_id"])] for line in lines if not line["is_cancelled"]]
     assert counted == [*later[:2], *(later[-2:] if settings else ())]
 
