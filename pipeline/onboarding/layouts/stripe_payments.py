@@ -16,7 +16,7 @@ from pipeline.onboarding.table_sample import TableSample
 
 NAME = "stripe_payments"
 CREATED = ("Created (UTC)", "Created date (UTC)", "Created")
-_REFUNDED, _DISPUTED = "Refunded date (UTC)", "Dispute Date (UTC)"
+_REFUNDED, _DISPUTE, _DISPUTED = "Refunded date (UTC)", "Disputed Amount", "Dispute Date (UTC)"
 NO = ("false", "f", "0")
 TRIALS = {"Mode": "^test", "livemode": f"^({'|'.join(NO)})$"}
 # Whole words: `Incomplete` and `Unpaid` are neither, and `not paid` is none.
@@ -50,33 +50,40 @@ def read(reading: TableReading) -> TablePart:
         reading.assume(f"A refund counts from the day on that `{_REFUNDED}` says.")
     else:
         reading.assume("The export does not date refunds: they count for the day of their payment.")
-    if any(re.search("[1-9]", value) for value in reading.column("Disputed Amount").counts):
-        _take_lost_disputes_off(reading, rows, suffix)
+    _take_lost_disputes_off(reading, rows, suffix, created)
     if 1 < len(reading.column("Description").counts) <= _MOST_DESCRIPTIONS:
         rows["product_id"] = reading.text("Description")
     attributes = place_columns(reading, _PLACES, "`{column}` of the newest payment.")
     return order_part(reading, FlatOrders(rows, _condition(reading), attributes=attributes))
 
 
-def _take_lost_disputes_off(reading: TableReading, rows: dict[str, str], suffix: str) -> None:
-    """Let what a lost dispute took away be given back, on the day of the dispute; an open or won one takes nothing."""
-    if not reading.has_values("Dispute Status"):
+def _take_lost_disputes_off(reading: TableReading, rows: dict[str, str], suffix: str, created: str) -> None:
+    """Let what a lost dispute took away be given back, on the day of the dispute; an open or won one takes nothing.
+
+    A later export may have some though this one has none: then they are written as other amounts and times are, such as that of `created`.
+    """
+    is_disputed = any(re.search("[1-9]", value) for value in reading.column(_DISPUTE).counts)
+    if not reading.has_values("Dispute Status") and is_disputed:
         reading.assume("Disputed payments count in full: the export does not say for good who kept the money.")
         return
+    if not reading.has("Dispute Status") or not reading.has(_DISPUTE):
+        return
     is_lost = f"lower({reading.text('Dispute Status')}) = 'lost'"
-    lost = reading.amount("Disputed Amount")
+    lost = reading.style(_DISPUTE, "Amount").sql(reading.quoted(_DISPUTE))
     if suffix:
         # The disputed amount is in the currency of the payment.
         share = f"{lost} * {reading.amount(f'{suffix}Amount')} / NULLIF({reading.amount('Amount')}, 0)"
         lost = f"CAST(round({share}, {len(str(reading.minor_units)) - 1}) AS DECIMAL(18, 4))"
     rows["refunded"] = f"{rows['refunded']} + CASE WHEN {is_lost} THEN COALESCE({lost}, 0) ELSE 0 END"
-    count = sum(count for status, count in reading.column("Dispute Status").counts.items() if status.lower() == "lost")
     day = "the day of the payment, as the export does not say when"
-    if reading.has_values(_DISPUTED):
+    if reading.has(_DISPUTED):
         day = f"the day that `{_DISPUTED}` says"
-        rows["refunded_at"] = f"COALESCE({rows.get('refunded_at', 'NULL')}, CASE WHEN {is_lost} THEN {reading.moment(_DISPUTED)} END)"
-    found = f"{count:,} {'is' if count == 1 else 'are'}" if count else "none is"
-    reading.assume(f"Disputed payments count in full unless the dispute is lost ({found}): then `Disputed Amount` is given back, on {day}.")
+        dated = reading.format(_DISPUTED if reading.has_values(_DISPUTED) else created).sql(reading.quoted(_DISPUTED), "UTC")
+        rows["refunded_at"] = f"COALESCE({rows.get('refunded_at', 'NULL')}, CASE WHEN {is_lost} THEN {dated} END)"
+    if is_disputed:
+        count = sum(count for status, count in reading.column("Dispute Status").counts.items() if status.lower() == "lost")
+        found = f"{count:,} {'is' if count == 1 else 'are'}" if count else "none is"
+        reading.assume(f"Disputed payments count in full unless the dispute is lost ({found}): then `{_DISPUTE}` is given back, on {day}.")
 
 
 _MOST_DESCRIPTIONS = 100

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.onboarding import export, init, lines_of, net_by_order
+from support.onboarding import columns_of, export, init, lines_of, net_by_order, query_lines
 
 BERLIN = {"time_zone": "Europe/Berlin"}
 
@@ -55,3 +55,20 @@ def test_a_dispute_in_another_currency_is_taken_off_as_stripe_converted_the_paym
     text = export("stripe_payments.csv").replace("50.00,12.34,eur,50.00,12.34", "60.00,0.00,usd,50.00,0.00")
     made = init(tmp_path / "shop", {"payments.csv": disputed(text, {"ch_3": "20.00,lost,2024-03-01 23:30:00"})}, BERLIN)
     assert net_by_order(made)["ch_3"] == Decimal("33.33")  # a third of 50.00 went back
+
+
+@pytest.mark.parametrize("blank", [",,", "0.00,,"])
+def test_a_lost_dispute_of_a_later_export_is_given_back_though_the_first_has_none(blank: str) -> None:
+    first = disputed(export("stripe_payments.csv"), dict.fromkeys(("ch_1", "ch_2", "ch_3", "ch_4", "ch_5"), blank))
+    later = disputed(export("stripe_payments.csv"), {"ch_1": '"1,100.50",lost,2024-03-01 23:30:00', "ch_3": "5.00,won,2024-03-01 23:30:00"})
+    given_back = [line for line in query_lines(columns_of(first), later=columns_of(later)) if line["net_amount"] < 0]
+    assert [(line["order_id"], line["net_amount"], f"{line['ordered_at']:%Y-%m-%d}") for line in given_back] == [
+        ("ch_1", Decimal("-1100.50"), "2024-03-01"),
+        ("ch_2", Decimal(-100), "2024-02-10"),
+        ("ch_3", Decimal("-12.34"), "2024-02-11"),
+    ]
+
+
+def test_nothing_is_said_of_disputes_where_there_are_none(tmp_path: Path) -> None:
+    made = init(tmp_path / "shop", {"payments.csv": disputed(export("stripe_payments.csv"), {})}, BERLIN)
+    assert not [sentence for sentence in made.draft.assumptions if "dispute" in sentence.lower()]
