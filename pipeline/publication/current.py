@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import PurePosixPath
 from typing import Any
 
 from pipeline.errors import DataError, TransientError
@@ -42,12 +43,18 @@ def current_publication(lake: Lake) -> Publication | None:
         return None
     try:
         return publication_from_manifest(json.loads(lake.read_text(f"{prefix}{addresses.PUBLICATION_MANIFEST}")))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise DataError(
             "the current publication is damaged: its manifest cannot be read",
             where=lake.where(addresses.CURRENT),
             todo="Go back: segments rollback --to ID. Or remove the link `current`, then run the day again: segments run --day YYYY-MM-DD.",
         ) from None
+
+
+def live_publication_id(lake: Lake) -> str:
+    """Return the id of what is live, by the pointer alone, as it may be damaged; an empty text where nothing is live."""
+    prefix = lake.store.read_pointer(addresses.CURRENT)
+    return PurePosixPath(prefix).name if prefix and prefix.startswith(addresses.PUBLICATIONS) else ""
 
 
 def known_live_day(lake: Lake) -> date | None:
@@ -71,7 +78,9 @@ def publication_from_manifest(manifest: Mapping[str, Any]) -> Publication:
 
 def read_published_manifest(lake: Lake, publication_id: str) -> dict[str, Any]:
     """Return what a publication says of itself; raises OSError or ValueError where it cannot be read."""
-    manifest: dict[str, Any] = json.loads(lake.read_text(addresses.published_manifest(publication_id)))
+    manifest = json.loads(lake.read_text(addresses.published_manifest(publication_id)))
+    if not isinstance(manifest, dict):
+        raise ValueError("the manifest of a publication is no object")  # noqa: TRY004 - a file that is damaged, as any other
     return manifest
 
 

@@ -97,7 +97,7 @@ def publish(  # noqa: PLR0913
         if epoch is not None:
             require_current_epoch(company, lake, day, epoch, since="audited")
         with lake.disk_errors("publish"):
-            seen = seen_tables(lake, last_shown(lake, current))
+            seen = seen_tables(lake, last_shown(lake))
             inputs = PublicationInputs(company, lake, day, left_out_customers(company, lake, day), memory_limit, seen)
             publication = _write_publication(inputs, tables, current)
         # The database takes the night before readers do. Where this process dies between the two and the night is refused after
@@ -122,7 +122,7 @@ def restore_target(company: Company, lake: Lake, *, connections: Callable[[str],
         if current is None or not lake.exists(addresses.UNFINISHED):
             return
         if lake.read_text(addresses.UNFINISHED).strip() != current.publication_id:
-            again = continued(company, lake, current, last_shown(lake, current))
+            again = continued(company, lake, current, last_shown(lake))
             publish_to_target(company, lake, again, connections, is_way_back=True)
             with lake.disk_errors("publish"):
                 make_current(lake, again, current.publication_id)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import PurePosixPath
 
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError
@@ -17,6 +15,7 @@ from pipeline.publication.crm.seen_tables import last_shown
 from pipeline.publication.current import (
     Publication,
     current_publication,
+    live_publication_id,
     make_current,
     publication_from_manifest,
     publication_ids,
@@ -39,9 +38,9 @@ def roll_back(company: Company, lake: Lake, *, to: str | None = None, reason: st
     """
     with lake.lock("publish"):
         chosen = whole_publication(lake, to or _previous_publication_id(lake))
-        live_id = _live_publication_id(lake)
-        chosen = continued(company, lake, chosen, _shown_publication(lake, live_id))
-        done = Rollback(live_id, chosen.publication_id, reason)
+        chosen = continued(company, lake, chosen, last_shown(lake))
+        # By its id alone: what is live may be damaged, and a rollback is the way out of that.
+        done = Rollback(live_publication_id(lake), chosen.publication_id, reason)
         # The database first, as when a night is published: if it fails, readers still see what they saw before.
         publish_to_target(company, lake, chosen, connections, is_way_back=True)
         if done.from_id != done.to_id:
@@ -85,19 +84,5 @@ def whole_publication(lake: Lake, publication_id: str) -> Publication:
     return publication_from_manifest(manifest)
 
 
-def _shown_publication(lake: Lake, live_id: str) -> Publication | None:
-    """Return what readers saw last; None where that cannot be read."""
-    live = None
-    with suppress(OSError, ValueError, KeyError):
-        live = publication_from_manifest(read_published_manifest(lake, live_id)) if live_id else None
-    return last_shown(lake, live)
-
-
 def _kept_publications(lake: Lake) -> str:
     return f"Kept: {', '.join(publication_ids(lake)) or 'none'}."
-
-
-def _live_publication_id(lake: Lake) -> str:
-    # By the pointer alone: what is live may be damaged, and a rollback is the way out of that.
-    prefix = lake.store.read_pointer(addresses.CURRENT)
-    return PurePosixPath(prefix).name if prefix and prefix.startswith(addresses.PUBLICATIONS) else ""

@@ -27,8 +27,8 @@ from pipeline.publication.crm.republishing import continued
 from pipeline.publication.crm.seen_tables import CRM_NOTE, last_shown, seen_tables, withdrawn_publication
 from pipeline.publication.current import (
     Publication,
-    current_publication,
     day_of_publication,
+    live_publication_id,
     make_current,
     publication_from_manifest,
     publication_ids,
@@ -57,7 +57,8 @@ class PublicationsSince:
 
 def publications_since(lake: Lake, since: date) -> PublicationsSince:
     """Return what a withdrawal of all publications since a day comes to; the live one stays where it is of an earlier day."""
-    live_id, kept = _live_id(lake), [each for each in publication_ids(lake) if not _is_of_nobody(lake, each)]
+    # By its id alone: what is live may be damaged, and withdrawing it is the way out of that.
+    live_id, kept = live_publication_id(lake), [each for each in publication_ids(lake) if not _is_of_nobody(lake, each)]
     earlier = [each for each in kept if day_of_publication(each) < since]
     chosen = live_id if live_id and day_of_publication(live_id) < since else max(earlier, default="")
     return PublicationsSince(live_id, chosen, tuple(each for each in kept if day_of_publication(each) >= since))
@@ -74,7 +75,7 @@ def withdraw_publications(  # noqa: PLR0913
     with lake.lock("publish"):
         found = publications_since(lake, since)
         audited_in = epoch_when_live_was_audited(lake, found.live_id)
-        shown = _shown_publication(lake)
+        shown = last_shown(lake)
         if found.chosen_id:
             chosen = whole_publication(lake, found.chosen_id)
             chosen = chosen if found.chosen_id == found.live_id else continued(company, lake, chosen, shown)
@@ -107,7 +108,7 @@ def _write_empty_publication(company: Company, lake: Lake, day: date, shown: Pub
     with lake.private_folder() as private, lake.disk_errors("withdraw"):
         staged = private / "publication"
         tables = _write_empty_tables(company, lake, day, staged)
-        note: dict[str, Any] = {}
+        note = seen_tables(lake, shown).note()
         if company.crm and shown:
             try:
                 crm_tables, note = _write_crm_tables(company, lake, day, staged, shown, memory_limit)
@@ -116,8 +117,6 @@ def _write_empty_publication(company: Company, lake: Lake, day: date, shown: Pub
                 # What was shown may be damaged, and withdrawing it is the way out of that.
                 what = error.what if isinstance(error, DataError) else type(error).__name__
                 log.warning("crm: whoever reads changes by their number has to read everything anew: %s", what)
-        elif shown:
-            note = seen_tables(lake, shown).note()
         manifest = {"day": day.isoformat(), "tables": tables, "previous": None, OF_NOBODY: True, **({CRM_NOTE: note} if note else {})}
         manifest["publication_id"] = content_based_id(manifest)
         lake.store.install_folder(addresses.publication(str(manifest["publication_id"])), staged, manifest_text(manifest))
@@ -142,20 +141,6 @@ def _write_crm_tables(  # noqa: PLR0913, PLR0917
     from pipeline.publication.crm.writing import write_crm_tables
 
     return write_crm_tables(CrmInputs(company, lake, day, folder, seen_tables(lake, shown), memory_limit, is_rollback=True))
-
-
-def _shown_publication(lake: Lake) -> Publication | None:
-    """Return what readers saw last; None where that cannot be read."""
-    live = None
-    with suppress(DataError):
-        live = current_publication(lake)
-    return last_shown(lake, live)
-
-
-def _live_id(lake: Lake) -> str:
-    # By the pointer alone: what is live may be damaged, and withdrawing it is the way out of that.
-    prefix = lake.store.read_pointer(addresses.CURRENT)
-    return prefix.removeprefix(addresses.PUBLICATIONS).strip("/") if prefix and prefix.startswith(addresses.PUBLICATIONS) else ""
 
 
 def _is_of_nobody(lake: Lake, publication_id: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.builders import a_company
+from support.builders import a_company, write_rows
 from support.killing import killer
 from support.nights import night_environment, run_night, tree_bytes, write_shop
 from support.published_nights import (
@@ -30,7 +30,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import CrmSettings, Target
 from pipeline.errors import GateClosed, LockTimeout
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_SEGMENTS, EXTRACTIONS, RAW_ORDER_LINES
+from pipeline.lake.tables import CUSTOMER_SEGMENTS, EXTRACTIONS, RAW_CONSENTS, RAW_ORDER_LINES
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers, holding_off_erasures
 from pipeline.operations.withdrawal import plan_withdrawal, withdraw
@@ -176,6 +176,20 @@ def test_numbers_go_on_though_somebody_is_erased_while_nothing_is_live(crm_shop:
     crm_shop.publish(SUNDAY)
     back = crm_shop.rows()
     assert min(back[name][1] for name in NIGHTS[SUNDAY]) > max(seq for _, seq in gone.values())
+
+
+def test_numbers_go_on_though_consents_are_damaged_when_all_is_withdrawn(crm_shop: Shop) -> None:
+    crm_shop.company.source_file("consents").write_text("SELECT 1")
+    write_rows(crm_shop.lake, RAW_CONSENTS, [{"customer_id": name, "is_consenting": True} for name in NIGHTS[TUESDAY]], known_on=SUNDAY)
+    crm_shop.publish(TUESDAY)
+    shown = crm_shop.rows()
+    consents = crm_shop.lake.path(RAW_CONSENTS, known_on=SUNDAY)
+    whole = consents.read_bytes()
+    consents.write_bytes(whole[:-20])
+    crm_shop.withdraw(TUESDAY)
+    consents.write_bytes(whole)
+    crm_shop.publish(SUNDAY)
+    assert min(seq for _, seq in crm_shop.rows().values()) > max(seq for _, seq in shown.values())
 
 
 # With all that a night computes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -25,7 +26,7 @@ from pipeline.publication.publish import current_publication, publish
 from pipeline.publication.rollback import roll_back
 from pipeline.publication.withdrawal import withdraw_publications
 
-MONDAY = date(2025, 3, 3)
+MONDAY, DAY = date(2025, 3, 3), timedelta(days=1)
 PEOPLE, SEGMENTS = "abcdefgh", ("new", "loyal", "lost")
 OPERATIONS = ("night", "night", "night", "rerun", "rerun", "rollback", "erase", "withdraw_consent", "start_over")
 Row = dict[str, Any]
@@ -129,8 +130,56 @@ def test_a_reader_of_new_numbers_holds_what_is_live(tmp_path: Path, lake: Lake, 
         walk.step()
         reader.load(lake)
         live = {row["customer_id"]: row for row in _published(lake, CRM_PROFILES.name)}
-        assert reader.profiles == live
-        assert reader.lists == {(row["customer_id"], row["list_name"]) for row in _published(lake, CRM_MEMBERS.name)}
+        _require_holds_live(reader, lake)
         with closing(connect(lake.root / "segments.sqlite")) as connection:
             held = connection.execute("SELECT customer_id, row_hash, change_seq FROM crm_profiles").fetchall()
         assert {row[0]: row[1:] for row in held} == {name: (row["row_hash"], row["change_seq"]) for name, row in live.items()}
+
+
+def _require_holds_live(reader: Reader, lake: Lake) -> None:
+    assert reader.profiles == {row["customer_id"]: row for row in _published(lake, CRM_PROFILES.name)}
+    assert reader.lists == {(row["customer_id"], row["list_name"]) for row in _published(lake, CRM_MEMBERS.name)}
+
+
+def take_back(company: Company, lake: Lake) -> None:
+    [before] = [name for name in publications(lake) if name.startswith(str(MONDAY))]
+    roll_back(company, lake, to=before, connections=no_connections)
+
+
+def withdraw_the_last(company: Company, lake: Lake) -> None:
+    withdraw_publications(company, lake, MONDAY + DAY, reason="", connections=no_connections)
+
+
+def withdraw_all(company: Company, lake: Lake) -> None:
+    withdraw_publications(company, lake, MONDAY, reason="", connections=no_connections)
+    publish(company, lake, MONDAY, connections=no_connections)
+
+
+def unlink(company: Company, lake: Lake) -> None:
+    """Do what the error says of a damaged manifest."""
+    (lake.root / "current").unlink()
+    publish(company, lake, MONDAY + DAY, connections=no_connections)
+
+
+@pytest.mark.parametrize(("way_out", "damage"), [(take_back, ""), (withdraw_the_last, "[]"), (withdraw_all, None), (unlink, "{}")])
+def test_numbers_go_on_where_the_manifest_of_what_is_live_cannot_be_read(
+    tmp_path: Path, lake: Lake, way_out: Callable[[Company, Lake], None], damage: str | None
+) -> None:
+    (tmp_path / "sources").mkdir()
+    company, reader = a_company(tmp_path, crm=CrmSettings()), Reader()
+    for day, segments in ((MONDAY, {"a": "new", "b": "loyal", "c": "lost"}), (MONDAY + DAY, {"a": "loyal", "b": "lost", "d": "new"})):
+        write_night(lake, company, day, segments)
+        publish(company, lake, day, connections=no_connections)
+        reader.load(lake)
+    manifest = lake.root / "current" / "manifest.json"
+    if damage is None:
+        manifest.unlink()
+    else:
+        manifest.write_text(damage)
+    way_out(company, lake)
+    reader.load(lake)
+    _require_holds_live(reader, lake)
+    write_night(lake, company, MONDAY + 2 * DAY, {"a": "new", "e": "new"})
+    publish(company, lake, MONDAY + 2 * DAY, connections=no_connections)
+    reader.load(lake)
+    _require_holds_live(reader, lake)
