@@ -39,7 +39,8 @@ from pipeline.lake.tables import (
     Table,
 )
 from pipeline.publication.current import current_publication
-from pipeline.publication.publish import publish, publish_to_target
+from pipeline.publication.database_target import publish_to_target
+from pipeline.publication.publish import publish
 
 TARGET_BAR, REGISTER_BAR = 0.6, 1.0
 MONDAY, TUESDAY = date(2025, 3, 3), date(2025, 3, 4)

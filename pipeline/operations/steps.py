@@ -245,8 +245,8 @@ def _withdrawing_refused_night(night: Night) -> Iterator[None]:
         with _telling_of_refusal(night):
             yield
     except (DataError, GateClosed):
+        from pipeline.publication.database_target import restore_target
         from pipeline.publication.iceberg import register_live
-        from pipeline.publication.publish import restore_target
 
         try:
             restore_target(deployment.company, deployment.lake, connections=deployment.connections)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,8 +16,9 @@ from pipeline.errors import DataError
 from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import file_sha256
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENT_INTERVALS, DAY, Table
+from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENT_INTERVALS, DAY, Column, Table
 from pipeline.publication.consent import drop_withheld
 from pipeline.publication.left_out import left_out_customers
 from pipeline.publication.targets.customer_profiles import BATCH_ROWS
@@ -49,6 +51,19 @@ def rows_with_since(table: Table, lake: Lake, day: date, left_out: pa.Array | No
         engine.register(CUSTOMER_SEGMENT_INTERVALS, lake.parts(CUSTOMER_SEGMENT_INTERVALS, held))
         for batch in engine.run(statement(_STATEMENTS[table.name]), {"day": day}):
             yield drop_withheld(batch, left_out)
+
+
+def write_published_table(lake: Lake, table: Table, day: date, rows: Iterable[pa.RecordBatch], folder: Path) -> dict[str, Any]:
+    """Write what the publication of `day` holds of a table into its folder, and return what the manifest says of the file."""
+    path = folder / f"{table.name}.parquet"
+    schema = pa.schema([(column.name, column.kind.arrow) for column in published_columns(table)])
+    count = lake.write_private_file(schema, rows, path, {"table": table.name, "day": day})
+    return {"rows": count, "sha256": file_sha256(path)}
+
+
+def published_columns(table: Table) -> tuple[Column, ...]:
+    """Return the columns that a table has in publications."""
+    return (DAY, *table.columns, *table.published_columns)
 
 
 def unpublished_moves(company: Company, lake: Lake, table: Table, since: date, until: date) -> Iterator[pa.RecordBatch]:

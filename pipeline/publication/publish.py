@@ -10,31 +10,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import Company
 from pipeline.lake import addresses
-from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
-from pipeline.lake.parquet import file_sha256
 from pipeline.lake.tables import (
     AUDIENCE_MEMBERS,
     CUSTOMER_FEATURES,
     CUSTOMER_SEGMENTS,
-    DAY,
     GATE_RESULTS,
     PUBLISHED_TABLES,
     Table,
 )
-from pipeline.publication.crm.republishing import continued
 from pipeline.publication.crm.seen_tables import CRM_NOTE, SeenTables, last_shown, seen_tables, withdrawn_publication
 from pipeline.publication.current import (
     Publication,
@@ -45,15 +38,14 @@ from pipeline.publication.current import (
     publication_ids,
     remove_superseded,
 )
+from pipeline.publication.database_target import publish_to_target
 from pipeline.publication.epoch import require_current_epoch
 from pipeline.publication.gates import require_open
 from pipeline.publication.gates.results import epoch_when_audited, gates_to_manifest, stored_gates
 from pipeline.publication.left_out import LeftOutCustomers, left_out_customers
 from pipeline.publication.manifests import content_based_id, manifest_text
-from pipeline.publication.night_rows import TABLES_WITH_SINCE, dated_rows, rows_with_since, unpublished_moves
+from pipeline.publication.night_rows import TABLES_WITH_SINCE, dated_rows, rows_with_since, write_published_table
 from pipeline.publication.optional_tables import hidden_value_count, optional_tables, told_rows
-from pipeline.publication.targets.published_night import PublishedNight
-from pipeline.publication.targets.sqlite import publish_to_sqlite
 
 log = logging.getLogger("pipeline.publication")
 
@@ -113,21 +105,6 @@ def publish(  # noqa: PLR0913
             lake.delete(addresses.WITHDRAWN)
         log.info("%s is published, %s rows", publication.publication_id, f"{sum(publication.row_counts.values()):,}")
     return publication
-
-
-def restore_target(company: Company, lake: Lake, *, connections: Callable[[str], str]) -> None:
-    """Bring the database target back to what is live, where a publication reached it, broke off, and was then refused."""
-    with lake.lock("publish"):
-        current = current_publication(lake)
-        if current is None or not lake.exists(addresses.UNFINISHED):
-            return
-        if lake.read_text(addresses.UNFINISHED).strip() != current.publication_id:
-            again = continued(company, lake, current, last_shown(lake))
-            publish_to_target(company, lake, again, connections, is_way_back=True)
-            with lake.disk_errors("publish"):
-                make_current(lake, again, current.publication_id)
-            log.warning("%s is in the database target again: what broke off there was refused", again.publication_id)
-        lake.delete(addresses.UNFINISHED)
 
 
 def _write_publication(inputs: PublicationInputs, tables: Sequence[Table], current: Publication | None) -> Publication:
@@ -203,56 +180,16 @@ def _previous_id(lake: Lake, current: Publication | None, day: date, publication
 def _write_table(inputs: PublicationInputs, table: Table, night: date, folder: Path) -> dict[str, Any]:
     """Write what `night` has stored of a table, and return what the manifest says of it."""
     lake, day = inputs.lake, inputs.day
-    path = folder / f"{table.name}.parquet"
-    schema = pa.schema([(column.name, column.kind.arrow) for column in (DAY, *table.columns, *table.published_columns)])
     if table.name in TABLES_WITH_SINCE:
         kept = rows_with_since(table, lake, day, inputs.left_out.ids, memory_limit=inputs.memory_limit)
     elif table.people_counts or table.hidden_counts or table.published_columns:
         kept = told_rows(lake, table, day, night)
     else:
         kept = dated_rows(lake, addresses.partition(table, day=day), table, day, inputs.left_out.ids)
-    rows = lake.write_private_file(schema, kept, path, {"table": table.name, "day": day})
-    entry: dict[str, Any] = {"rows": rows, "sha256": file_sha256(path)}
+    entry = write_published_table(lake, table, day, kept, folder)
     if table.people_counts:
-        entry["withheld_rows"] = lake.row_count(addresses.partition(table, day=night)) - rows
+        entry["withheld_rows"] = lake.row_count(addresses.partition(table, day=night)) - entry["rows"]
     if table.hidden_counts:
-        entry["withheld_values"] = hidden_value_count(table, lake.local(addresses.partition(table, day=night)), path)
+        published = folder / f"{table.name}.parquet"
+        entry["withheld_values"] = hidden_value_count(table, lake.local(addresses.partition(table, day=night)), published)
     return entry
-
-
-def publish_to_target(  # noqa: PLR0913
-    company: Company,
-    lake: Lake,
-    publication: Publication,
-    connections: Callable[[str], str],
-    *,
-    is_way_back: bool = False,
-    is_empty: bool = False,
-    memory_limit: str = MEMORY_LIMIT,
-) -> None:
-    """Bring the database target to `publication`; on the way back its later days are taken back first, else they win.
-
-    One that `is_empty` stands for none: the database does not list it.
-    """
-    kept = set(publication_ids(lake))
-    night = PublishedNight(
-        publication.day,
-        publication.publication_id,
-        lake.local(publication.prefix),
-        is_way_back,
-        is_empty,
-        language=company.language,
-        language_attribute=company.customer_language,
-        moves_since=lambda table, since: unpublished_moves(company, lake, table, since, publication.day),
-        folder_of=lambda other: lake.local(addresses.publication(other)) if other in kept else None,
-        engine=lambda: closing(open_engine(lake, memory_limit=memory_limit)),
-    )
-    if company.target.kind == "postgresql":
-        from pipeline.publication.targets.postgresql import publish_to_postgresql
-
-        is_merged = publish_to_postgresql(connections(company.target.connection), company.target, night)
-    else:
-        with lake.store.edit(addresses.SQLITE) as file:
-            is_merged = publish_to_sqlite(file, night)
-    if not is_merged:
-        log.warning("the database target keeps its later day; %s was not merged", publication.publication_id)

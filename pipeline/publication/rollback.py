@@ -21,8 +21,8 @@ from pipeline.publication.current import (
     publication_ids,
     read_published_manifest,
 )
+from pipeline.publication.database_target import publish_to_target
 from pipeline.publication.gates.results import epoch_when_live_was_audited
-from pipeline.publication.publish import publish_to_target
 from pipeline.publication.rollback_log import Rollback, record_rollback
 
 log = logging.getLogger("pipeline.publication")

@@ -11,18 +11,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
 
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
-from pipeline.lake.parquet import file_sha256
-from pipeline.lake.tables import DAY, PUBLISHED_TABLES
+from pipeline.lake.tables import PUBLISHED_TABLES
 from pipeline.publication.crm.republishing import continued
 from pipeline.publication.crm.seen_tables import CRM_NOTE, last_shown, seen_tables, withdrawn_publication
 from pipeline.publication.current import (
@@ -36,9 +31,10 @@ from pipeline.publication.current import (
     registered_ids,
     remove_publications,
 )
+from pipeline.publication.database_target import publish_to_target
 from pipeline.publication.gates.results import epoch_when_live_was_audited
 from pipeline.publication.manifests import content_based_id, manifest_text
-from pipeline.publication.publish import publish_to_target
+from pipeline.publication.night_rows import write_published_table
 from pipeline.publication.rollback import whole_publication
 from pipeline.publication.rollback_log import Rollback, record_rollback
 
@@ -105,13 +101,18 @@ def withdraw_publications(  # noqa: PLR0913
 
 def _write_empty_publication(company: Company, lake: Lake, day: date, shown: Publication | None, memory_limit: str) -> Publication:
     """Write a publication of nobody, whose tables for a CRM say of everybody `shown` that they left."""
+    seen = seen_tables(lake, shown)
     with lake.private_folder() as private, lake.disk_errors("withdraw"):
         staged = private / "publication"
-        tables = _write_empty_tables(company, lake, day, staged)
-        note = seen_tables(lake, shown).note()
+        tables = {table.name: write_published_table(lake, company.table(table), day, (), staged) for table in PUBLISHED_TABLES}
+        note = seen.note()
         if company.crm and shown:
+            # What they need takes a while to load, and most companies never ask.
+            from pipeline.publication.crm.crm_inputs import CrmInputs
+            from pipeline.publication.crm.writing import write_crm_tables
+
             try:
-                crm_tables, note = _write_crm_tables(company, lake, day, staged, shown, memory_limit)
+                crm_tables, note = write_crm_tables(CrmInputs(company, lake, day, staged, seen, memory_limit, is_rollback=True))
                 tables |= crm_tables
             except (DataError, OSError) as error:
                 # What was shown may be damaged, and withdrawing it is the way out of that.
@@ -121,26 +122,6 @@ def _write_empty_publication(company: Company, lake: Lake, day: date, shown: Pub
         manifest["publication_id"] = content_based_id(manifest)
         lake.store.install_folder(addresses.publication(str(manifest["publication_id"])), staged, manifest_text(manifest))
     return publication_from_manifest(manifest)
-
-
-def _write_empty_tables(company: Company, lake: Lake, day: date, folder: Path) -> dict[str, Any]:
-    written: dict[str, Any] = {}
-    for table in map(company.table, PUBLISHED_TABLES):
-        schema = pa.schema([(column.name, column.kind.arrow) for column in (DAY, *table.columns, *table.published_columns)])
-        path = folder / f"{table.name}.parquet"
-        rows = lake.write_private_file(schema, [], path, {"table": table.name, "day": day})
-        written[table.name] = {"rows": rows, "sha256": file_sha256(path)}
-    return written
-
-
-def _write_crm_tables(  # noqa: PLR0913, PLR0917
-    company: Company, lake: Lake, day: date, folder: Path, shown: Publication, memory_limit: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    # What they need takes a while to load, and most companies never ask.
-    from pipeline.publication.crm.crm_inputs import CrmInputs
-    from pipeline.publication.crm.writing import write_crm_tables
-
-    return write_crm_tables(CrmInputs(company, lake, day, folder, seen_tables(lake, shown), memory_limit, is_rollback=True))
 
 
 def _is_of_nobody(lake: Lake, publication_id: str) -> bool:

@@ -20,11 +20,12 @@ from pipeline.definitions.iceberg_settings import IcebergSettings
 from pipeline.errors import TransientError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import ALL_TABLES, DAY
+from pipeline.lake.tables import ALL_TABLES
 from pipeline.publication.crm.seen_tables import withdrawn_publication
 from pipeline.publication.current import Publication, current_publication, publication_ids, registered_ids, remove_superseded
 from pipeline.publication.iceberg.catalogs import opened_catalog
 from pipeline.publication.iceberg.iceberg_table import StaleTable, WantedTable, bring_to, is_ours
+from pipeline.publication.night_rows import published_columns
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -113,7 +114,7 @@ def _wanted_tables(company: Company, lake: Lake, settings: IcebergSettings, cata
     for identifier in sorted(names):
         catalog.create_namespace_if_not_exists(identifier.rpartition(".")[0])
         name = names[identifier]
-        address = f"{addresses.publication(live.publication_id)}{name}.parquet"
+        address = live.file(name)
         # A file without rows would never be found again by what deletes by rows.
         files = [lake.store.uri(address)] if live.row_counts[name] else []
         schema = _described(company, name, pq.read_schema(lake.local(address)))
@@ -133,7 +134,7 @@ def _kept_ids(lake: Lake, live: Publication) -> set[str]:
 def _described(company: Company, name: str, schema: pa.Schema) -> pa.Schema:
     """Return the columns of a file, each with its description for the catalogue."""
     tables = (company.table(table) for table in ALL_TABLES if table.name == name)
-    words = {column.name: column.description for table in tables for column in (DAY, *table.columns, *table.published_columns)}
+    words = {column.name: column.description for table in tables for column in published_columns(table)}
     return pa.schema(
         [pa.field(each.name, each.type, metadata={"doc": words[each.name]} if each.name in words else None) for each in schema]
     )
