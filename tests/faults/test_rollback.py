@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from support.builders import a_company
 from support.killing import Killer, copied
 from support.nights import night_environment, tree_bytes, write_shop
 from support.published_nights import (
-    TARGET_TABLES,
     no_connections,
     publications,
     published_files,
@@ -23,10 +20,10 @@ from support.published_nights import (
     target_rows,
     write_night,
 )
+from support.publishing_shops import MONDAY, NIGHTS, TUESDAY, WEDNESDAY, PublishingShop, a_publishing_shop
 
 from pipeline.cli import run_command_line
 from pipeline.definitions.company import Company
-from pipeline.definitions.company_sections import Target
 from pipeline.definitions.gate_limits import GateLimits
 from pipeline.errors import DataError, GateClosed
 from pipeline.lake.engines.duckdb import DuckDBEngine
@@ -34,17 +31,11 @@ from pipeline.lake.lake import Lake
 from pipeline.publication.epoch import stamp_epoch
 from pipeline.publication.gates import Override, require_open
 from pipeline.publication.gates.audit import audit_night
-from pipeline.publication.publish import Publication, current_publication, publish
+from pipeline.publication.publish import current_publication, publish
 from pipeline.publication.rollback import Rollback, roll_back
 from pipeline.publication.rollback_log import read_rollbacks
 
 pytest_plugins = ("integration.conftest",)
-MONDAY, TUESDAY, WEDNESDAY = date(2025, 3, 3), date(2025, 3, 4), date(2025, 3, 5)
-NIGHTS = {
-    MONDAY: {"ada": "loyal", "bob": "lost", "cleo": "loyal"},
-    TUESDAY: {"ada": "lost", "bob": "lost", "dan": "loyal"},
-    WEDNESDAY: {"ada": "loyal", "dan": "loyal"},
-}
 
 
 @pytest.fixture
@@ -53,37 +44,11 @@ def company(tmp_path: Path) -> Company:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def shop(request: pytest.FixtureRequest, tmp_path: Path, lake: Lake) -> Shop:
-    if request.param == "sqlite":
-        return Shop(a_company(tmp_path), lake, no_connections, partial(target_rows, lake.root / "segments.sqlite"))
-    uri = request.getfixturevalue("postgres_uri")
-    company = a_company(tmp_path, target=Target(kind="postgresql", connection="crm"))
-    return Shop(company, lake, lambda _: uri, partial(postgresql_rows, uri, company.target.schema))
+def shop(request: pytest.FixtureRequest, tmp_path: Path, lake: Lake) -> PublishingShop:
+    return a_publishing_shop(request, tmp_path, lake)
 
 
-class Shop:
-    """A company that publishes into one of the two databases."""
-
-    def __init__(self, company: Company, lake: Lake, connections: Callable[[str], str], rows: Callable[[], dict[str, Any]]) -> None:
-        self.company, self.lake, self.connections, self.rows = company, lake, connections, rows
-
-    def publish(self, day: date, segments: dict[str, str] | None = None) -> Publication:
-        write_night(self.lake, self.company, day, segments or NIGHTS[day])
-        return publish(self.company, self.lake, day, connections=self.connections)
-
-    def roll_back(self, to: str | None = None) -> Rollback:
-        return roll_back(self.company, self.lake, to=to, connections=self.connections)
-
-    def seen(self) -> tuple[dict[str, bytes], dict[str, Any]]:
-        return published_files(self.lake), self.rows()
-
-
-def postgresql_rows(uri: str, schema: str) -> dict[str, Any]:
-    with psycopg.connect(uri) as connection:
-        return {name: sorted(connection.execute(f'SELECT * FROM "{schema}"."{name}"'), key=repr) for name in TARGET_TABLES}
-
-
-def test_readers_of_files_and_database_see_again_what_they_saw_before(shop: Shop) -> None:
+def test_readers_of_files_and_database_see_again_what_they_saw_before(shop: PublishingShop) -> None:
     shop.publish(MONDAY)
     before = shop.seen()
     shop.publish(TUESDAY)
@@ -92,7 +57,7 @@ def test_readers_of_files_and_database_see_again_what_they_saw_before(shop: Shop
     assert (done.to_id[:10], done.from_id[:10]) == (str(MONDAY), str(TUESDAY))
 
 
-def test_a_rerun_of_the_only_day_can_be_taken_back_too(shop: Shop) -> None:
+def test_a_rerun_of_the_only_day_can_be_taken_back_too(shop: PublishingShop) -> None:
     shop.publish(MONDAY)
     before = shop.seen()
     shop.publish(MONDAY, NIGHTS[TUESDAY])
@@ -100,12 +65,16 @@ def test_a_rerun_of_the_only_day_can_be_taken_back_too(shop: Shop) -> None:
     assert shop.seen() == before
 
 
-def test_after_a_rollback_the_next_night_moves_forward_as_if_the_one_taken_back_had_never_been(shop: Shop, tmp_path: Path) -> None:
+def test_after_a_rollback_the_next_night_moves_forward_as_if_the_one_taken_back_had_never_been(
+    shop: PublishingShop, tmp_path: Path
+) -> None:
     shop.publish(MONDAY)
     shop.publish(TUESDAY)
     shop.roll_back()
     published = shop.publish(WEDNESDAY)
-    never = Shop(a_company(tmp_path), Lake(tmp_path / "never"), no_connections, lambda: target_rows(tmp_path / "never" / "segments.sqlite"))
+    never = PublishingShop(
+        a_company(tmp_path), Lake(tmp_path / "never"), no_connections, lambda: target_rows(tmp_path / "never" / "segments.sqlite")
+    )
     never.publish(MONDAY)
     never.publish(WEDNESDAY)
     assert published_files(shop.lake) == published_files(never.lake)
@@ -121,7 +90,7 @@ def repr_of(rows: dict[str, list[Any]]) -> dict[str, list[tuple[str, ...]]]:
     return {name: [tuple(str(int(v) if isinstance(v, bool) else v) for v in row) for row in found] for name, found in rows.items()}
 
 
-def test_the_night_that_was_taken_back_is_published_again_by_running_it_again(shop: Shop) -> None:
+def test_the_night_that_was_taken_back_is_published_again_by_running_it_again(shop: PublishingShop) -> None:
     shop.publish(MONDAY)
     shop.publish(TUESDAY)
     after = shop.seen()
@@ -130,7 +99,7 @@ def test_the_night_that_was_taken_back_is_published_again_by_running_it_again(sh
     assert shop.seen() == after
 
 
-def test_a_rollback_can_itself_be_taken_back_by_naming_the_publication(shop: Shop) -> None:
+def test_a_rollback_can_itself_be_taken_back_by_naming_the_publication(shop: PublishingShop) -> None:
     shop.publish(MONDAY)
     tuesday = shop.publish(TUESDAY)
     after = shop.seen()
@@ -139,7 +108,7 @@ def test_a_rollback_can_itself_be_taken_back_by_naming_the_publication(shop: Sho
     assert shop.seen() == after
 
 
-def test_a_second_rollback_without_a_way_back_says_so_and_changes_nothing(shop: Shop) -> None:
+def test_a_second_rollback_without_a_way_back_says_so_and_changes_nothing(shop: PublishingShop) -> None:
     for day in NIGHTS:
         shop.publish(day)
     shop.roll_back()
@@ -149,12 +118,12 @@ def test_a_second_rollback_without_a_way_back_says_so_and_changes_nothing(shop: 
     assert shop.seen() == before
 
 
-def test_nothing_published_cannot_be_taken_back(shop: Shop) -> None:
+def test_nothing_published_cannot_be_taken_back(shop: PublishingShop) -> None:
     with pytest.raises(DataError, match="nothing is published"):
         shop.roll_back()
 
 
-def test_readers_are_never_sent_to_a_damaged_publication(shop: Shop) -> None:
+def test_readers_are_never_sent_to_a_damaged_publication(shop: PublishingShop) -> None:
     previous = shop.publish(MONDAY)
     shop.publish(TUESDAY)
     before = shop.seen()
@@ -165,7 +134,7 @@ def test_readers_are_never_sent_to_a_damaged_publication(shop: Shop) -> None:
     assert shop.seen() == before
 
 
-def test_a_damaged_live_publication_can_be_left_by_naming_another(shop: Shop) -> None:
+def test_a_damaged_live_publication_can_be_left_by_naming_another(shop: PublishingShop) -> None:
     previous = shop.publish(MONDAY)
     before = shop.seen()
     shop.lake.write_text(f"{shop.publish(TUESDAY).prefix}manifest.json", "{")
@@ -177,7 +146,7 @@ def test_every_rollback_is_recorded_with_its_reason(
     lake: Lake, company: Company, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_shop(company.folder / "shop", [], customers=[])
-    shop = Shop(company, lake, no_connections, dict)
+    shop = PublishingShop(company, lake, no_connections, dict)
     monday, tuesday = shop.publish(MONDAY), shop.publish(TUESDAY)
     monkeypatch.setattr("sys.argv", ["segments", "rollback", "--reason", "prices were doubled"])
     with night_environment(folder, lake), pytest.raises(SystemExit) as ended:
@@ -190,7 +159,7 @@ def test_every_rollback_is_recorded_with_its_reason(
 # An attempt sleeps through it
 
 
-def audited(shop: Shop, day: date, segments: dict[str, str] | None = None) -> None:
+def audited(shop: PublishingShop, day: date, segments: dict[str, str] | None = None) -> None:
     stamp_epoch(shop.lake, day)
     write_night(shop.lake, shop.company, day, segments or NIGHTS[day])
     with closing(DuckDBEngine(shop.lake.store, memory_limit="1GB")) as engine:
@@ -199,7 +168,7 @@ def audited(shop: Shop, day: date, segments: dict[str, str] | None = None) -> No
 
 
 def test_an_attempt_that_wakes_after_the_rollback_publishes_nothing_and_a_new_run_does(lake: Lake, company: Company) -> None:
-    shop = Shop(company, lake, no_connections, partial(target_rows, lake.root / "segments.sqlite"))
+    shop = PublishingShop(company, lake, no_connections, partial(target_rows, lake.root / "segments.sqlite"))
     shop.publish(MONDAY)
     audited(shop, TUESDAY)
     publish(company, lake, TUESDAY, connections=no_connections)
@@ -215,7 +184,7 @@ def test_an_attempt_that_wakes_after_the_rollback_publishes_nothing_and_a_new_ru
 
 
 def test_a_night_judged_beside_what_was_taken_back_is_judged_again_first(lake: Lake, company: Company) -> None:
-    shop = Shop(company, lake, no_connections, dict)
+    shop = PublishingShop(company, lake, no_connections, dict)
     shop.publish(MONDAY)
     shop.publish(TUESDAY)
     audited(shop, WEDNESDAY)
@@ -225,7 +194,7 @@ def test_a_night_judged_beside_what_was_taken_back_is_judged_again_first(lake: L
 
 
 def test_a_damaged_record_of_rollbacks_stops_what_goes_by_it(lake: Lake, company: Company) -> None:
-    shop = Shop(company, lake, no_connections, dict)
+    shop = PublishingShop(company, lake, no_connections, dict)
     shop.publish(MONDAY)
     audited(shop, TUESDAY)
     (lake.root / "rollbacks.json").write_text("[{")
@@ -242,7 +211,7 @@ def roll_back_in(root: Path, to: str) -> None:
 
 def test_a_rollback_killed_anywhere_shows_all_of_one_night_and_its_retry_ends_it(killing: Killer, tmp_path: Path) -> None:
     root = tmp_path / "before"
-    shop = Shop(a_company(root), Lake(root), no_connections, dict)
+    shop = PublishingShop(a_company(root), Lake(root), no_connections, dict)
     monday = shop.publish(MONDAY)
     shop.publish(TUESDAY)
     back = partial(roll_back_in, to=monday.publication_id)

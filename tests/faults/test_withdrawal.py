@@ -3,86 +3,41 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 from functools import partial
 from pathlib import Path
 from sqlite3 import connect
-from typing import Any
 
-import psycopg
 import pytest
 from support.builders import a_company, write_rows
 from support.killing import killer
 from support.nights import night_environment, run_night, tree_bytes, write_shop
-from support.published_nights import (
-    TARGET_TABLES,
-    no_connections,
-    publications,
-    published_files,
-    target_rows,
-    write_night,
-)
+from support.published_nights import no_connections, publications, target_rows
+from support.publishing_shops import MONDAY, NIGHTS, SUNDAY, TUESDAY, WEDNESDAY, PublishingShop, a_publishing_shop
 
 from pipeline.cli import run_command_line
-from pipeline.definitions.company import Company
-from pipeline.definitions.company_sections import CrmSettings, Target
+from pipeline.definitions.company_sections import CrmSettings
 from pipeline.errors import GateClosed, LockTimeout
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, EXTRACTIONS, RAW_CONSENTS, RAW_ORDER_LINES
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers, holding_off_erasures
 from pipeline.operations.withdrawal import plan_withdrawal, withdraw
-from pipeline.publication.publish import Publication, current_publication, publish
+from pipeline.publication.publish import current_publication
 from pipeline.publication.rollback_log import read_rollbacks
-from pipeline.publication.withdrawal import withdraw_publications
 from pipeline.reporting.status.status import NightState, read_status
 
 pytest_plugins = ("integration.conftest",)
 pytestmark = pytest.mark.usefixtures("own_logging")
 
-SUNDAY, MONDAY, TUESDAY, WEDNESDAY = (date(2025, 3, day) for day in (2, 3, 4, 5))
-NIGHTS = {
-    SUNDAY: {"ada": "loyal", "eve": "new"},
-    MONDAY: {"ada": "loyal", "bob": "lost", "cleo": "loyal"},
-    TUESDAY: {"ada": "lost", "bob": "lost", "dan": "loyal"},
-    WEDNESDAY: {"ada": "loyal", "dan": "loyal"},
-}
-
-
-class Shop:
-    """A company that publishes into one of the two databases."""
-
-    def __init__(self, company: Company, lake: Lake, connections: Callable[[str], str], rows: Callable[[], dict[str, Any]]) -> None:
-        self.company, self.lake, self.connections, self.rows = company, lake, connections, rows
-
-    def publish(self, day: date) -> Publication:
-        write_night(self.lake, self.company, day, NIGHTS[day])
-        return publish(self.company, self.lake, day, connections=self.connections)
-
-    def withdraw(self, since: date) -> None:
-        withdraw_publications(self.company, self.lake, since, reason="", connections=self.connections)
-
-    def seen(self) -> tuple[dict[str, bytes], dict[str, Any]]:
-        return published_files(self.lake), self.rows()
-
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def shop(request: pytest.FixtureRequest, tmp_path: Path, lake: Lake) -> Shop:
-    if request.param == "sqlite":
-        return Shop(a_company(tmp_path), lake, no_connections, partial(target_rows, lake.root / "segments.sqlite"))
-    uri = request.getfixturevalue("postgres_uri")
-    company = a_company(tmp_path, target=Target(kind="postgresql", connection="crm"))
-    return Shop(company, lake, lambda _: uri, partial(postgresql_rows, uri, company.target.schema))
+def shop(request: pytest.FixtureRequest, tmp_path: Path, lake: Lake) -> PublishingShop:
+    return a_publishing_shop(request, tmp_path, lake)
 
 
-def postgresql_rows(uri: str, schema: str) -> dict[str, Any]:
-    with psycopg.connect(uri) as connection:
-        return {name: sorted(connection.execute(f'SELECT * FROM "{schema}"."{name}"'), key=repr) for name in TARGET_TABLES}
-
-
-def test_the_newest_publication_before_the_day_is_live_again_in_files_and_database(shop: Shop) -> None:
+def test_the_newest_publication_before_the_day_is_live_again_in_files_and_database(shop: PublishingShop) -> None:
     shop.publish(MONDAY)
     before = shop.seen()
     shop.publish(WEDNESDAY)
@@ -93,7 +48,7 @@ def test_the_newest_publication_before_the_day_is_live_again_in_files_and_databa
     assert shop.seen() == before
 
 
-def test_where_none_was_published_before_nothing_is_live_and_an_older_night_is_published_as_the_first(shop: Shop) -> None:
+def test_where_none_was_published_before_nothing_is_live_and_an_older_night_is_published_as_the_first(shop: PublishingShop) -> None:
     shop.publish(TUESDAY)
     shop.publish(WEDNESDAY)
     shop.withdraw(TUESDAY)
@@ -111,7 +66,7 @@ def test_where_none_was_published_before_nothing_is_live_and_an_older_night_is_p
     assert {name[:10] for name in publications(shop.lake)} == {str(SUNDAY), str(MONDAY)}
 
 
-def test_what_was_published_before_the_day_lasts_until_then_in_the_history(shop: Shop) -> None:
+def test_what_was_published_before_the_day_lasts_until_then_in_the_history(shop: PublishingShop) -> None:
     shop.publish(SUNDAY)
     before = shop.rows()["customer_segment_history"]
     for day in (MONDAY, TUESDAY):
@@ -125,7 +80,7 @@ def test_what_was_published_before_the_day_lasts_until_then_in_the_history(shop:
     assert shop.rows()["customer_segment_history"] == before
 
 
-def test_another_lake_begins_anew_beside_a_database_that_holds_newer_nights(shop: Shop, tmp_path: Path) -> None:
+def test_another_lake_begins_anew_beside_a_database_that_holds_newer_nights(shop: PublishingShop, tmp_path: Path) -> None:
     shop.publish(TUESDAY)
     target = shop.lake.root / "segments.sqlite"
     anew = Lake(tmp_path / "anew")
@@ -150,12 +105,12 @@ def crm_rows(lake: Lake) -> dict[str, tuple[bool, int]]:
 
 
 @pytest.fixture
-def crm_shop(tmp_path: Path, lake: Lake) -> Shop:
+def crm_shop(tmp_path: Path, lake: Lake) -> PublishingShop:
     (tmp_path / "sources").mkdir()
-    return Shop(a_company(tmp_path, crm=CrmSettings()), lake, no_connections, partial(crm_rows, lake))
+    return PublishingShop(a_company(tmp_path, crm=CrmSettings()), lake, no_connections, partial(crm_rows, lake))
 
 
-def test_whoever_follows_numbers_learns_that_everybody_left_and_who_came_back(crm_shop: Shop) -> None:
+def test_whoever_follows_numbers_learns_that_everybody_left_and_who_came_back(crm_shop: PublishingShop) -> None:
     crm_shop.publish(TUESDAY)
     shown = crm_shop.rows()
     crm_shop.withdraw(TUESDAY)
@@ -168,7 +123,7 @@ def test_whoever_follows_numbers_learns_that_everybody_left_and_who_came_back(cr
     assert min(back[name][1] for name in NIGHTS[SUNDAY]) > max(seq for _, seq in gone.values())
 
 
-def test_numbers_go_on_though_somebody_is_erased_while_nothing_is_live(crm_shop: Shop) -> None:
+def test_numbers_go_on_though_somebody_is_erased_while_nothing_is_live(crm_shop: PublishingShop) -> None:
     crm_shop.publish(TUESDAY)
     crm_shop.withdraw(TUESDAY)
     gone = crm_shop.rows()
@@ -178,7 +133,7 @@ def test_numbers_go_on_though_somebody_is_erased_while_nothing_is_live(crm_shop:
     assert min(back[name][1] for name in NIGHTS[SUNDAY]) > max(seq for _, seq in gone.values())
 
 
-def test_numbers_go_on_though_consents_are_damaged_when_all_is_withdrawn(crm_shop: Shop) -> None:
+def test_numbers_go_on_though_consents_are_damaged_when_all_is_withdrawn(crm_shop: PublishingShop) -> None:
     crm_shop.company.source_file("consents").write_text("SELECT 1")
     write_rows(crm_shop.lake, RAW_CONSENTS, [{"customer_id": name, "is_consenting": True} for name in NIGHTS[TUESDAY]], known_on=SUNDAY)
     crm_shop.publish(TUESDAY)
