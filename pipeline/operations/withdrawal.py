@@ -30,7 +30,7 @@ from pipeline.lake.tables import (
 from pipeline.operations.deployment import Deployment
 
 if TYPE_CHECKING:
-    from pipeline.publication.withdrawal import PublicationsSince
+    from pipeline.publication.withdrawal import WithdrawnPublications
 
 log = logging.getLogger("pipeline.operations.withdrawal")
 # What reading found: it cannot be found again where nothing of the source has changed.
@@ -46,7 +46,7 @@ class Withdrawal:
     """
 
     since: date
-    publications: PublicationsSince
+    publications: WithdrawnPublications
     computed: dict[str, list[str]]
     night_before: date | None
 
@@ -63,7 +63,7 @@ class Withdrawal:
 
 def plan_withdrawal(deployment: Deployment, since: date) -> Withdrawal:
     """Return what a withdrawal of all since a day comes to, and do nothing."""
-    from pipeline.publication.withdrawal import publications_since
+    from pipeline.publication.withdrawal import publications_to_withdraw
 
     lake = deployment.lake
     tables = [table for table in ALL_TABLES if table.partition is Partition.NIGHT and table.name not in FINDINGS]
@@ -80,7 +80,7 @@ def plan_withdrawal(deployment: Deployment, since: date) -> Withdrawal:
         "pages": [each for each in pages if "day=" in each and addresses.date_in(each, "day") >= since],
     }
     before = max((night for night in lake.nights(CUSTOMER_SEGMENTS) if night < since), default=None)
-    return Withdrawal(since, publications_since(lake, since), computed, before)
+    return Withdrawal(since, publications_to_withdraw(lake, since), computed, before)
 
 
 def withdraw(deployment: Deployment, since: date, *, reason: str = "") -> Withdrawal:

@@ -39,11 +39,11 @@ from pipeline.publication.rollback import whole_publication
 from pipeline.publication.rollback_log import Rollback, record_rollback
 
 log = logging.getLogger("pipeline.publication")
-OF_NOBODY = "is_of_nobody"  # of a manifest: the publication stands for none, and is never live
+IS_EMPTY = "is_empty"  # of a manifest: the publication stands for none, and is never live
 
 
 @dataclass(frozen=True, slots=True)
-class PublicationsSince:
+class WithdrawnPublications:
     """What is live, what will be instead once all publications since a day are withdrawn, and which these are."""
 
     live_id: str
@@ -51,25 +51,25 @@ class PublicationsSince:
     withdrawn_ids: tuple[str, ...]
 
 
-def publications_since(lake: Lake, since: date) -> PublicationsSince:
+def publications_to_withdraw(lake: Lake, since: date) -> WithdrawnPublications:
     """Return what a withdrawal of all publications since a day comes to; the live one stays where it is of an earlier day."""
     # By its id alone: what is live may be damaged, and withdrawing it is the way out of that.
-    live_id, kept = live_publication_id(lake), [each for each in publication_ids(lake) if not _is_of_nobody(lake, each)]
+    live_id, kept = live_publication_id(lake), [each for each in publication_ids(lake) if not _is_empty(lake, each)]
     earlier = [each for each in kept if day_of_publication(each) < since]
     chosen = live_id if live_id and day_of_publication(live_id) < since else max(earlier, default="")
-    return PublicationsSince(live_id, chosen, tuple(each for each in kept if day_of_publication(each) >= since))
+    return WithdrawnPublications(live_id, chosen, tuple(each for each in kept if day_of_publication(each) >= since))
 
 
 def withdraw_publications(  # noqa: PLR0913
     company: Company, lake: Lake, since: date, *, reason: str, connections: Callable[[str], str], memory_limit: str = MEMORY_LIMIT
-) -> PublicationsSince:
+) -> WithdrawnPublications:
     """Make the newest publication of a day before `since` live again, or nothing, remove later ones, and return what was done.
 
     After any failure the same call may be made again. Raises DataError where the way's end is damaged, TransientError where disk or
     database failed.
     """
     with lake.lock("publish"):
-        found = publications_since(lake, since)
+        found = publications_to_withdraw(lake, since)
         audited_in = epoch_when_live_was_audited(lake, found.live_id)
         shown = last_shown(lake)
         if found.chosen_id:
@@ -91,7 +91,7 @@ def withdraw_publications(  # noqa: PLR0913
                 lake.write_text(addresses.WITHDRAWN, f"{chosen.publication_id}\n")
                 lake.store.remove_pointer(addresses.CURRENT)
             # Of a call that was killed, or for a later day, there may be an empty one.
-            empty = [each for each in publication_ids(lake) if each != chosen.publication_id and _is_of_nobody(lake, each)]
+            empty = [each for each in publication_ids(lake) if each != chosen.publication_id and _is_empty(lake, each)]
             led_to = registered_ids(lake)  # by a catalogue, until its tables are brought to what is live
             remove_publications(lake, [each for each in dict.fromkeys((*found.withdrawn_ids, *empty)) if each not in led_to])
             lake.delete(addresses.UNFINISHED)
@@ -118,13 +118,13 @@ def _write_empty_publication(company: Company, lake: Lake, day: date, shown: Pub
                 # What was shown may be damaged, and withdrawing it is the way out of that.
                 what = error.what if isinstance(error, DataError) else type(error).__name__
                 log.warning("crm: whoever reads changes by their number has to read everything anew: %s", what)
-        manifest = {"day": day.isoformat(), "tables": tables, "previous": None, OF_NOBODY: True, **({CRM_NOTE: note} if note else {})}
+        manifest = {"day": day.isoformat(), "tables": tables, "previous": None, IS_EMPTY: True, **({CRM_NOTE: note} if note else {})}
         manifest["publication_id"] = content_based_id(manifest)
         lake.store.install_folder(addresses.publication(str(manifest["publication_id"])), staged, manifest_text(manifest))
     return publication_from_manifest(manifest)
 
 
-def _is_of_nobody(lake: Lake, publication_id: str) -> bool:
+def _is_empty(lake: Lake, publication_id: str) -> bool:
     with suppress(OSError, ValueError):
-        return bool(read_published_manifest(lake, publication_id).get(OF_NOBODY))
+        return bool(read_published_manifest(lake, publication_id).get(IS_EMPTY))
     return False
