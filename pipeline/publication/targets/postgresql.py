@@ -187,10 +187,12 @@ class _PostgreSQLSession:
         return next(self.texts("SELECT pg_current_xact_id()::text"))
 
     def untouched_count(self, table: TargetTable, condition: str, mark: str) -> int | None:
-        # Each row knows the transaction that wrote it; a younger one than ours was somebody else's.
-        query = "SELECT count(*) FILTER (WHERE {}), count(*) FILTER (WHERE age(xmin) < age({}::xid8::xid)) FROM {}"
-        parts = sql.SQL(condition), sql.Literal(mark), sql.Identifier(table.name)
-        found = self._connection.execute(sql.SQL(query).format(*parts)).fetchone()
+        # Each row knows the transaction that wrote it; a younger one than ours was somebody else's. Where ours is still to come, the
+        # mark is of another server, from which the tables were restored.
+        query = "SELECT count(*) FILTER (WHERE {}), count(*) FILTER (WHERE age(xmin) < age({mark}) OR age({mark}) < 0) FROM {}"
+        mark_id = sql.SQL("{}::xid8::xid").format(sql.Literal(mark))
+        parts = sql.SQL(condition), sql.Identifier(table.name)
+        found = self._connection.execute(sql.SQL(query).format(*parts, mark=mark_id)).fetchone()
         return found[0] if found and not found[1] else None
 
     def load(self, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
