@@ -76,10 +76,10 @@ def withdraw_publications(  # noqa: PLR0913
             chosen = whole_publication(lake, found.chosen_id)
             chosen = chosen if found.chosen_id == found.live_id else continued(company, lake, chosen, shown)
         else:
-            before = withdrawn_publication(lake)
-            is_done = before is not None and before.day <= since
+            # Once is enough, unless a night reached the database since, which broke off there.
+            is_done = shown is not None and shown == withdrawn_publication(lake) and shown.day <= since
             # Of the day itself, so that what began earlier lasts until then in the database's history.
-            chosen = before if before and is_done else _write_empty_publication(company, lake, since, shown, memory_limit)
+            chosen = shown if shown and is_done else _write_empty_publication(company, lake, since, shown, memory_limit)
         # The database first, as when a night is published: if it fails, readers still see what they saw before.
         publish_to_target(company, lake, chosen, connections, is_way_back=True, is_empty=not found.chosen_id)
         done = Rollback(found.live_id, chosen.publication_id if found.chosen_id else "", reason, since.isoformat())

@@ -133,6 +133,27 @@ def test_numbers_go_on_though_somebody_is_erased_while_nothing_is_live(crm_shop:
     assert min(back[name][1] for name in NIGHTS[SUNDAY]) > max(seq for _, seq in gone.values())
 
 
+def test_numbers_go_on_though_a_night_reached_the_database_alone_since_all_was_withdrawn(
+    crm_shop: PublishingShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crm_shop.publish(TUESDAY)
+    crm_shop.withdraw(TUESDAY)
+    with monkeypatch.context() as dying:
+        dying.setattr("pipeline.publication.publish.make_current", _die)
+        with pytest.raises(MemoryError):
+            crm_shop.publish(WEDNESDAY)
+    shown = crm_shop.rows()
+    assert {name for name, (is_member, _) in shown.items() if is_member} == set(NIGHTS[WEDNESDAY])
+    crm_shop.withdraw(TUESDAY)
+    gone = crm_shop.rows()
+    assert not any(is_member for is_member, _ in gone.values())
+    assert min(gone[name][1] for name in NIGHTS[WEDNESDAY]) > max(seq for _, seq in shown.values())
+
+
+def _die(*_: object) -> None:
+    raise MemoryError
+
+
 def test_numbers_go_on_though_consents_are_damaged_when_all_is_withdrawn(crm_shop: PublishingShop) -> None:
     crm_shop.company.source_file("consents").write_text("SELECT 1")
     write_rows(crm_shop.lake, RAW_CONSENTS, [{"customer_id": name, "is_consenting": True} for name in NIGHTS[TUESDAY]], known_on=SUNDAY)
