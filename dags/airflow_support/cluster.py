@@ -49,4 +49,5 @@ class ClusterWait(BaseOperator):
 
 def cluster_waits() -> Sequence[ClusterWait]:
     """Return the task that waits for the cluster, where one computes the nights; none where DuckDB does, within each task."""
-    return [ClusterWait(task_id="wait_for_cluster")] if spark_remote_of_environment() else []
+    # A retry would begin the wait anew: three of them made twelve hours of three.
+    return [ClusterWait(task_id="wait_for_cluster", retries=0)] if spark_remote_of_environment() else []

@@ -42,5 +42,6 @@ def test_the_triggerer_wakes_the_task_again_and_learns_no_secret(facts: dict[str
     assert facts["resumed"] is None
 
 
-def test_after_three_hours_it_gives_up(facts: dict[str, Any]) -> None:
+def test_after_three_hours_it_gives_up_and_does_not_begin_to_wait_again(facts: dict[str, Any]) -> None:
     assert facts["gave_up"] == ["TransientError", "no Spark Connect server has answered for 3:00:00"]
+    assert facts["retries"] == 0

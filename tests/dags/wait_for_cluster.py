@@ -24,6 +24,7 @@ def main() -> None:
     found = {
         "upstream": {one.task_id: sorted(one.upstream_task_ids) for one in dag.tasks},
         "pools": sorted({one.pool for one in dag.tasks}),
+        "retries": wait.retries,
     }
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
