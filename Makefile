@@ -4,6 +4,7 @@ COMPANY ?= examples/adventureworks
 LAKE ?= lake
 DAY ?=
 PORT ?= 8080
+BUCKET_PORT ?= 9000
 CLUSTER_PORT ?= 15002
 WORKERS ?= 2
 ARGS ?=
@@ -41,8 +42,8 @@ ui: .venv/.run ## Serve Airflow's web interface and scheduler on loopback until 
 cluster: .venv/.dev ## Run a Spark cluster on loopback until Ctrl-C, to try nights on it (CLUSTER_PORT=15002, WORKERS=2)
 	@$(BIN)/python -m local.spark_cluster --port '$(CLUSTER_PORT)' --workers '$(WORKERS)' $(ARGS)
 
-bucket: .venv/.dev ## Serve an object store on loopback until Ctrl-C, to try a lake in a bucket
-	@$(BIN)/python -m local.object_store --port '$(if $(filter 8080,$(PORT)),9000,$(PORT))'
+bucket: .venv/.dev ## Serve an object store on loopback until Ctrl-C, to try a lake in a bucket (BUCKET_PORT=9000)
+	@$(BIN)/python -m local.object_store --port '$(BUCKET_PORT)'
 
 test: .venv/.dev ## Run all tests (ARGS='-k name' for some)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)

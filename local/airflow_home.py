@@ -8,11 +8,11 @@ import os
 import secrets
 from pathlib import Path
 
+from local.ports import LOOPBACK
 from pipeline.operations.bucket_deployment import BUCKET_SCHEME
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DAGS, PLUGINS, HOME = CHECKOUT / "dags", CHECKOUT / "plugins", CHECKOUT / ".airflow"
-LOOPBACK = "127.0.0.1"
 # For the web interface alone: a task has no use for what is imported to serve pages.
 INTERFACE_SETTINGS = {"AIRFLOW__CORE__PLUGINS_FOLDER": str(PLUGINS)}
 OURS = ("AIRFLOW__", "AIRFLOW_HOME", "AIRFLOW_CONFIG")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,9 +16,10 @@ from contextlib import contextmanager
 
 import httpx
 
+from local.ports import LOOPBACK, free_port, require_free_port
 from pipeline.errors import PipelineError, TransientError
 
-LOOPBACK, REGION = "127.0.0.1", "us-east-1"
+REGION = "us-east-1"
 KEY, SECRET = "any-key", "any-secret"
 PORT, BUCKET = 9000, "lake"
 START_SECONDS = 60
@@ -65,8 +65,13 @@ def main() -> int:
 
 @contextmanager
 def running_object_store(port: int | None = None) -> Iterator[str]:
-    """Yield the address of a new object store, on a free port unless one is given; it and all that it holds end with the block."""
+    """Yield the address of a new object store, on a free port unless one is given; it and all that it holds end with the block.
+
+    Raises ConfigError where the port is taken, TransientError where the store does not start.
+    """
     chosen = port or free_port()
+    # Whoever listens there would answer in the place of ours.
+    require_free_port(chosen, command="make bucket BUCKET_PORT=9001")
     command = [sys.executable, "-W", "ignore", "-c", SERVER.format(host=LOOPBACK, port=chosen)]
     # A session of its own: Ctrl-C is for this process, which ends the server once it is done.
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own
@@ -92,13 +97,6 @@ def make_bucket(endpoint: str, name: str, *, is_versioned: bool = False) -> None
         httpx.put(f"{endpoint}/{name}?versioning", content=setting).raise_for_status()
 
 
-def free_port() -> int:
-    """Return a port of loopback on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
-
-
 def await_answer(endpoint: str, process: subprocess.Popen[bytes]) -> None:
     """Wait until a server answers; raises TransientError where it ends before, or takes too long."""
     deadline = time.monotonic() + START_SECONDS
@@ -109,8 +107,7 @@ def await_answer(endpoint: str, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.05)
         else:
             return
-    todo = "Choose another port, if something listens there: make bucket PORT=9001. Or install what it needs: make .venv/.dev."
-    raise TransientError("the object store did not start", where=endpoint, todo=todo)
+    raise TransientError("the object store did not start", where=endpoint, todo="Install what it needs: make .venv/.dev")
 
 
 if __name__ == "__main__":

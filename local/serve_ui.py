@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,8 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from local import airflow_home
+from local.ports import LOOPBACK, require_free_port
 from pipeline.definitions.company import load_company
-from pipeline.errors import ConfigError, PipelineError, TransientError
+from pipeline.errors import PipelineError, TransientError
 
 # Logs are read from the disk, so the scheduler need not serve them on a port of its own.
 COMPONENTS = {"api-server": (), "scheduler": ("--skip-serve-logs",), "dag-processor": ()}
@@ -55,7 +55,7 @@ def _read_arguments() -> argparse.Namespace:
 
 def _serve_components(arguments: argparse.Namespace, running: Processes, stopped: threading.Event) -> None:
     load_company(arguments.company)
-    _require_free_port(arguments.port)
+    require_free_port(arguments.port, command="make ui PORT=8090")
     logs = arguments.home / "logs"
     environment = airflow_home.airflow_environment(company=arguments.company, lake=arguments.lake, home=arguments.home, port=arguments.port)
     user, password = airflow_home.read_login(arguments.home)
@@ -67,20 +67,11 @@ def _serve_components(arguments: argparse.Namespace, running: Processes, stopped
         running[name] = _start_component(logs / f"{name}.log", environment | settings, name, *options)
     _wait_until_healthy(arguments.port, running, logs, stopped)
     if not stopped.is_set():
-        address = f"http://{airflow_home.LOOPBACK}:{arguments.port}"
+        address = f"http://{LOOPBACK}:{arguments.port}"
         login = f"  user      {user}\n  password  {password}\n"
         _write_line(f"\n{address}\n{login}\nThe morning page: {address}/plugin/morning-page\n\nCtrl-C stops it.")
     while not stopped.wait(1):
         _require_running(running, logs)
-
-
-def _require_free_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a port just left is free
-        try:
-            probe.bind((airflow_home.LOOPBACK, port))
-        except OSError:
-            raise ConfigError(f"port {port} is taken", where=airflow_home.LOOPBACK, todo="Choose another: make ui PORT=8090") from None
 
 
 def _start_component(log: Path, environment: dict[str, str], *command: str) -> subprocess.Popen[bytes]:
@@ -100,7 +91,7 @@ def _wait_until_healthy(port: int, running: Processes, logs: Path, stopped: thre
 
 
 def _is_healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection(airflow_home.LOOPBACK, port, timeout=5)
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
     try:
         connection.request("GET", "/api/v2/monitor/health")
         health = json.loads(connection.getresponse().read())

@@ -20,9 +20,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local.ports import LOOPBACK, free_port, require_free_port
 from pipeline.errors import ConfigError, PipelineError, TransientError
 
-LOOPBACK = "127.0.0.1"
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # with which executors reach a lake in a bucket
 PORT = 15002  # where Connect servers listen unless somebody says otherwise
 WORKERS = 2
@@ -88,8 +88,8 @@ def running_cluster(folder: Path, *, port: int = 0, workers: int = WORKERS, memo
     `memory` is that of each worker. Raises ConfigError where the packages are missing or the port is taken, TransientError where a process
     does not start.
     """
-    port, master_port = port or _free_port(), _free_port()
-    _require_free_port(port)
+    port, master_port = port or free_port(), free_port()
+    require_free_port(port, command="make cluster CLUSTER_PORT=15003")
     environment, master = _environment(folder), f"spark://{LOOPBACK}:{master_port}"
     cluster = SparkCluster(f"sc://{LOOPBACK}:{port}", {}, folder / "logs", master, memory, environment)
     cluster.logs.mkdir(parents=True, exist_ok=True)
@@ -164,17 +164,6 @@ def _is_answering(port: int) -> bool:
     with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
         return True
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
-
-
-def _require_free_port(port: int) -> None:
-    if _is_answering(port):
-        raise ConfigError(f"port {port} is taken", where=LOOPBACK, todo="Choose another: make cluster CLUSTER_PORT=15003")
 
 
 def _stop(cluster: SparkCluster) -> None:

@@ -16,7 +16,8 @@ import httpx
 import pytest
 from support.object_store import CREDENTIALS, ObjectStore
 
-from local.object_store import await_answer, free_port
+from local.object_store import await_answer
+from local.ports import free_port
 from pipeline.errors import ConfigError, PipelineError, TransientError
 from pipeline.lake.bucket import client as bucket_client
 from pipeline.lake.bucket.bucket_store import BucketStore
