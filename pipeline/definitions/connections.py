@@ -49,11 +49,31 @@ def spark_remote() -> str:
     return remote
 
 
+def object_store_endpoint(environment: Mapping[str, str]) -> str:
+    """Return the address of the object store that AWS_* variables name, where it is another than Amazon's; else an empty text."""
+    return (environment.get("AWS_ENDPOINT_URL_S3", "") or environment.get("AWS_ENDPOINT_URL", "")).rstrip("/")
+
+
+def object_store_region(environment: Mapping[str, str]) -> str:
+    """Return the region that AWS_* variables name; else an empty text."""
+    return environment.get("AWS_REGION", "") or environment.get("AWS_DEFAULT_REGION", "")
+
+
 def catalog_properties(name: str) -> dict[str, str]:
     """Return the properties by which pyiceberg opens the catalogue `name`, from SEGMENTS_CATALOG_<NAME>: its URI, or all of them as JSON.
 
+    Where AWS_* variables name another object store than Amazon's, files of tables are there, unless the properties say otherwise.
     Raises ConfigError naming the variable where it is not set, or neither of the two.
     """
+    given = _given_properties(name)
+    # Of these variables pyiceberg knows the credentials alone: it would look for the files at Amazon's.
+    if endpoint := object_store_endpoint(os.environ):
+        files = {"s3.endpoint": endpoint, "s3.region": object_store_region(os.environ)}
+        return {key: value for key, value in files.items() if value} | given
+    return given
+
+
+def _given_properties(name: str) -> dict[str, str]:
     variable = f"SEGMENTS_CATALOG_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
     where, text = f"environment variable {variable}", os.environ.get(variable, "").strip()
     if not text:

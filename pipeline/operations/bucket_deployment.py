@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.definitions.connections import object_store_endpoint, object_store_region
 from pipeline.definitions.fields import printable_value
 from pipeline.definitions.settings import is_memory_size
 from pipeline.errors import ConfigError
@@ -45,8 +46,8 @@ def bucket_settings(url: str, environment: Mapping[str, str], connection: AwsCon
 
     bucket, prefix = split_url(url)
     # The client of object stores reads these by itself, too; here they are needed to tell a plain connection from one by TLS.
-    endpoint = connection.endpoint or environment.get("AWS_ENDPOINT_URL_S3", "") or environment.get("AWS_ENDPOINT_URL", "")
-    region = connection.region or environment.get("AWS_REGION", "") or environment.get("AWS_DEFAULT_REGION", "")
+    endpoint = connection.endpoint or object_store_endpoint(environment)
+    region = connection.region or object_store_region(environment)
     cache, limit = cache_folder(environment), cache_limit(environment)
     return BucketSettings(bucket, prefix, cache, endpoint=endpoint.rstrip("/"), region=region, cache_bytes=limit)
 

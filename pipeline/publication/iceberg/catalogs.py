@@ -69,5 +69,5 @@ def _translating_errors(where: str) -> Iterator[None]:
             todo = "Correct its address: the credential, the warehouse, and the rights to create and change tables in the namespace."
             raise ConfigError(f"the catalogue refuses us: {kind.__name__}", where=where, todo=todo) from None
         what = f"the tables of the catalogue are not in step with what is live: {kind.__name__}"
-        todo = "What is live stays live. Once the catalogue answers again, run again: nothing is read anew."
+        todo = "What is live stays live. Once the catalogue, and the store of its files, answer again, run again: nothing is read anew."
         raise TransientError(what, where=where, todo=todo) from None

@@ -67,6 +67,16 @@ def test_a_catalogue_is_an_address_or_properties(monkeypatch: pytest.MonkeyPatch
     assert catalog_properties("ware_house") == properties
 
 
+def test_files_of_tables_are_in_the_object_store_of_the_lake_unless_the_catalogue_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://minio.example/")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("SEGMENTS_CATALOG_WAREHOUSE", "https://catalog.example/api")
+    files = {"s3.endpoint": "https://minio.example", "s3.region": "eu-central-1"}
+    assert catalog_properties("warehouse") == {"uri": "https://catalog.example/api", **files}
+    monkeypatch.setenv("SEGMENTS_CATALOG_WAREHOUSE", '{"uri": "https://catalog.example/api", "s3.endpoint": "https://other.example"}')
+    assert catalog_properties("warehouse") == {"uri": "https://catalog.example/api", **files, "s3.endpoint": "https://other.example"}
+
+
 @pytest.mark.parametrize("text", ["", " ", "{", "{[]}", '{"uri": {"s3cret": 1}}', '{"uri": null}'])
 def test_what_is_no_catalogue_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("SEGMENTS_CATALOG_WAREHOUSE", text)

@@ -21,6 +21,7 @@ from support.object_store import CREDENTIALS
 from support.published_nights import no_connections, publications, write_night
 
 from pipeline.definitions.company import PROJECT_ROOT
+from pipeline.definitions.connections import catalog_properties
 from pipeline.definitions.iceberg_settings import IcebergSettings
 from pipeline.errors import ConfigError, TransientError
 from pipeline.lake import addresses
@@ -404,9 +405,12 @@ assert not any(name.startswith("pyiceberg") for name in sys.modules)
 
 
 def test_tables_of_a_lake_in_a_bucket_lead_to_its_objects(
-    company: Company, object_store: ObjectStore, tmp_path: Path, properties: dict[str, str]
+    company: Company, object_store: ObjectStore, tmp_path: Path, properties: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = object_store.new_store(tmp_path / "cache")
+    # Nights have the address of the catalogue, and of the object store what the lake itself needs.
+    for name, value in (object_store.environment() | {"SEGMENTS_CATALOG_WAREHOUSE": properties["uri"]}).items():
+        monkeypatch.setenv(name, value)
     given = {
         **properties,
         "s3.endpoint": object_store.endpoint,
@@ -415,7 +419,7 @@ def test_tables_of_a_lake_in_a_bucket_lead_to_its_objects(
         "s3.region": "us-east-1",
     }
     for day, segments in ((MONDAY, ADA_IS_LOYAL), (TUESDAY, ADA_IS_LOST)):
-        publication_id = night(company, Lake(store), day, segments, given)
+        publication_id = night(company, Lake(store), day, segments, catalog_properties("warehouse"))
     with closing(load_catalog("warehouse", **given)) as catalog:
         [task] = catalog.load_table(SEGMENTS).scan().plan_files()
         assert task.file.file_path == store.uri(f"publications/{publication_id}/customer_segments.parquet")
