@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from queue import Queue
 from unittest import mock
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from support.bucket_nights import environment, lasting, run_on_machine, run_steps
@@ -28,6 +30,7 @@ from pipeline.operations.erasure.erase import erase_customers
 from pipeline.operations.export import export_live
 from pipeline.operations.rollback import roll_back
 from pipeline.operations.withdrawal import withdraw
+from pipeline.reporting.summary.where_next import NightPlaces
 
 FIRST, SECOND, THIRD = (date(2024, 3, day) for day in (1, 2, 3))
 ORDERS = [f"o{n},1,c{n % 5},2024-02-{20 + n % 9:02} 10:00:00,1,{n}.25,a" for n in range(20)] + [
@@ -95,6 +98,16 @@ def machines(object_store: ObjectStore, tmp_path_factory: pytest.TempPathFactory
     shutil.copytree(root / "lake", root / "first", symlinks=True)
     machines.copied("first")
     return machines
+
+
+def test_what_the_morning_page_leads_to_is_on_this_machine_too(machines: Machines) -> None:
+    with machines.another():
+        deployment = Deployment.of(machines.company, machines.url_of("first"))
+        address = NightPlaces(deployment.company, deployment.lake, FIRST).page
+    page = Path(unquote(urlsplit(address).path))
+    links = re.findall(r'href="([^":#]+)', page.read_text())
+    assert {"validation.html", "../index.html"} <= {*links}
+    assert [link for link in links if not (page.parent / link).is_file()] == []
 
 
 def differences(ours: dict[str, object], theirs: dict[str, object]) -> set[str]:

@@ -15,6 +15,7 @@ from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS
 from pipeline.publication.current import current_publication
+from pipeline.reporting.pages.local_pages import local_page
 from pipeline.reporting.programs import program_path, short_path, short_place
 
 MORE = "More"
@@ -82,7 +83,7 @@ class NightPlaces:
     def page(self) -> str:
         """The address of the morning page; empty where there is none."""
         page = addresses.morning_page(self.day)
-        return self.lake.local(page).as_uri() if self.lake.exists(page) else ""
+        return local_page(self.lake, page).as_uri() if self.lake.exists(page) else ""
 
 
 def places_text(places: NightPlaces) -> Text:

@@ -20,6 +20,7 @@ from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_PROFILES
 from pipeline.publication.current import known_live_day
+from pipeline.reporting.pages.local_pages import local_page
 from pipeline.reporting.pages.morning.language import PageLanguage, page_languages
 from pipeline.reporting.pages.morning.night_index import write_index
 from pipeline.reporting.pages.morning.night_tables import NightTables, read_checks, read_night
@@ -72,7 +73,7 @@ def page_file(company: Company, lake: Lake, day: date, *, language: str = "", ou
     address = addresses.morning_page(day, "" if language == company.language else language)
     lake.write_text(address, page)
     write_index(company, lake, {day: page} if address == addresses.morning_page(day) else {})
-    return lake.local(address)
+    return local_page(lake, address)
 
 
 def write_morning_page(company: Company, lake: Lake, day: date) -> None:
