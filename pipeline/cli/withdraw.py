@@ -41,15 +41,14 @@ def withdraw(
 
 
 def _plan_lines(planned: Withdrawal) -> list[str]:
-    found, counts = planned.publications, {kind: len(each) for kind, each in planned.computed.items()}
-    count = len(planned.nights)
+    found, count = planned.publications, len(planned.nights)
     nights = f"{count:,} {'night' if count == 1 else 'nights'}, {planned.nights[0]} to {planned.nights[-1]}" if count else "no night"
-    others = ", ".join(f"{counts[kind]:,} files of {kind}" for kind in ("models", "refits", "definitions", "pages"))
+    files = ", ".join(f"{len(each):,} of {kind}" for kind, each in planned.computed.items() if each)
     return [
         f"Withdraw all since {planned.since}:",
         f"  live now:        {found.live_id or 'nothing'}",
         f"  live afterwards: {found.chosen_id or 'nothing'}, in files and database",
-        f"  publications:    {', '.join(found.withdrawn_ids) or 'none'} go",
-        f"  computed:        {nights} in {counts['tables']:,} files of tables; {others} go",
+        f"  goes, published: {', '.join(found.withdrawn_ids) or 'nothing'}",
+        f"  goes, computed:  {nights}; files: {files or 'none'}",
         "  stays:           what was read, erasures, campaigns that began, what sinks acknowledged",
     ]

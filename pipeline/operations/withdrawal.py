@@ -113,7 +113,7 @@ def withdraw(deployment: Deployment, since: date, *, reason: str = "") -> Withdr
                 write_intervals(lake, engine, planned.night_before)
     _write_pages(deployment)
     register_live(deployment.company, lake, catalogs=deployment.catalogs)
-    log.info("all since %s is withdrawn: %s nights", since, len(planned.nights))
+    log.info("all since %s is withdrawn, nights: %s", since, len(planned.nights))
     return planned
 
 
