@@ -25,8 +25,9 @@ FORMAT_KEY, FORMAT = "format", 1
 
 def require_owner(lake: Lake, company: Company) -> None:
     """Raise ConfigError where the lake belongs to another company, or was written in another format; DataError where it says it wrongly."""
-    _require_format(lake)
-    own, found = _facts(company), _read_owner(lake)
+    own, found = _facts(company), _read_claim(lake)
+    if found:
+        _require_format(lake, found[FORMAT_KEY])
     is_renamed = found is not None and found[NAME] in company.former_names
     differing = [fact for fact in own if found and found[fact] != own[fact] and not (fact == NAME and is_renamed)]
     # A lake whose first night failed before it had read anything is read again whole, by whatever company.toml says then.
@@ -53,10 +54,8 @@ def _facts(company: Company) -> dict[str, str]:
     return {NAME: company.name, CURRENCY: company.currency, TIME_ZONE: company.zone.key}
 
 
-def _require_format(lake: Lake) -> None:
+def _require_format(lake: Lake, found: int) -> None:
     """Raise ConfigError where another version of the program wrote the lake in another format."""
-    claim = _read_claim(lake)
-    found = claim[FORMAT_KEY] if claim else FORMAT
     if found == FORMAT:
         return
     age, todo = "a newer", "Install the version that wrote it, or a newer one; or choose another lake with --lake, or SEGMENTS_LAKE."
@@ -68,11 +67,6 @@ def _require_format(lake: Lake) -> None:
         where=lake.where(addresses.OWNER),
         todo=todo,
     )
-
-
-def _read_owner(lake: Lake) -> dict[str, str] | None:
-    claim = _read_claim(lake)
-    return {fact: str(claim[fact]) for fact in (NAME, CURRENCY, TIME_ZONE)} if claim else None
 
 
 def _read_claim(lake: Lake) -> dict[str, Any] | None:
