@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import TaskDeferred
 
+from airflow_support.tasks import logging_errors
 from pipeline.errors import TransientError
 from pipeline.operations.deployment import spark_remote_of_environment
 
@@ -37,12 +38,13 @@ class ClusterWait(BaseOperator):
 
         from pipeline.lake.engines.spark_session import is_answering
 
-        remote = spark_remote_of_environment()
-        if remote is None or is_answering(remote):
-            return
-        if datetime.now(UTC) - datetime.fromisoformat(since) > WAIT_AT_MOST:
-            what = f"no Spark Connect server has answered for {WAIT_AT_MOST}"
-            raise TransientError(what, where="environment variable SPARK_REMOTE", todo="Start the cluster, then clear this task.")
+        with logging_errors():
+            remote = spark_remote_of_environment()
+            if remote is None or is_answering(remote):
+                return
+            if datetime.now(UTC) - datetime.fromisoformat(since) > WAIT_AT_MOST:
+                what = f"no Spark Connect server has answered for {WAIT_AT_MOST}"
+                raise TransientError(what, where="environment variable SPARK_REMOTE", todo="Start the cluster, then clear this task.")
         self.log.info("no Spark Connect server answers yet; looking again in %s", LOOK_EVERY)
         raise TaskDeferred(trigger=TimeDeltaTrigger(LOOK_EVERY), method_name="look", kwargs={"since": since})
 

@@ -57,7 +57,7 @@ def step_task(work: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(work)
     def run_step(day: str) -> None:
-        with _logging_errors():
+        with logging_errors():
             night = _night_of_task(day)
             work(night, **_keyword_parameters(work))
         emit_step_lineage(work.__name__, night)
@@ -70,7 +70,7 @@ def sink_task(work: Callable[..., None]) -> Callable[[str], None]:
 
     @wraps(work)
     def run_sink(sink: str) -> None:
-        with _logging_errors():
+        with logging_errors():
             work(Deployment.from_environment(connections=find_address), sink, **_keyword_parameters(work))
 
     # Airflow goes by the parameters of the function itself.
@@ -82,7 +82,7 @@ def ask_refit(day: object) -> None:
     """Have clusters refitted that the night's customers drifted from: `refit_clusters` starts. Skipped where none are."""
     from pipeline.operations.refits import due_refits
 
-    with _logging_errors():
+    with logging_errors():
         due = due_refits(_night_of_task(day))
     if not due:
         raise AirflowSkipException("no cluster model is due for a refit")
@@ -95,7 +95,7 @@ def describe_refits(day: object) -> str:
     from pipeline.reporting.refits.markdown import to_markdown
     from pipeline.reporting.refits.refits import refits_of_night
 
-    with _logging_errors():
+    with logging_errors():
         night = _night_of_task(day)
         return to_markdown(refits_of_night(night.deployment.company, night.lake, night.day))
 
@@ -110,7 +110,7 @@ def runs_of_backfill(context: Context) -> list[dict[str, str]]:
     params = context["params"]
     first, last = (date.fromisoformat(params[name]) for name in ("first_day", "last_day"))
     request = BackfillRequest(first, last, is_as_of_now=params["knowledge"] == AS_OF_NOW, is_reread=params["knowledge"] == READ_AGAIN)
-    with _logging_errors():
+    with logging_errors():
         deployment = Deployment.from_environment()
         plan = plan_backfill(deployment.company, deployment.lake, request, now=datetime.now(UTC))
     return [night.conf for night in plan.nights]
@@ -132,7 +132,7 @@ def _keyword_parameters(work: Callable[..., None]) -> dict[str, Any]:
 
 
 @contextmanager
-def _logging_errors() -> Iterator[None]:
+def logging_errors() -> Iterator[None]:
     """Write our errors into the task's log in words for people, above Airflow's traceback, and raise them."""
     try:
         yield
