@@ -41,7 +41,8 @@ from pipeline.publication.crm.seen_tables import SeenTables
 from pipeline.publication.crm.staged_tables import EARLIER_PROFILES
 from pipeline.publication.crm.writing import write_crm_tables
 from pipeline.publication.targets.crm import CHANGES, PROFILES, merge_crm
-from pipeline.publication.targets.postgresql import copy_text, postgresql_session
+from pipeline.publication.targets.postgresql import postgresql_session
+from pipeline.publication.targets.postgresql_text import copy_text
 
 DIFF_BAR, PUBLISH_BAR = 2.0, 1.5
 MONDAY, TUESDAY = date(2025, 3, 3), date(2025, 3, 4)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-import numpy as np
 import psycopg
 import pyarrow as pa
-import pyarrow.compute as pc
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.copy import QueuedLibpqWriter
@@ -19,6 +17,7 @@ from pipeline.errors import ConfigError, DataError, LockTimeout, TransientError
 from pipeline.lake.tables import MONEY_DECIMALS, Kind
 from pipeline.publication.targets.crm import HASHED_AUDIENCES
 from pipeline.publication.targets.merge import merge_night
+from pipeline.publication.targets.postgresql_text import copy_text
 from pipeline.publication.targets.published_night import PublishedNight
 from pipeline.publication.targets.sessions import TargetSession, quote_identifier
 from pipeline.publication.targets.tables import TargetTable
@@ -35,7 +34,6 @@ TYPES = {
     Kind.INSTANT: "timestamp with time zone",
     Kind.FLAG: "boolean",
 }
-COPY_ESCAPES = (("\\", r"\\"), ("\t", r"\t"), ("\n", r"\n"), ("\r", r"\r"))
 
 
 def publish_to_postgresql(uri: str, target: Target, night: PublishedNight) -> bool:
@@ -206,28 +204,6 @@ class _PostgreSQLSession:
     def gather_statistics(self, table: TargetTable) -> None:
         # The planner takes a table that was just filled for an empty one, and would join it row by row.
         self._connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table.name)))
-
-
-def copy_text(batch: pa.RecordBatch) -> memoryview:
-    r"""Return the rows of `batch` in PostgreSQL's text format: a line each, tabs between, `\N` for no value."""
-    # By Arrow, a column at a time, and its own bytes: rows that Python holds one by one take several times as long.
-    *columns, last = (_column_copy_text(column) for column in batch.columns)
-    lines = pc.binary_join_element_wise(*columns, pc.binary_join_element_wise(last, "\n", ""), "\t")
-    _, ends, text = lines.buffers()
-    places = np.frombuffer(ends, np.int32, len(lines) + 1, lines.offset * 4)
-    return memoryview(text or b"")[places[0] : places[-1]]
-
-
-def _column_copy_text(values: pa.Array) -> pa.Array:
-    if not pa.types.is_string(values.type):
-        return pc.fill_null(values.cast(pa.string()), r"\N")
-    # Most texts repeat: each is escaped once.
-    encoded = values.dictionary_encode()
-    is_repetitive = len(encoded.dictionary) * 2 < len(values)
-    text = encoded.dictionary if is_repetitive else values
-    for character, escape in COPY_ESCAPES:
-        text = pc.replace_substring(text, character, escape)
-    return pc.fill_null(text.take(encoded.indices) if is_repetitive else text, r"\N")
 
 
 @contextmanager
