@@ -41,7 +41,7 @@ ELSEWHERE = {
 STORES = {*(f"{name}.py" for name in ("disk", "local_store", "locks", "plain_folders", "staging", "transaction")), "bucket"}
 IN_LAKE = {
     ("checksums.py", "open"),  # the seal of a private file
-    ("engines/spark_session.py", "rglob"),  # our own modules
+    ("engines/sent_code.py", "rglob"),  # our own modules
     *((f"{name}.py", "replace") for name in ("event_day_store", "executors/exchange")),  # a private file that an executor wrote
     ("executors/exchange.py", "write_bytes"),  # a private file, of what an executor wrote
     ("statements.py", "glob"),  # our own SQL
