@@ -31,6 +31,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command takes each of its options as an a
     """Run one night: extract, validate, features, segment, audit, publish."""
     from pipeline.operations.deployment import Deployment
     from pipeline.operations.night import Night
+    from pipeline.operations.step_runs import recording_step
     from pipeline.operations.steps import prepare_steps
     from pipeline.reporting.summary import print_summary
 
@@ -44,7 +45,8 @@ def run(  # noqa: PLR0913, PLR0917 - a command takes each of its options as an a
     for place, (name, run_step) in enumerate(steps.items(), 1):
         started = time.monotonic()
         write_message(f"[{place}/{len(steps)}] {name} {night.day}")
-        run_step()
+        with recording_step(night, name):
+            run_step()
         write_message(f"      {name} took {time.monotonic() - started:.1f} s")
     print_summary(deployment.company, deployment.lake, night.day)
 

@@ -31,8 +31,9 @@ def status(
     """
     from pipeline.errors import ConfigError
     from pipeline.operations.deployment import Deployment
+    from pipeline.reporting.metrics.prometheus import to_prometheus
+    from pipeline.reporting.metrics.status_samples import status_samples
     from pipeline.reporting.status.json import to_json
-    from pipeline.reporting.status.prometheus import segment_sizes, to_prometheus
     from pipeline.reporting.status.status import read_status
     from pipeline.reporting.status.view import print_status
 
@@ -44,7 +45,7 @@ def status(
     if as_json:
         write_json(to_json(lake_status))
     elif as_prometheus:
-        write_text(to_prometheus(lake_status, deployment.company.zone, segment_sizes(deployment.lake, lake_status)))
+        write_text(to_prometheus(status_samples(deployment.company, deployment.lake, lake_status)))
     else:
         print_status(lake_status)
     raise typer.Exit(lake_status.exit_code)

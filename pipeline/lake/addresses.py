@@ -28,6 +28,7 @@ that ends in `/` is a prefix of others. Nothing here touches a file: `Store` rea
     backfills/<digest>/                              what a backfill has done
     sync/<sink>/state.duckdb                         what a sink acknowledged, and what waits for it
     sync/<sink>/files/                               the files of a sink that writes files
+    sync/<sink>/last.json and runs/<step>.json       what the last sync and the last run of a step took and did, for monitors
     states/                                          caches; any of them may be deleted at any time
     locks/ staging/ pending/                         private to running processes
 """
@@ -174,6 +175,16 @@ def sync_state(sink: str) -> str:
 def sync_files(sink: str) -> str:
     """Return the prefix of the files that a sink writes."""
     return f"{SYNC}{sink}/files/"
+
+
+def sync_record(sink: str) -> str:
+    """Return where it is noted how the last sync of a sink ended."""
+    return f"{SYNC}{sink}/last.json"
+
+
+def step_record(step: str) -> str:
+    """Return where it is noted what the last run of a step took."""
+    return f"runs/{step}.json"
 
 
 def validation_page(day: date, known_on: date | None = None) -> str:

@@ -77,6 +77,11 @@ class LocalStore:
         folders = {name: path for name in self.list_folders("") if not (path := self.local(name)).is_symlink()}
         return {name: sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) for name, folder in folders.items()}
 
+    def free_bytes(self) -> int | None:
+        # A lake that is not there yet will be on the disk of the folder that it is made in.
+        nearest = next(folder for folder in (self._root.absolute(), *self._root.absolute().parents) if folder.exists())
+        return shutil.disk_usage(nearest).free
+
     def delete(self, address: str) -> None:
         path = self.local(address)
         with disk_errors(self._root, path=path):

@@ -46,6 +46,9 @@ class Store(Protocol):
     def folder_sizes(self) -> dict[str, int]:
         """Return the number of bytes in each top folder, by its name."""
 
+    def free_bytes(self) -> int | None:
+        """Return how many bytes may still be written; None where nothing but a bill limits them."""
+
     def delete(self, address: str) -> None:
         """Remove what is at `address`, if anything."""
 

@@ -15,6 +15,8 @@ from pipeline.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from pipeline.activation.sync import Progress, SyncReport
+    from pipeline.lake.lake import Lake
+    from pipeline.reporting.metrics.run_records import SyncState
 
 log = logging.getLogger("pipeline.operations.sync")
 
@@ -36,6 +38,7 @@ def sync_sinks(  # noqa: PLR0913
     """
     from pipeline.activation.sync import SyncInputs, SyncOptions, SyncStopped, require_accepted, sync_sink
     from pipeline.operations.erasure.erase import finish_erasures, holding_off_erasures
+    from pipeline.reporting.metrics.run_records import SyncState
 
     chosen = chosen_sinks(deployment, sink)
     inputs = SyncInputs(
@@ -50,20 +53,37 @@ def sync_sinks(  # noqa: PLR0913
     finish_erasures(deployment, are_sinks_required=False)
     failed: list[PipelineError] = []
     for definition in chosen:
+        report, state = None, SyncState.FAILED
         try:
             with holding_off_erasures(deployment.lake):
                 report = sync_sink(definition, inputs, options)
+            state = SyncState.DONE
             yield report
             require_accepted(report, definition, inputs)
         except SyncStopped as stopped:
+            report, state = stopped.report, SyncState.STOPPED
             yield stopped.report
             failed.append(stopped)
         except PipelineError as error:
+            state = SyncState.FAILED
             failed.append(error)
+        finally:
+            if not is_dry_run:
+                _note_sync(deployment.lake, definition.name, state, report)
     for other in failed[1:]:
         log.error("%s: %s", type(other).__name__, other)
     if failed:
         raise failed[0]
+
+
+def _note_sync(lake: Lake, sink: str, state: SyncState, report: SyncReport | None) -> None:
+    """Note how the sync ended, for monitors; where that cannot be written, the sync stays what it was."""
+    from pipeline.reporting.metrics.run_records import write_sync_record
+
+    try:
+        write_sync_record(lake, sink, state, report)
+    except PipelineError as error:
+        log.warning("how the sync of %s ended is not noted: %s", sink, error.what)
 
 
 def sync_one(deployment: Deployment, sink: str, *, full: bool = False, override_reason: str = "") -> None:

@@ -99,6 +99,9 @@ class BucketStore:
                 sizes[folder] = sizes.get(folder, 0) + stored.size
         return sizes
 
+    def free_bytes(self) -> int | None:
+        return None
+
     def delete(self, address: str) -> None:
         self._objects.remove([address])
 

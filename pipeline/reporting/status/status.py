@@ -117,7 +117,7 @@ class LakeStatus:
 def read_status(company: Company, lake: Lake, *, due: date | None = None) -> LakeStatus:
     """Read the status of `lake`; `due` is a day that should be live. Raises DataError where the live publication cannot be read."""
     live = current_publication(lake)
-    newest = _newest_night(company, lake, live)
+    newest = newest_night(company, lake, live)
     read_nights, drift_nights = lake.nights(EXTRACTIONS), lake.nights(CLUSTER_DRIFTS)
     return LakeStatus(
         live=live,
@@ -147,7 +147,8 @@ def _audience_sentences(lake: Lake, day: date) -> list[str]:
     return [f"{len(sizes):,} published", *empty, *(f"{name}: not published: {reason}" for name, reason in left_out.items())]
 
 
-def _newest_night(company: Company, lake: Lake, live: Publication | None) -> NewestNight | None:
+def newest_night(company: Company, lake: Lake, live: Publication | None) -> NewestNight | None:
+    """Return the newest night that was begun and what became of it, beside the live publication; None where none was begun."""
     # A night that failed before it stored anything left nothing but the lock that it took.
     locks = [name.removeprefix("day=") for name in lake.store.lock_names() if name.startswith("day=")]
     begun = {night for table in ATTEMPTS for night in lake.nights(table)} | {date.fromisoformat(day) for day in locks}

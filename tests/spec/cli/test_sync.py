@@ -27,6 +27,12 @@ def ran(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["sync", *arguments])
 
 
+def gauge_lines(options: list[str], name: str) -> list[str]:
+    """Return labels and values of a metric, as `segments status` tells them."""
+    lines = CliRunner().invoke(app, ["status", *options, "--prometheus"]).stdout.splitlines()
+    return [line.removeprefix(f"segments_{name}") for line in lines if line.startswith(f"segments_{name}{{")]
+
+
 @pytest.mark.usefixtures("own_logging")
 def test_a_dry_run_tells_the_plan_and_a_sync_what_was_done_without_a_customer(options: list[str], tmp_path: Path) -> None:
     planned = ran(*options, "--dry-run")
@@ -42,6 +48,8 @@ def test_a_dry_run_tells_the_plan_and_a_sync_what_was_done_without_a_customer(op
 @pytest.mark.usefixtures("own_logging")
 def test_a_limit_is_overridden_with_a_reason_alone_which_is_kept(options: list[str], tmp_path: Path) -> None:
     ran(*options)
+    synced = gauge_lines(options, "synced_until_timestamp_seconds")
+    assert '{sink="post",outcome="written"} 20' in gauge_lines(options, "sync_customers")
     publish_people(Lake(tmp_path / "lake"), [Person(one.customer_id, is_member=False) for one in PEOPLE], day=date(2024, 3, 2))
     stopped = ran(*options)
     assert stopped.exception.exit_code == 6  # type: ignore[union-attr]
@@ -51,9 +59,13 @@ def test_a_limit_is_overridden_with_a_reason_alone_which_is_kept(options: list[s
     assert f"{again} --override-limits --reason" in str(stopped.exception)
     assert "post: 0 to add, 0 to change, 20 to remove; nothing was written" in stopped.stdout
     assert "lifecycle.active      0     20" in stopped.stdout
+    assert '{sink="post",state="stopped"} 1' in gauge_lines(options, "sync_state")
+    assert '{sink="post",change="removed"} 20' in gauge_lines(options, "sync_planned_customers")
+    assert gauge_lines(options, "synced_until_timestamp_seconds") == synced
     assert ran(*options, "--override-limits").exception.exit_code == 3  # type: ignore[union-attr]
     overridden = ran(*options, "--override-limits", "--reason", "closed for good")
     assert "20 to remove; 20 written" in " ".join(overridden.stdout.split())
     assert "limits were overridden: closed for good" in overridden.stdout
+    assert [line.rpartition("=")[2] for line in gauge_lines(options, "sync_state")] == ['"done"} 1', '"stopped"} 0', '"failed"} 0']
     with open_outbox(tmp_path / "lake" / sync_state("post"), memory_limit="200MB") as outbox:
         assert outbox.rows("SELECT override_reason FROM sync_runs ORDER BY started_at") == [(None,), ("closed for good",)]

@@ -17,7 +17,7 @@ from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 sys.path.insert(0, str(PROJECT_ROOT / "docs"))
 import write_reference
 
-PAGES = sorted(write_reference.REFERENCE.glob("*.md"))
+PAGES = write_reference.pages()
 COMPANY = """
 name = "Shop"
 time_zone = "Europe/Berlin"

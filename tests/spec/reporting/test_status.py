@@ -7,7 +7,6 @@ import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -22,8 +21,8 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import EXTRACTIONS
 from pipeline.operations import steps
 from pipeline.publication.rollback import roll_back
-from pipeline.reporting.status.prometheus import to_prometheus
-from pipeline.reporting.status.status import LakeStatus
+from pipeline.reporting.metrics.prometheus import to_prometheus
+from pipeline.reporting.metrics.status_samples import segment_size_samples
 
 pytestmark = pytest.mark.usefixtures("own_logging")
 
@@ -135,7 +134,12 @@ def test_a_night_with_too_many_rejected_rows_is_held_back_by_that_gate(
     assert gauges["segments_newest_night_state", "gate_closed"] == 1
     assert sum(value for (name, *_), value in gauges.items() if name == "segments_newest_night_state") == 1
     assert gauges["segments_gates", "closed"] == 1
-    assert gauges["segments_rejected_rows", "raw_order_lines"] == 30
+    rejected = {key[1:]: value for key, value in gauges.items() if key[0] == "segments_rejected_rows"}
+    assert {key: value for key, value in rejected.items() if value} == {("raw_order_lines", "customer_id_is_given"): 30}
+    assert len(rejected) > 10  # of every rule, so that yesterday's count does not stay
+    assert gauges["segments_checked_rows", "raw_order_lines"] > 30
+    assert gauges["segments_closed_gates", "rejected"] == 1
+    assert sum(value for (name, *_), value in gauges.items() if name == "segments_closed_gates") == 1
     assert gauges["segments_status_code",] == 6
     assert gauges["segments_live_until_timestamp_seconds",] == END_OF_GOOD
     assert gauges["segments_newest_night_until_timestamp_seconds",] == END_OF_GOOD + 86_400
@@ -148,7 +152,11 @@ def test_gauges_of_a_live_night_withhold_small_segments(
     gauges = gauges_of(text)
     assert code == gauges["segments_status_code",] == 0
     assert gauges["segments_live_until_timestamp_seconds",] == END_OF_GOOD
-    assert gauges["segments_live_rows", "customer_features"] == 7
+    assert gauges["segments_live_rows", "customer_features"] == gauges["segments_night_customers",] == 7
+    assert gauges["segments_read_rows", "raw_customers"] == 7
+    assert gauges["segments_newest_order_age_days",] == 2
+    assert gauges["segments_memberships", "rfm"] == 7
+    assert gauges["segments_free_bytes",] > 0
     assert gauges["segments_newest_night_state", "live"] == 1
     told = [value for (name, *_), value in gauges.items() if name == "segments_customers"]
     assert set(told) == {0}
@@ -156,17 +164,16 @@ def test_gauges_of_a_live_night_withhold_small_segments(
 
 
 def test_the_only_small_segment_takes_the_next_larger_one_along_and_names_are_escaped() -> None:
-    status = LakeStatus(None, None, [], [], [], [], {}, [], "")
     sizes = {'a "b"\\\n': {"x": 120, "y": 9, "z": 40, "none": 0}, "two": {"x": 120, "y": 9, "z": 1}}
-    gauges = gauges_of(to_prometheus(status, ZoneInfo("UTC"), sizes))
+    gauges = gauges_of(to_prometheus(segment_size_samples(sizes)))
     told = {key[1:]: value for key, value in gauges.items() if key[0] == "segments_customers"}
     assert told == {('a "b"\\\n', "x"): 120, ('a "b"\\\n', "none"): 0, ("two", "x"): 120}
     assert {key[1]: value for key, value in gauges.items() if key[0] == "segments_withheld"} == {'a "b"\\\n': 2, "two": 2}
 
 
 def test_hidden_segments_are_ten_customers_together_or_more() -> None:
-    status = LakeStatus(None, None, [], [], [], [], {}, [], "")
-    gauges = gauges_of(to_prometheus(status, ZoneInfo("UTC"), {"few": {"a": 1, "b": 1, "c": 50, "d": 60}, "all": {"a": 1, "b": 2}}))
+    sizes = {"few": {"a": 1, "b": 1, "c": 50, "d": 60}, "all": {"a": 1, "b": 2}}
+    gauges = gauges_of(to_prometheus(segment_size_samples(sizes)))
     assert {key[1:]: value for key, value in gauges.items() if key[0] == "segments_customers"} == {("few", "d"): 60}
 
 
@@ -227,6 +234,12 @@ def test_rejected_rows_can_be_let_pass_by_name_and_a_rerun_keeps_that(
         main_code = ended_with(run_command_line)
     assert main_code == 0
     capsys.readouterr()
+    gauges = gauges_of(asked(monkeypatch, capsys, shop, published, "--prometheus")[1])
+    assert all(gauges["segments_step_seconds", name] > 0 for name in steps.STEPS)
+    assert all(gauges["segments_step_cpu_seconds", name] >= 0 for name in steps.STEPS)
+    moves = {key[1:]: value for key, value in gauges.items() if key[0] == "segments_moves"}
+    assert moves["rfm", "own_purchase"] <= 1  # c1 alone bought
+    assert moves["rfm", "model_refit"] == 0
     run_night(shop, published, NEXT)
     found = status(monkeypatch, capsys, shop, published)
     assert found["newest"]["outcome"] == "live"
