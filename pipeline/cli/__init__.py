@@ -17,6 +17,7 @@ import typer
 from pipeline import __version__
 from pipeline.cli import (
     backfill,
+    backup,
     campaign,
     catalog,
     check,
@@ -73,6 +74,8 @@ COMMANDS = (
     run.summary,
     report.report,
     export.export,
+    backup.backup,
+    backup.restore,
     rollback.rollback,
     withdraw.withdraw,
     status.status,

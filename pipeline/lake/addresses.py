@@ -21,6 +21,7 @@ that ends in `/` is a prefix of others. Nothing here touches a file: `Store` rea
     iceberg/                                         metadata of those tables, where the catalogue is a database
     withdrawn.txt                                    the empty publication that the database shows while nothing is live
     company.json                                     whose lake it is
+    restored.txt                                     where `current` is to lead to, while a backup is being restored
     rollbacks.json and begun/<day>.txt               what was taken back, and the epoch in which a night began
     reports/day=D/ and reports/index.html            pages for people
     notifications/<day>.jsonl                        who was told of a night
@@ -50,11 +51,12 @@ REGISTERED, ICEBERG = "registered.txt", "iceberg/"
 WITHDRAWN = "withdrawn.txt"
 ROLLBACKS = "rollbacks.json"
 OWNER = "company.json"
+RESTORED = "restored.txt"
 LISTS = "lists/"
 SYNC = "sync/"
 TABLES, RESTATED = "tables/", "restated/"
 DEFINITIONS, PUBLICATIONS, CACHES, ERASURES = "definitions/", "publications/", "states/", "erasures/"
-REPORTS, MODELS, REFITS, BACKFILLS = "reports/", "models/", "refits/", "backfills/"
+REPORTS, MODELS, REFITS, BACKFILLS, NOTIFICATIONS = "reports/", "models/", "refits/", "backfills/", "notifications/"
 ERASURE_KEY = f"{ERASURES}key"
 ERASED_HASHES, PENDING_ERASURES, RECEIPTS = f"{ERASURES}hashes/", f"{ERASURES}pending/", f"{ERASURES}receipts/"
 LOCKS, STAGING, PENDING = "locks/", "staging/", "pending/"
@@ -214,7 +216,7 @@ def cache(table: Table, name: str) -> str:
 
 def notifications(day: date) -> str:
     """Return where is noted who was told of a night, one line for each."""
-    return f"notifications/{day}.jsonl"
+    return f"{NOTIFICATIONS}{day}.jsonl"
 
 
 def backfill(digest: str) -> str:

@@ -37,6 +37,7 @@ def extract(
     """
     from pipeline.definitions.owner import claim_lake
     from pipeline.ingestion.extract import extract as read_source
+    from pipeline.operations.backup import finish_restore
     from pipeline.operations.compaction import compact_old_months
     from pipeline.operations.erasure.erase import finish_erasures
     from pipeline.operations.readiness import require_ready
@@ -48,6 +49,7 @@ def extract(
     if _is_skipped_restatement(night):
         return
     deployment = night.deployment
+    finish_restore(night.lake)
     claim_lake(night.lake, deployment.company)
     stamp_epoch(night.lake, night.day)  # before anything that the run could fall asleep in
     # Before the source is read: whoever asked to be forgotten must not be stored again.

@@ -40,6 +40,7 @@ ELSEWHERE = {
 # What a store is made of, and a folder outside every lake: these alone know that a lake may be a folder, or keep private files.
 STORES = {*(f"{name}.py" for name in ("disk", "local_store", "locks", "plain_folders", "staging", "transaction")), "bucket"}
 IN_LAKE = {
+    *(("archive.py", method) for method in ("mkdir", "open", "rename", "replace", "unlink")),  # a file outside every lake, and private ones
     ("checksums.py", "open"),  # the seal of a private file
     ("engines/sent_code.py", "rglob"),  # our own modules
     *((f"{name}.py", "replace") for name in ("event_day_store", "executors/exchange")),  # a private file that an executor wrote
