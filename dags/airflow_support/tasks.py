@@ -19,11 +19,14 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_support.connections import find_address
 from airflow_support.days import AS_OF_NOW, DRIFT, READ_AGAIN
 from airflow_support.lineage import emit_step_lineage
+from airflow_support.metrics import sending_step_metrics, sending_sync_metrics
 from airflow_support.notifications import failure_callbacks
 from pipeline.definitions.company import Company
 from pipeline.errors import PipelineError, TransientError
 from pipeline.operations.deployment import Deployment, pool_of_environment
 from pipeline.operations.night import Night
+from pipeline.operations.step_runs import recording_step
+from pipeline.operations.steps import STEPS
 
 log = logging.getLogger("pipeline.airflow")
 
@@ -59,7 +62,8 @@ def step_task(work: Callable[..., None]) -> Callable[..., None]:
     def run_step(day: str) -> None:
         with logging_errors():
             night = _night_of_task(day)
-            work(night, **_keyword_parameters(work))
+            with _monitoring(work, night):
+                work(night, **_keyword_parameters(work))
         emit_step_lineage(work.__name__, night)
 
     return run_step
@@ -71,7 +75,9 @@ def sink_task(work: Callable[..., None]) -> Callable[[str], None]:
     @wraps(work)
     def run_sink(sink: str) -> None:
         with logging_errors():
-            work(Deployment.from_environment(connections=find_address), sink, **_keyword_parameters(work))
+            deployment = Deployment.from_environment(connections=find_address)
+            with sending_sync_metrics(deployment, sink):
+                work(deployment, sink, **_keyword_parameters(work))
 
     # Airflow goes by the parameters of the function itself.
     del run_sink.__wrapped__
@@ -114,6 +120,17 @@ def runs_of_backfill(context: Context) -> list[dict[str, str]]:
         deployment = Deployment.from_environment()
         plan = plan_backfill(deployment.company, deployment.lake, request, now=datetime.now(UTC))
     return [night.conf for night in plan.nights]
+
+
+@contextmanager
+def _monitoring(work: Callable[..., None], night: Night) -> Iterator[None]:
+    """Note what a step of a night takes in the block, and send what it came to; of other work nothing."""
+    name = work.__name__
+    if name not in STEPS:
+        yield
+        return
+    with sending_step_metrics(name, night), recording_step(night, name):
+        yield
 
 
 def _night_of_task(day: object) -> Night:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from support.dag_runs import Facts, passed_on, run_apart
 from support.deployments import CANARY, LAST_DAY, REPO, Deployment, a_small_company
 from support.nights import run_night
+from support.receivers import datagram_receiver
 
 from pipeline.lake.lake import Lake
 
@@ -29,7 +31,16 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 
 
 @pytest.fixture(scope="module")
-def facts(synced: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
+def datagrams(synced: Deployment) -> Iterator[list[str]]:
+    """Return what StatsD received so far, with tags as InfluxDB has them."""
+    with datagram_receiver() as (port, received):
+        synced.configure("metrics", statsd_on=True, statsd_host="127.0.0.1", statsd_port=port, statsd_influxdb_enabled=True)
+        yield received
+
+
+@pytest.fixture(scope="module")
+def facts(synced: Deployment, datagrams: list[str], tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    del datagrams  # received from here on
     return run_apart(SCRIPT, synced, tmp_path_factory.mktemp("facts") / "facts.json", "crm_sync", "run")
 
 
@@ -38,6 +49,15 @@ def test_a_run_syncs_each_sink_in_a_task_of_its_own(synced: Deployment, facts: F
     for name in ("mail", "post"):
         members = [path.read_text() for path in (synced.lake / "sync" / name / "files").glob("*/members.csv")]
         assert sum(text.count(CANARY) for text in members) == 3
+
+
+def test_how_each_sync_ended_is_sent_with_the_tags_that_the_backend_has(facts: Facts, datagrams: list[str]) -> None:
+    assert facts["states"]
+    ours = [datagram.removeprefix("airflow.") for datagram in datagrams if datagram.startswith("airflow.segments.")]
+    assert {"segments.sync_state,sink=mail,state=done:1|g", "segments.sync_state,sink=post,state=failed:0|g"} <= set(ours)
+    assert "segments.sync_planned_customers,sink=post,change=added:3|g" in ours
+    assert "segments.sync_customers,sink=mail,outcome=written:3|g" in ours
+    assert CANARY not in "".join(datagrams)
 
 
 def test_it_starts_when_a_night_is_live_and_retries_what_may_pass(facts: Facts) -> None:

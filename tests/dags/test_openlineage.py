@@ -1,20 +1,26 @@
-"""What OpenLineage is told of a night, by its own provider and file transport; another transport beside it fails at every event."""
+"""What OpenLineage and StatsD are told of one night.
+
+OpenLineage by its own provider and file transport; another transport beside it fails at every event. StatsD by Airflow's settings.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.dag_runs import Facts, run_apart
 from support.deployments import CANARY, Deployment, a_small_company
-from support.receivers import free_port
+from support.receivers import datagram_receiver, free_port
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from pipeline.definitions.company import load_company
 from pipeline.lake.tables import CUSTOMER_FEATURES
 from pipeline.reporting.lineage import lineage_of
+from pipeline.reporting.metrics.declarations import METRICS, Moment
 
 SCRIPT = Path(__file__).with_name("run_dag.py")
 STEPS = ["extract", "validate", "features", "segment", "audit", "publish"]
@@ -32,7 +38,16 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 
 
 @pytest.fixture(scope="module")
-def facts(deployment: Deployment) -> Facts:
+def datagrams(deployment: Deployment) -> Iterator[list[str]]:
+    """Return what StatsD received so far."""
+    with datagram_receiver() as (port, received):
+        deployment.configure("metrics", statsd_on=True, statsd_host="127.0.0.1", statsd_port=port)
+        yield received
+
+
+@pytest.fixture(scope="module")
+def facts(deployment: Deployment, datagrams: list[str]) -> Facts:
+    del datagrams  # received from here on
     folder = deployment.company.parent
     away = {"type": "http", "url": f"http://127.0.0.1:{free_port()}", "timeout": 1, "retry": {"total": 0}}
     kept = {"type": "file", "log_file_path": str(folder / "events.jsonl"), "append": True}
@@ -154,6 +169,36 @@ def test_every_input_of_a_step_is_an_output_of_an_earlier_one_or_its_own(
 def test_no_event_has_a_value_of_a_customer(events: list[Event]) -> None:
     assert len(events) > 10
     assert CANARY not in json.dumps(events)
+
+
+def test_statsd_gets_the_figures_of_the_night_beside_those_of_airflow(facts: Facts, datagrams: list[str]) -> None:
+    assert facts["states"]
+    gauges = dict(line.removeprefix("airflow.").split(":") for line in "\n".join(datagrams).split("\n") if line.endswith("|g"))
+    assert "airflow.ti.start" in {datagram.split(":")[0] for datagram in datagrams}
+    assert gauges["segments.read_rows.raw_order_lines"] == gauges["segments.checked_rows.raw_order_lines"] == "9|g"
+    assert gauges["segments.rejected_rows.raw_order_lines.customer_id_is_given"] == "0|g"
+    assert gauges["segments.night_customers"] == gauges["segments.memberships.rfm"] == "3|g"
+    assert gauges["segments.live_rows.customer_features"] == "3|g"
+    assert gauges["segments.newest_night_state.live"] == "1|g"
+    assert gauges["segments.closed_gates.freshness"] == "0|g"
+    assert gauges["segments.newest_order_age_days"] == "24|g"
+    assert all(float(gauges[f"segments.step_seconds.{step}"].removesuffix("|g")) > 0 for step in STEPS)
+
+
+def test_no_metric_has_a_value_of_a_customer(facts: Facts, datagrams: list[str]) -> None:
+    assert facts["states"]
+    assert CANARY not in "".join(datagrams)
+
+
+def test_every_metric_that_a_step_sends_is_told_by_the_command_under_the_same_name(
+    deployment: Deployment, facts: Facts, datagrams: list[str]
+) -> None:
+    assert facts["states"]
+    options = ["--company", str(deployment.company), "--lake", str(deployment.lake)]
+    told = CliRunner().invoke(app, ["status", *options, "--prometheus"]).stdout
+    sent = {datagram.split(":")[0].split(".")[2] for datagram in datagrams if datagram.startswith("airflow.segments.")}
+    assert sent == {each.name for each in METRICS if each.moment not in (Moment.SYNC, Moment.NEVER)}
+    assert sent <= {name.removeprefix("# TYPE segments_").removesuffix(" gauge") for name in told.splitlines()}
 
 
 def sources_of(field: tuple[str, str], steps: Mapping[tuple[str, str], Inputs]) -> dict[tuple[str, str], bool]:

@@ -34,6 +34,12 @@ class Deployment:
     def options(self) -> list[str]:
         return ["--company", str(self.company), "--lake", str(self.lake), "--home", str(self.home)]
 
+    def configure(self, section: str, **options: object) -> None:
+        """Set options of a section of its Airflow, in the file that Airflow reads beside the environment."""
+        self.home.mkdir(mode=0o700, exist_ok=True)
+        lines = [f"[{section}]", *(f"{name} = {value}" for name, value in options.items())]
+        (self.home / "airflow.cfg").write_text("\n".join(lines) + "\n")
+
     def environment(self) -> dict[str, str]:
         return airflow_home.airflow_environment(company=self.company, lake=self.lake, home=self.home)
 

@@ -6,16 +6,17 @@ import email
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 HOST = "127.0.0.1"
 
@@ -64,6 +65,61 @@ def mail_server() -> Iterator[MailServer]:
         yield server
     finally:
         controller.stop()
+
+
+@contextmanager
+def datagram_receiver() -> Iterator[tuple[int, list[str]]]:
+    """Yield a port that takes datagrams, as StatsD does, and the list of those that came, for the time of the block."""
+    received: list[str] = []
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)
+        listening.bind((HOST, 0))
+        listening.settimeout(0.5)
+        has_ended = Event()
+
+        def take() -> None:
+            while not has_ended.is_set():
+                with suppress(TimeoutError):
+                    received.append(listening.recv(65_536).decode())
+
+        taking = Thread(target=take, daemon=True)
+        taking.start()
+        try:
+            yield listening.getsockname()[1], received
+        finally:
+            has_ended.set()
+            taking.join()
+
+
+@contextmanager
+def otlp_receiver() -> Iterator[tuple[int, dict[tuple[str, ...], float]]]:
+    """Yield a port that takes metrics as OpenTelemetry sends them over HTTP, and the newest value of each gauge, for the time of the block.
+
+    The key of a gauge is its name, then the values of its attributes.
+    """
+    gauges: dict[tuple[str, ...], float] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            request = ExportMetricsServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"])))
+            scopes = [scope for resource in request.resource_metrics for scope in resource.scope_metrics]
+            for metric in (each for scope in scopes for each in scope.metrics):
+                for point in metric.gauge.data_points:
+                    key = (metric.name, *(attribute.value.string_value for attribute in point.attributes))
+                    gauges[key] = point.as_int if point.HasField("as_int") else point.as_double
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-protobuf")
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - as the server names it
+            """Say nothing."""
+
+    with ThreadingHTTPServer((HOST, 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_port, gauges
+        finally:
+            server.shutdown()
 
 
 @dataclass

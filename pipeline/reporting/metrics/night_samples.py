@@ -127,7 +127,6 @@ def _segment_samples(company: Company, lake: Lake, day: date) -> Samples:
         members[row["scheme"]] += row["customer_count"]
     for scheme, count in sorted(members.items()):
         yield Sample(declarations.MEMBERSHIPS, count, (scheme,))
-    # The first night of all has no moves.
     if lake.has(SEGMENT_MOVES, day=day):
         moved = lake.read_columns(SEGMENT_MOVES, ["scheme", "reason"], day=day).group_by(["scheme", "reason"])
         moves = {(row["scheme"], row["reason"]): row["count_all"] for row in moved.aggregate([([], "count_all")]).to_pylist()}
