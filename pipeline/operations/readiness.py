@@ -35,7 +35,7 @@ def require_ready(deployment: Deployment, company: Company, day: date) -> None:
         load_table_suite(company, company.table(table))
     if company.target.kind == "postgresql":
         # Imported here alone: who publishes to SQLite need not wait for the driver of another database.
-        from pipeline.publication.targets.postgresql import require_reachable
+        from pipeline.publication.targets.postgresql_connection import require_reachable
 
         require_reachable(deployment.connections(company.target.connection), company.target)
     if company.iceberg is not None:

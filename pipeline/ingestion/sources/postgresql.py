@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 from adbc_driver_manager import dbapi
@@ -18,7 +19,8 @@ from adbc_driver_postgresql.dbapi import connect
 
 from pipeline.definitions.connections import redact_uri
 from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift, TransientError
-from pipeline.ingestion.sources import SourceQuery, parameter_places
+from pipeline.ingestion.sources import SourceQuery, parameter_places, quote_name
+from pipeline.ingestion.sources.postgresql_grants import missing_grants
 from pipeline.spelling import printable_text
 
 BATCH_BYTES = 4 * 1024 * 1024
@@ -47,6 +49,8 @@ _WRONG_SETTINGS = (
 _TRANSIENT_STATES = ("08", "40", "53", "55", "57", "58", "25P")
 # No such column, no such function or operator for its type, another type.
 _DRIFT_STATES = ("42703", "42883", "42804")
+# Permission denied, no such table.
+_NOT_GRANTED_STATES = ("42501", "42P01")
 _QUERY_STATES = ("42", "0A", "25", "26", "3F")
 
 
@@ -83,7 +87,14 @@ class PostgresqlSnapshot:
                 cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
                 yield cursor
         except dbapi.Error as error:
-            raise _translated_error(error, query, self._where) from None
+            raise self._translated_error(error, query) from None
+
+    def _translated_error(self, error: dbapi.Error, query: SourceQuery) -> PipelineError:
+        # What lies in a schema that the role may not look into does not exist for it.
+        if error.sqlstate in _NOT_GRANTED_STATES and (grants := missing_grants(self._connection, query)):
+            what = f"sources/{query.file.name} reads what its database user may not read"
+            return ConfigError(what, where=self._where, todo=f"Have the owner run, in that database: {' '.join(grants)}")
+        return _translated_error(error, query, self._where)
 
 
 @contextmanager
@@ -96,6 +107,10 @@ def open_postgresql(name: str, uri: str) -> Iterator[PostgresqlSnapshot]:
     try:
         connection = connect(_with_defaults(uri))
     except dbapi.Error as error:
+        if "permission denied for database" in str(error):
+            database, user = urlsplit(uri).path.strip("/") or "DATABASE", urlsplit(uri).username or "USER"
+            todo = f"Have its owner run: GRANT CONNECT ON DATABASE {quote_name(unquote(database))} TO {quote_name(unquote(user))};"
+            raise ConfigError("the database user may not connect to the database", where=where, todo=printable_text(todo)) from None
         if any(words in str(error) for words in _WRONG_SETTINGS):
             todo = "Check its host, user, password, database and options."
             raise ConfigError("the database refused the connection", where=where, todo=todo) from None

@@ -8,22 +8,21 @@ from contextlib import contextmanager
 import psycopg
 import pyarrow as pa
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.copy import QueuedLibpqWriter
 
 from pipeline.definitions.company_sections import Target
-from pipeline.definitions.connections import redact_uri
 from pipeline.errors import ConfigError, DataError, LockTimeout, TransientError
 from pipeline.lake.tables import MONEY_DECIMALS, Kind
-from pipeline.publication.targets.crm import HASHED_AUDIENCES
+from pipeline.publication.targets.crm import CRM_TARGETS, HASHED_AUDIENCES
 from pipeline.publication.targets.merge import merge_night
+from pipeline.publication.targets.postgresql_connection import APPLICATION, open_connection
+from pipeline.publication.targets.postgresql_grants import missing_target_grants
 from pipeline.publication.targets.postgresql_text import copy_text
 from pipeline.publication.targets.published_night import PublishedNight
 from pipeline.publication.targets.sessions import TargetSession, quote_identifier
-from pipeline.publication.targets.tables import TargetTable
+from pipeline.publication.targets.tables import OPTIONAL, TARGET_TABLES, TargetTable
+from pipeline.publication.targets.target_state import STATE
 
-APPLICATION = "customer-segments"
-CONNECT_SECONDS = 10
 LOCK_TIMEOUT = "600s"
 TYPES = {
     Kind.TEXT: "text",
@@ -43,7 +42,7 @@ def publish_to_postgresql(uri: str, target: Target, night: PublishedNight) -> bo
     DataError where it refuses a value; none of them holds what `uri` or a row says.
     """
     where = f"connection `{target.connection}`, schema `{target.schema}`"
-    with _translate_postgresql_errors(where), _open_connection(uri) as connection:
+    with _translate_postgresql_errors(where), open_connection(uri) as connection, _naming_missing_grants(connection, target, where):
         _wait_for_turn(connection, target)
         is_merged = merge_night(_PostgreSQLSession(connection, target), night)
         if is_merged:
@@ -53,73 +52,14 @@ def publish_to_postgresql(uri: str, target: Target, night: PublishedNight) -> bo
     return is_merged
 
 
-def require_address(uri: str, target: Target) -> None:
-    """Raise ConfigError where `uri` cannot be the address of a PostgreSQL; no server is asked."""
-    try:
-        conninfo_to_dict(uri)
-    except psycopg.ProgrammingError:
-        raise ConfigError(
-            "the address of the publish target cannot be read",
-            where=f"connection `{target.connection}`",
-            todo="Set it to a URI such as postgresql://writer@host:5432/crm.",
-        ) from None
-
-
-def require_reachable(uri: str, target: Target) -> None:
-    """Connect once, to find a wrong address before a night's work rather than after it.
-
-    Raises ConfigError where `uri` is no address, or names a host, database, user or password that the server does not know;
-    TransientError, with the reason, where nobody answers.
-    """
-    require_address(uri, target)
-    where = f"connection `{target.connection}` ({redact_uri(uri)})"
-    try:
-        _open_connection(uri).close()
-    except psycopg.OperationalError as error:
-        message = str(error)
-        for words, what in _WRONG_ADDRESS.items():
-            if words in message:
-                raise ConfigError(f"the publish target cannot be used: {what}", where=where, todo="Correct the connection.") from None
-        reason = next((what for words, what in _NO_ANSWER.items() if words in message), "the connection failed")
-        todo = "See whether the server is up and the port is right, then run again."
-        raise TransientError(f"the publish target cannot be reached: {reason}", where=where, todo=todo) from None
-
-
-# Found by words, as a connection that never came about has no SQLSTATE.
-_WRONG_ADDRESS = {
-    "authentication failed": "wrong user or password",
-    "no password supplied": "the connection has no password, and the server asks for one",
-    "no pg_hba.conf entry": "the server does not let this user in from here",
-    "role": "the server has no such user",
-    "database": "the server has no such database",
-    "could not translate host name": "there is no such host",
-    "failed to resolve host": "there is no such host",
-    "Name or service not known": "there is no such host",
-    "No address associated": "there is no such host",
-}
-_NO_ANSWER = {
-    "refused": "nobody listens at that host and port",
-    "No such file": "nobody listens at that socket",
-    "timeout": f"no answer within {CONNECT_SECONDS} seconds",
-    "starting up": "the server is starting up",
-    "shutting down": "the server is shutting down",
-    "too many": "the server has too many connections",
-}
-
-
 @contextmanager
 def postgresql_session(uri: str, target: Target) -> Iterator[TargetSession]:
     """Yield one transaction in the target's schema, while no publisher is in it; it ends with the block."""
     where = f"connection `{target.connection}`, schema `{target.schema}`"
-    with _translate_postgresql_errors(where), _open_connection(uri) as connection:
+    with _translate_postgresql_errors(where), open_connection(uri) as connection, _naming_missing_grants(connection, target, where):
         _wait_for_turn(connection, target)
         yield _PostgreSQLSession(connection, target)
         _commit(connection, where)
-
-
-def _open_connection(uri: str) -> psycopg.Connection:
-    settings = {"connect_timeout": CONNECT_SECONDS, "application_name": APPLICATION, **conninfo_to_dict(uri)}
-    return psycopg.connect(make_conninfo("", **settings))
 
 
 def _wait_for_turn(connection: psycopg.Connection, target: Target) -> None:
@@ -207,6 +147,20 @@ class _PostgreSQLSession:
 
 
 @contextmanager
+def _naming_missing_grants(connection: psycopg.Connection, target: Target, where: str) -> Iterator[None]:
+    """Raise ConfigError with the statements to run where the server refuses the block for want of rights."""
+    try:
+        yield
+    except psycopg.ProgrammingError:
+        names = [table.name for table in (*TARGET_TABLES, STATE, *OPTIONAL, *CRM_TARGETS)]
+        grants = missing_target_grants(connection, [target.schema, target.audiences_schema], names)
+        if not grants:
+            raise
+        todo = f"Have the database's owner run, in that database: {' '.join(grants)}"
+        raise ConfigError("the publish target's user lacks rights in the database", where=where, todo=todo) from None
+
+
+@contextmanager
 def _translate_postgresql_errors(where: str) -> Iterator[None]:
     """Raise our own errors for the driver's, whose texts may hold credentials or values."""
     try:
@@ -220,7 +174,8 @@ def _translate_postgresql_errors(where: str) -> Iterator[None]:
             todo="Check the connection string, and the role's rights to create and change tables in the schema.",
         ) from None
     except (psycopg.DataError, psycopg.IntegrityError) as error:
-        raise DataError(f"PostgreSQL refused a value: {type(error).__name__}", where=where) from None
+        todo = "Nothing was changed. See the log of the server, which names the column."
+        raise DataError(f"PostgreSQL refused a value: {type(error).__name__}", where=where, todo=todo) from None
     except psycopg.Error as error:
         raise TransientError(
             f"PostgreSQL could not be reached or broke off: {type(error).__name__}",
