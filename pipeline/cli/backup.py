@@ -21,7 +21,7 @@ RestoreArgument = Annotated[str, typer.Argument(metavar="FILE", help="A file tha
 
 def backup(file: BackupArgument, company: CompanyOption = COMPANY, lake: LakeOption = LAKE) -> None:
     """Write the lake into one file, with the checksum of each of its files; nights may go on meanwhile."""
-    from pipeline.operations.backup import back_up, back_up_to
+    from pipeline.operations.backup.snapshot import back_up, back_up_to
     from pipeline.operations.deployment import Deployment
 
     if file == PIPE and sys.stdout.isatty():
@@ -35,8 +35,8 @@ def backup(file: BackupArgument, company: CompanyOption = COMPANY, lake: LakeOpt
 
 def restore(file: RestoreArgument, company: CompanyOption = COMPANY, lake: LakeOption = LAKE) -> None:
     """Make a lake of a backup: verified first, and only where nothing is yet."""
-    from pipeline.operations.backup import restore as restore_lake
-    from pipeline.operations.backup import restore_from
+    from pipeline.operations.backup.restoration import restore as restore_lake
+    from pipeline.operations.backup.restoration import restore_from
     from pipeline.operations.deployment import Deployment
 
     deployment = Deployment.of(company, lake)

@@ -37,7 +37,7 @@ def extract(
     """
     from pipeline.definitions.owner import claim_lake
     from pipeline.ingestion.extract import extract as read_source
-    from pipeline.operations.backup import finish_restore
+    from pipeline.operations.backup.unfinished import finish_restore
     from pipeline.operations.compaction import compact_old_months
     from pipeline.operations.erasure.erase import finish_erasures
     from pipeline.operations.readiness import require_ready

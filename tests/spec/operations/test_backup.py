@@ -28,7 +28,9 @@ from pipeline.errors import ConfigError, DataError, LockTimeout
 from pipeline.ingestion.erased import Ledger
 from pipeline.lake.archive import ArchiveWriter
 from pipeline.lake.lake import Lake
-from pipeline.operations.backup import back_up, back_up_to, finish_restore, restore, restore_from
+from pipeline.operations.backup.restoration import restore, restore_from
+from pipeline.operations.backup.snapshot import back_up, back_up_to
+from pipeline.operations.backup.unfinished import finish_restore
 from pipeline.operations.erasure.erase import holding_off_erasures
 from pipeline.publication.current import current_publication
 from pipeline.publication.publish import publish
