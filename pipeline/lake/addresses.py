@@ -32,6 +32,7 @@ that ends in `/` is a prefix of others. Nothing here touches a file: `Store` rea
     sync/<sink>/last.json and runs/<step>.json       what the last sync and the last run of a step took and did, for monitors
     states/                                          caches; any of them may be deleted at any time
     locks/ staging/ pending/                         private to running processes
+    exchange/                                        on its way between them and executors of a cluster, in a bucket
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ DEFINITIONS, PUBLICATIONS, CACHES, ERASURES = "definitions/", "publications/", "
 REPORTS, MODELS, REFITS, BACKFILLS, NOTIFICATIONS = "reports/", "models/", "refits/", "backfills/", "notifications/"
 ERASURE_KEY = f"{ERASURES}key"
 ERASED_HASHES, PENDING_ERASURES, RECEIPTS = f"{ERASURES}hashes/", f"{ERASURES}pending/", f"{ERASURES}receipts/"
-LOCKS, STAGING, PENDING = "locks/", "staging/", "pending/"
+LOCKS, STAGING, PENDING, EXCHANGE = "locks/", "staging/", "pending/", "exchange/"
 
 
 def partitions(table: Table) -> str:

@@ -33,7 +33,7 @@ def test_rollups_in_a_bucket_have_the_bytes_of_a_folder(tmp_path: Path, spark: S
             compute_rollups(folder, one_machine, NIGHTS[1])
         assert digests(lake) == digests(folder)
         assert len(digests(lake)) > 20
-        assert lake.list_addresses("staging/") == []
+        assert lake.list_addresses("exchange/") == []
 
 
 def digests(lake: Lake) -> Mapping[str, str]:

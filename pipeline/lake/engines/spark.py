@@ -23,11 +23,10 @@ from pipeline.lake.engines.spark_session import SparkConnection
 from pipeline.lake.engines.spark_sql import spark_sql
 from pipeline.lake.engines.spark_views import SparkView, needed_columns, order_of, table_names
 from pipeline.lake.event_days import MonthFile, Version, month_of
-from pipeline.lake.executors.exchange import Exchange, SharedFolder, ThroughStore
+from pipeline.lake.executors.exchange import Exchange, exchange_of
 from pipeline.lake.executors.reading import FileReader, read_in_tasks
 from pipeline.lake.executors.writing import WRITTEN, WRITTEN_VERSIONS, FileWriter, MonthFileWriter
 from pipeline.lake.file_stamps import FileStamp, file_stamp
-from pipeline.lake.local_store import LocalStore
 from pipeline.lake.parquet import write_parquet
 from pipeline.lake.remote_rows import MonthFilePlan, RemoteRows, WrittenMonthFile
 from pipeline.lake.store import Store
@@ -54,7 +53,7 @@ class SparkEngine:
 
     def __init__(self, connection: SparkConnection, store: Store) -> None:
         self._connection, self._session, self._store = connection, connection.session, store
-        self.exchange: Exchange = SharedFolder(store) if isinstance(store, LocalStore) else ThroughStore(store)
+        self.exchange: Exchange = exchange_of(store)
         self._sent: dict[FileStamp, str | None] = {}
         self._resources = ExitStack()
         self._registered: dict[str, SparkView] = {}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from pipeline.lake.addresses import STAGING
+from pipeline.lake.addresses import EXCHANGE
+from pipeline.lake.local_store import LocalStore
 from pipeline.lake.store import Store
+
+ABANDONED_NANOSECONDS = 2 * 86_400 * 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,9 @@ class ThroughStore:
 
     @contextmanager
     def receiving(self, _folder: Path) -> Iterator[str]:
-        """Yield where executors put files; what is left there is removed."""
-        prefix = f"{STAGING}{uuid4().hex}/"
+        """Yield where executors put files; what is left there is removed, and so is what processes left that were killed."""
+        self._remove_abandoned()
+        prefix = f"{EXCHANGE}{uuid4().hex}/"
         try:
             yield prefix
         finally:
@@ -60,11 +65,12 @@ class ThroughStore:
 
     @contextmanager
     def new_file(self, place: str, name: str) -> Iterator[tuple[Path, str]]:
-        """Yield a path to write, and the name under which `take` gets the file that is put there once the block ends."""
+        """Yield a path to write, and the name under which `take` gets the file, if one was written, once the block ends."""
         with tempfile.TemporaryDirectory(prefix="customer-segments-") as folder:
             path, address = Path(folder, name), f"{place}{name}"
             yield path, address
-            self.store.put_file(path, address)
+            if path.exists():
+                self.store.put_file(path, address)
 
     def take(self, name: str, path: Path) -> None:
         """Make what an executor has written under `name` the file at `path`."""
@@ -73,7 +79,7 @@ class ThroughStore:
 
     def sent(self, path: Path) -> str | None:
         """Return the address under which executors read a private file, which is put there; whoever asks removes it."""
-        address = f"{STAGING}{uuid4().hex}/{path.name}"
+        address = f"{EXCHANGE}{uuid4().hex}/{path.name}"
         self.store.put_file(path, address)
         return address
 
@@ -81,5 +87,17 @@ class ThroughStore:
         """Return where an executor reads a file that the process reads at `path`; None where it fetches it from the store."""
         return None
 
+    def _remove_abandoned(self) -> None:
+        """Remove what is older than any statement takes, as whoever was to remove it cannot any more."""
+        oldest = time.time_ns() - ABANDONED_NANOSECONDS
+        for address in self.store.list_addresses(EXCHANGE):
+            if self.store.written_at(address) < oldest:
+                self.store.delete(address)
+
 
 Exchange = SharedFolder | ThroughStore
+
+
+def exchange_of(store: Store) -> Exchange:
+    """Return how files go to and from executors that read `store`."""
+    return SharedFolder(store) if isinstance(store, LocalStore) else ThroughStore(store)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from pipeline.errors import DataError
 from pipeline.features import forget_caches
-from pipeline.lake.addresses import CACHES, ERASURES, LOCKS, PUBLICATIONS, STAGING
+from pipeline.lake.addresses import CACHES, ERASURES, EXCHANGE, LOCKS, PUBLICATIONS, STAGING
 from pipeline.lake.lake import Lake
 from pipeline.lake.workers import OWN_PROCESS, Workers
 from pipeline.operations.erasure.file_rewriting import UNREADABLE, FileRewriting, event_table, table_folder
@@ -22,7 +22,7 @@ from pipeline.operations.erasure.rows import CustomerIds, customer_ids, open_che
 
 BYTES_WORTH_WORKERS = 256 << 20  # below, the start of a process takes longer than it saves
 # Publications have a way of their own and caches are dropped; the rest holds no rows of customers that last.
-ELSEWHERE = (PUBLICATIONS, STAGING, ERASURES, LOCKS, CACHES)
+ELSEWHERE = (PUBLICATIONS, STAGING, EXCHANGE, ERASURES, LOCKS, CACHES)
 
 
 class TableFiles:
@@ -61,6 +61,8 @@ class TableFiles:
         """
         # Caches first: an interruption must not leave one that still holds what its files have lost.
         forget_caches(self._lake)
+        # What a killed night left there holds customers, too; none runs now.
+        self._lake.store.delete_all(EXCHANGE)
         workers = self._workers_for(self._affected)
         for _, of_table in groupby(self._affected, key=table_folder):
             affected = list(of_table)
