@@ -12,9 +12,10 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -137,7 +138,7 @@ def serve_tasks(descriptor: int, log_level: int) -> None:
     tasks: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_receive_tasks, args=(connection, tasks), daemon=True).start()
     while True:
-        connection.send(_outcome(tasks.get()))
+        connection.send(outcome_of(partial(_work, tasks.get())))
 
 
 def _receive_tasks(connection: Connection, tasks: SimpleQueue[bytes]) -> None:
@@ -149,11 +150,16 @@ def _receive_tasks(connection: Connection, tasks: SimpleQueue[bytes]) -> None:
     os._exit(1)
 
 
-def _outcome(task: bytes) -> WorkOutcome:
+def _work(task: bytes) -> Any:  # noqa: ANN401 - whatever the task answers
+    # Here, and not where it is received: what cannot be put together, such as a lake that cannot be opened, is an error of the task.
+    work, item = pickle.loads(task)  # noqa: S301 - from whoever started this process
+    return work(item)
+
+
+def outcome_of(work: Callable[[], Any]) -> WorkOutcome:
+    """Return what `work` answers, or its error in a form that can be sent elsewhere."""
     try:
-        # Here, and not where it is received: what cannot be put together, such as a lake that cannot be opened, is an error of the task.
-        work, item = pickle.loads(task)  # noqa: S301 - from whoever started this process
-        return WorkOutcome(work(item))
+        return WorkOutcome(work())
     except Exception as error:  # noqa: BLE001 - whoever sent the task raises it
         if not isinstance(error, PipelineError):
             error.add_note("".join(format_tb(error.__traceback__)))  # places in the code, which do not travel with the error itself
@@ -174,15 +180,31 @@ def _exit(_number: int, _frame: object) -> None:
 
 def _send_log_lines(connection: Connection, level: int) -> None:
     logger = logging.getLogger("pipeline")
-    logger.addHandler(_SendingHandler(connection))
+    logger.addHandler(_LineHandler(connection.send))
     logger.setLevel(level)
     logger.propagate = False
 
 
-class _SendingHandler(logging.Handler):
-    def __init__(self, connection: Connection) -> None:
+@contextmanager
+def capturing_log_lines(level: int) -> Iterator[list[LogLine]]:
+    """Yield a list that takes what the program logs in the block, from `level` on; it is logged nowhere else."""
+    logger, lines = logging.getLogger("pipeline"), list[LogLine]()
+    before, handler = (logger.level, logger.propagate), _LineHandler(lines.append)
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    logger.propagate = False
+    try:
+        yield lines
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+class _LineHandler(logging.Handler):
+    def __init__(self, send: Callable[[LogLine], object]) -> None:
         super().__init__()
-        self._connection = connection
+        self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._connection.send(LogLine(record.name, record.levelno, record.getMessage()))
+        self._send(LogLine(record.name, record.levelno, record.getMessage()))

@@ -130,11 +130,20 @@ class Deployment:
 
     @contextmanager
     def workers(self) -> Iterator[Workers]:
-        """Yield what does work by partition, side by side where the deployment has several workers, for the time of the block."""
+        """Yield what does work by partition for the time of the block: processes on this machine, or executors of the cluster.
+
+        Raises what `engine` does.
+        """
         from pipeline.lake.workers import WorkerProcesses
 
-        with closing(WorkerProcesses(self.worker_count)) as workers:
-            yield workers
+        with closing(WorkerProcesses(self.worker_count)) as processes:
+            if self.spark_remote is None:
+                yield processes
+            else:
+                from pipeline.lake.engines.spark_workers import SparkWorkers
+
+                with closing(SparkWorkers(self.spark_remote, self.lake.store, processes)) as workers:
+                    yield workers
 
 
 def company_of_environment() -> Company:

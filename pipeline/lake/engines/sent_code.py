@@ -9,6 +9,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# Reading and writing files of the lake, validation, and what rewrites files for an erasure.
+MODULES = ("__init__.py", "calendar.py", "errors.py", "spelling.py", "operations/__init__.py")
+PACKAGES = ("definitions", "ingestion", "lake", "operations/erasure")
+
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
 
@@ -27,8 +31,8 @@ def send_code(session: SparkSession) -> None:
 def _zip_package(folder: Path) -> Path:
     """Write the modules of this program as a zip file below `folder`, named by its content, and return its path."""
     root = Path(__file__).parents[3]
-    modules = [root / "pipeline" / name for name in ("__init__.py", "calendar.py", "errors.py", "spelling.py")]
-    modules += [path for path in (root / "pipeline" / "lake").rglob("*.py") if "engines" not in path.parts]
+    modules = [root / "pipeline" / name for name in MODULES]
+    modules += [path for name in PACKAGES for path in (root / "pipeline" / name).rglob("*.py")]
     contents = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(modules)}
     digest = sha256(b"".join(name.encode() + content for name, content in contents.items())).hexdigest()[:16]
     target = folder / f"customer_segments_{digest}.zip"

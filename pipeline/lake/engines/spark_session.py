@@ -46,11 +46,12 @@ log = logging.getLogger("pipeline.lake.engines.spark_session")
 
 @dataclass(frozen=True)
 class SparkConnection:
-    """A session on the cluster at `remote`, for one engine at a time, and what it has as views of which names."""
+    """A session on the cluster at `remote`, for one engine at a time, what it has as views of which names, and an executor's versions."""
 
     remote: str
     session: SparkSession
     views: dict[str, SparkView] = field(default_factory=dict)
+    executor: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def parallelism(self) -> int:
@@ -87,8 +88,8 @@ def connect(remote: str) -> SparkConnection:
     session = open_session(remote, SETTINGS)
     with _translating_connection_errors(remote):
         send_code(session)
-        _require_equal_versions(remote, session)
-    return SparkConnection(remote, session)
+        executor = _require_equal_versions(remote, session)
+    return SparkConnection(remote, session, executor=executor)
 
 
 def open_session(remote: str, settings: Mapping[str, str], *, where: str = REMOTE) -> SparkSession:
@@ -169,8 +170,8 @@ def _require_server(remote: str, version: str, where: str) -> None:
         raise ConfigError(what, where=where, todo="Use a cluster of Spark 4.")
 
 
-def _require_equal_versions(remote: str, session: SparkSession) -> None:
-    """Ask one task of an executor for its versions: another Python cannot run our code, another pyarrow writes other bytes."""
+def _require_equal_versions(remote: str, session: SparkSession) -> dict[str, str]:
+    """Return the versions of an executor, once its own are ours: another Python cannot run our code, another pyarrow writes other bytes."""
     from pyspark.errors import PySparkException
 
     ours = installed_versions()
@@ -185,6 +186,7 @@ def _require_equal_versions(remote: str, session: SparkSession) -> None:
         found = ", ".join(f"{name} {theirs.get(name, 'missing')} instead of {ours[name]}" for name in wrong)
         todo = "Give executors and this process the same: " + " ".join(f"{name}=={ours[name]}" for name in wrong)
         raise ConfigError(f"executors of Spark have {found}: files would not be the same", where=remote, todo=todo)
+    return theirs
 
 
 def _unable_executors(message: str, ours: dict[str, str]) -> ConfigError:

@@ -10,12 +10,14 @@ from pathlib import Path
 import pyarrow as pa
 
 PACKAGES = ("pyarrow", "numpy", "obstore")
+# What work on files needs besides: what checks rows, and what digests them. Another version may find or write something else.
+WORK_PACKAGES = ("duckdb", "great_expectations", "numpy", "pandas", "sqlglot")
 
 
 def installed_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that are installed here, by name, and where this code lies."""
     found = {"python": ".".join(map(str, sys.version_info[:2])), "code": str(Path(__file__).parents[3])}
-    for name in PACKAGES:
+    for name in {*PACKAGES, *WORK_PACKAGES}:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.builders import a_company, write_rows
+from support.builders import a_company
+from support.motley_days import OUTPUTS, validated, write_motley_days
 from support.nights import tree_bytes
 from support.object_store import CREDENTIALS, ObjectStore
-from support.raw_nights import NIGHT, a_raw_line, results, write_raw
+from support.raw_nights import NIGHT, results
 
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError, TransientError
@@ -31,11 +32,8 @@ from pipeline.ingestion.validation.known_ids import KnownIds, write_ids
 from pipeline.ingestion.validation.partition_groups import neighbouring_partitions
 from pipeline.lake.bucket.bucket_store import BucketStore
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import RAW_ORDER_LINES, RAW_VISITS
+from pipeline.lake.tables import RAW_ORDER_LINES
 from pipeline.lake.workers import WorkerProcesses
-
-DAYS = [NIGHT - timedelta(days=20 * number) for number in range(6)]
-OUTPUTS = ("tables/customers", "tables/order_lines", "tables/visits", "tables/rejected_rows", "tables/validation_results", "reports")
 
 
 @pytest.fixture(scope="module")
@@ -63,27 +61,6 @@ def small_groups() -> Iterator[None]:
 def alone(company: Company, small_groups: None, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:  # noqa: ARG001 - set first
     """Return what a single process writes."""
     return validated(company, tmp_path_factory.mktemp("alone"), WorkerProcesses(1))
-
-
-def write_motley_days(company: Company, lake: Lake) -> None:
-    """Write days of five months, each with rows to set aside for several reasons, and one that is known since an earlier night."""
-    earlier = NIGHT - timedelta(days=1)
-    for place, day in enumerate(DAYS):
-        lines = [a_raw_line(number, day=day, order_id=f"{place}-{number}") for number in range(3 + place)]
-        lines += [a_raw_line(0, day=day, order_id="twice", category=None)] * 2
-        lines += [a_raw_line(0, day=day, order_id=f"{place} of nobody", customer_id=None), a_raw_line(0, day=day, customer_id="stranger")]
-        known = earlier if place == 2 else NIGHT
-        write_rows(lake, RAW_ORDER_LINES, lines, day=day, known_on=known)
-        visits = [{"visit_id": f"v{number}", "customer_id": "p1", "visited_at": lines[0]["ordered_at"]} for number in range(5)]
-        write_rows(lake, company.table(RAW_VISITS), [*visits, {"visit_id": "odd"}], day=day, known_on=known)
-    write_raw(company, lake, [], day=NIGHT - timedelta(days=3), customers=[{"customer_id": "c1"}, {}], prospects=[{"customer_id": "p1"}])
-
-
-def validated(company: Company, root: Path, workers: WorkerProcesses) -> Mapping[str, bytes]:
-    lake = Lake(root)
-    write_motley_days(company, lake)
-    validate_sources(company, lake, NIGHT, workers=workers, batch_rows=4)
-    return tree_bytes(lake, *OUTPUTS)
 
 
 def test_any_number_of_workers_writes_the_same_bytes(
