@@ -2,10 +2,16 @@
 # To renew the base, change tag and digest together. A digest needs a registry: for another base see docs/operate/airflow.md.
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm@sha256:782412e85d0f0984994c290652577d4018aff08145c85b262bb63dc0c7522254
 
+# Packages come from PyPI, through the proxy that Docker knows of; from another index with these arguments; or from the folder wheels/
+# alone, where there is one. docs/operate/airflow.md has each of the ways.
 FROM ${PYTHON_IMAGE} AS packages
+ARG PIP_INDEX_URL
+ARG UV_DEFAULT_INDEX=${PIP_INDEX_URL}
 WORKDIR /build
-COPY requirements-uv.txt requirements-deploy.txt ./
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-uv.txt \
+COPY requirements-uv.txt requirements-deploy.txt wheels* ./
+RUN if ls *.whl >/dev/null 2>&1; then export PIP_NO_INDEX=1 PIP_FIND_LINKS=/build UV_NO_INDEX=1 UV_FIND_LINKS=/build; fi \
+ && if [ -z "$UV_DEFAULT_INDEX" ]; then unset UV_DEFAULT_INDEX; fi \
+ && pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-uv.txt \
  && python -m venv --without-pip /opt/venv \
  && uv pip sync --no-cache --python /opt/venv/bin/python --require-hashes --only-binary :all: --compile-bytecode requirements-deploy.txt
 
@@ -30,6 +36,8 @@ COPY segments /opt/segments/segments
 RUN groupadd --gid 10001 segments \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /run/airflow --shell /usr/sbin/nologin segments \
  && install --directory --owner=10001 --group=10001 --mode=0750 /lake /var/log/airflow \
- && install --directory --mode=0755 /company
+ && install --directory --mode=0755 /company \
+ && printf '%s\n' '#!/opt/venv/bin/python' 'from pipeline.cli import main' 'main()' >/usr/local/bin/segments \
+ && chmod 755 /usr/local/bin/segments
 USER 10001:10001
 WORKDIR /opt/segments

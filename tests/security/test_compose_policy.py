@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support.compose_stack import documented_file
 
 REPO = Path(__file__).resolve().parents[2]
 TEXT = (REPO / "docker-compose.yml").read_text()
@@ -19,6 +20,8 @@ DOCKERFILE = (REPO / "Dockerfile").read_text()
 OURS = sorted(set(SERVICES) - {"postgres"})
 SERVING = sorted(set(SERVICES) - {"init"})
 SHARED_SECRETS = ("AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__CORE__FERNET_KEY")
+PAGE = "operate/airflow.md"
+BUILT = "customer-segments:local"
 DIGEST = re.compile(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
 every_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 
@@ -36,7 +39,12 @@ def _short(mount: str) -> dict[str, Any]:
 
 @every_service
 def test_an_image_is_pinned_by_digest_or_built_here(service: dict[str, Any]) -> None:
-    assert DIGEST.fullmatch(service["image"]) or (service["build"] == "." and service["pull_policy"] == "build")
+    assert DIGEST.fullmatch(service["image"]) or (service["image"], service["pull_policy"]) in {(BUILT, "build"), (BUILT, "never")}
+
+
+def test_one_service_builds_the_image_of_all() -> None:
+    assert {name: SERVICES[name]["build"] for name in OURS if "build" in SERVICES[name]} == {"init": "."}
+    assert SERVICES["init"]["pull_policy"] == "build"
 
 
 @every_service
@@ -92,7 +100,7 @@ def test_the_metadata_network_has_no_way_out_and_the_database_no_other() -> None
 def test_no_secret_has_a_default_and_the_example_lists_every_setting_without_a_value() -> None:
     used = re.findall(r"\$\{([^}]*)\}", TEXT)
     required = [setting for setting in used if re.fullmatch(r"([A-Z_]+):\?set \1 in \.env", setting)]
-    assert set(used) - set(required) == {"SCHEDULER_CPUS:-2"}
+    assert set(used) - set(required) == {"SCHEDULER_CPUS:-2", "NO_PROXY:-"}
     lines = [line for line in (REPO / ".env.example").read_text().splitlines() if line and not line.startswith("#")]
     assert sorted(lines) == sorted({f"{setting.split(':')[0]}=" for setting in used})
 
@@ -116,13 +124,22 @@ def test_tasks_may_use_two_processors_or_as_many_as_are_chosen(chosen: str, cpus
 
 
 def test_the_documented_override_replaces_every_digest_and_nothing_else(tmp_path: Path) -> None:
-    page = (REPO / "docs" / "operate" / "airflow.md").read_text()
-    [override] = re.findall(r"```yaml\n(# file: docker-compose\.override\.yml\n.*?)```", page, re.DOTALL)
-    (tmp_path / "override.yml").write_text(override)
+    (tmp_path / "override.yml").write_text(documented_file(PAGE, "### Images without a registry"))
     before, services = rendered(REPO / "docker-compose.yml"), rendered(REPO / "docker-compose.yml", tmp_path / "override.yml")
     assert "sha256" not in json.dumps(services)
-    assert {services[name]["build"].pop("args")["PYTHON_IMAGE"] for name in OURS} == {"python:3.12-slim-bookworm"}
+    assert services["init"]["build"].pop("args") == {"PYTHON_IMAGE": "python:3.12-slim-bookworm"}
     assert services.pop("postgres") == before.pop("postgres") | {"image": "postgres:17-alpine"}
+    assert services == before
+
+
+def test_the_documented_morning_page_lets_the_interface_read_the_lake_and_changes_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "override.yml").write_text(documented_file(PAGE, "### The morning page in the interface"))
+    before, services = rendered(REPO / "docker-compose.yml"), rendered(REPO / "docker-compose.yml", tmp_path / "override.yml")
+    interface = services["api-server"]
+    [lake] = [mount for mount in interface["volumes"] if mount["target"] == "/lake"]
+    interface["volumes"].remove(lake)
+    assert (lake["source"], lake["read_only"]) == ("lake", True)
+    assert interface["environment"].pop("AIRFLOW__CORE__PLUGINS_FOLDER") == "/opt/segments/plugins"
     assert services == before
 
 
@@ -179,4 +196,5 @@ def test_the_image_takes_code_and_locks_and_no_secret() -> None:
         "requirements-deploy.txt",
         "requirements-uv.txt",
         "segments",
+        "wheels",
     }

@@ -1,0 +1,151 @@
+"""The stack of docker-compose.yml as somebody runs it who has nothing but Docker: a copy of the checkout, and the commands of the docs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from support.deployments import REPO
+from support.docker_engine import DockerEngine
+
+PORT = 8080
+PATIENCE_SECONDS = 420  # on a busy machine
+NIGHT = "/api/v2/dags/nightly_segments"
+# What a checkout has that a stack needs; the same as somebody copies who clones it.
+FILES = (".dockerignore", ".env.example", "Dockerfile", "docker-compose.yml", "requirements-deploy.txt", "requirements-uv.txt")
+FOLDERS = ("dags", "deploy", "expectations", "pipeline", "plugins", "segments")
+Found = TypeVar("Found")
+
+
+@dataclass(slots=True)
+class ComposeStack:
+    """A checkout with its `.env`, and the engine that runs it."""
+
+    engine: DockerEngine
+    folder: Path
+    token: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, engine: DockerEngine, folder: Path, company: Path, *overrides: str) -> ComposeStack:
+        """Copy the checkout, name other images, and write `.env` as the docs say."""
+        folder.mkdir()
+        subprocess.run(["cp", "-r", *(str(REPO / name) for name in (*FILES, *FOLDERS)), str(folder)], check=True)
+        services = {name: service for text in overrides for name, service in yaml.safe_load(text)["services"].items()}
+        (folder / "docker-compose.override.yml").write_text(yaml.safe_dump({"services": services}))
+        subprocess.run(["sh", "deploy/write-env", str(company)], cwd=folder, check=True, capture_output=True)
+        return cls(engine, folder)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What is in `.env`."""
+        return dict(line.split("=", 1) for line in (self.folder / ".env").read_text().splitlines())
+
+    def run(self, command: str, *, content: bytes = b"") -> bytes:
+        """Run a command of the docs in the checkout, as a shell does, and return what it printed; it must succeed."""
+        run = subprocess.run(
+            ["sh", "-euc", command], cwd=self.folder, env=self.engine.environment, input=content, capture_output=True, check=False
+        )
+        assert run.returncode == 0, f"{command}: {run.stdout[-2000:].decode()}{run.stderr[-4000:].decode()}"
+        return run.stdout
+
+    def up(self) -> None:
+        """Start all and wait until all services are healthy."""
+        self.run(f"docker compose up --detach --wait --wait-timeout {PATIENCE_SECONDS}")
+        self.token = ""
+
+    def start(self) -> None:
+        """Start all, without waiting until each service has been found healthy."""
+        self.run("docker compose up --detach")
+        self.token = ""
+
+    def published(self) -> str:
+        """Return the digest of each file that is live."""
+        return self.run("docker compose exec -T scheduler sh -c 'cd /lake/current && sha256sum *'").decode()
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        """Return what the engine says of a service's container."""
+        [container] = json.loads(self.engine.docker("inspect", self.run(f"docker compose ps --all --quiet {service}").decode().strip()))
+        return dict(container)
+
+    def get(self, path: str, *, is_logged_in: bool = True) -> tuple[int, str]:
+        """Return the status and the text that the published interface answers with."""
+        return self._ask("GET", path, None, is_logged_in=is_logged_in)
+
+    def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Call Airflow's REST API as the administrator; it must answer well."""
+        status, text = self._ask(method, path, body, is_logged_in=True)
+        assert status < 400, (status, text)
+        return dict(json.loads(text))
+
+    def log_in(self, password: str) -> int:
+        """Log in as the administrator with a password and return the status; with the right one the stack stays logged in."""
+        body = {"username": self.settings["ADMIN_USER"], "password": password}
+        status, text = self._ask("POST", "/auth/token", body, is_logged_in=False)
+        if status < 400:
+            self.token = json.loads(text)["access_token"]
+        return status
+
+    def run_night(self, **conf: str) -> dict[str, str]:
+        """Trigger a night, wait for its end, and return the state of each task."""
+        self._logged_in()
+        run = self.awaited(lambda: self._triggered(conf), "the DAG is not known yet")
+        path = f"{NIGHT}/dagRuns/{run}"
+        self.awaited(lambda: self.api("GET", path)["state"] in {"success", "failed"}, "the night goes on")
+        tasks = self.api("GET", f"{path}/taskInstances")["task_instances"]
+        return {task["task_id"]: task["state"] for task in tasks}
+
+    def awaited(self, look: Callable[[], Found], otherwise: str) -> Found:
+        """Return what is found, once something is; connections may be refused meanwhile."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
+            with suppress(OSError, http.client.HTTPException):
+                if found := look():
+                    return found
+            time.sleep(1)
+        raise AssertionError(f"{otherwise}: {self.run('docker compose logs --tail 40').decode()}")
+
+    def _triggered(self, conf: dict[str, str]) -> str:
+        self.api("PATCH", NIGHT, {"is_paused": False})
+        return str(self.api("POST", f"{NIGHT}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
+
+    def _logged_in(self) -> None:
+        if not self.token:
+            assert self.log_in(self.settings["ADMIN_PASSWORD"]) < 400
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None, *, is_logged_in: bool) -> tuple[int, str]:
+        if is_logged_in:
+            self._logged_in()
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if is_logged_in else {})
+        connection = http.client.HTTPConnection("127.0.0.1", PORT)
+        with closing(connection):
+            connection.sock = self.engine.connect(PORT)
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode("utf-8", "replace")
+
+
+def documented_commands(page: str, heading: str) -> list[list[str]]:
+    """Return the commands that a page shows below a heading: a list for each block, one command for each line."""
+    text = (REPO / "docs" / page).read_text()
+    section = re.split(r"\n#+ ", text.split(f"{heading}\n", 1)[1])[0]
+    blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    joined = [block.replace("\\\n", " ") for block in blocks]
+    return [[line.split("  #")[0].strip() for line in block.splitlines() if line.strip()] for block in joined]
+
+
+def documented_file(page: str, heading: str) -> str:
+    """Return the file that a page shows below a heading: the first block that says of which file it is."""
+    text = (REPO / "docs" / page).read_text().split(f"{heading}\n", 1)[1]
+    found = re.search(r"```\w+\n(# file: .*?)```", text, re.DOTALL)
+    assert found
+    return found[1]
