@@ -1,20 +1,22 @@
 """The statements that bring the tables of the database target to a night; both databases share them.
 
 A publication is staged in temporary tables, then merged: of large tables the rows by which it differs from what the target holds, or all
-of them where that is in doubt. Of the tables that say what is so now, only rows that differ are written: a CRM that follows changes sees no
-others. What is kept by day (history, profiles, publications) is taken back for the
+of them where that is in doubt; large tables without a row are filled at once. Of the tables that say what is so now, only rows that differ
+are written: a CRM that follows changes sees no others. What is kept by day (history, profiles, publications) is taken back for the
 night's day first, so that a night published twice leaves what it leaves once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from datetime import date
 from itertools import chain
 from typing import Final, LiteralString
 
+import pyarrow as pa
+
 from pipeline.publication.targets.crm import merge_crm, publishes_crm
-from pipeline.publication.targets.differences import PublicationDifference
+from pipeline.publication.targets.differences import LARGE_TABLES, PublicationDifference
 from pipeline.publication.targets.kept_moves import keep_moves_statements
 from pipeline.publication.targets.published_night import PublishedNight, load_night, published_rows, table_file
 from pipeline.publication.targets.sessions import TargetSession, create_table, load_table
@@ -67,6 +69,10 @@ KEEP_HISTORY: Final[tuple[LiteralString, ...]] = (
     SELECT changed.customer_id, changed.scheme, changed.segment, night.day FROM changed_memberships AS changed CROSS JOIN night
     """,
 )
+BEGIN_HISTORY: Final = """
+    INSERT INTO customer_segment_history (customer_id, scheme, segment, valid_from)
+    SELECT staged.customer_id, staged.scheme, staged.segment, night.day FROM staged_customer_segments AS staged CROSS JOIN night
+"""
 OPEN_MEMBERSHIPS: Final = "SELECT count(*) FROM customer_segment_history WHERE valid_to IS NULL"
 CLOSE_OF_GONE: Final = """
     UPDATE customer_segment_history SET valid_to = (SELECT day FROM night)
@@ -103,20 +109,23 @@ def merge_night(session: TargetSession, night: PublishedNight) -> bool:
         session.execute(statement)
     if session.count(LATER_PUBLICATIONS):
         return False
+    tables = [table for table in STAGED if table not in OPTIONAL or table in optional]
     with difference_to_target(session, night, found) as difference:
-        tables = _stage_tables(session, night, optional, difference)
+        empty = [] if difference else [table for table in LARGE_TABLES if table in tables and _is_empty(session, table)]
+        _stage_tables(session, night, tables, empty, difference)
     differing = difference.tables if difference else []
     _keep_history(session, is_differing=bool(difference))
-    for table in tables:
-        if table in differing:
-            _merge_difference(session, table)
-        elif table is not PROFILES and table not in TABLES_OF_MOVES:
-            _merge_table(session, table)
+    for table in differing:
+        _merge_difference(session, table)
+    for table in (each for each in tables if each not in (*differing, *empty, PROFILES, *TABLES_OF_MOVES)):
+        _merge_table(session, table)
     for statement in (*KEEP_DAYS, *chain.from_iterable(map(keep_moves_statements, TABLES_OF_MOVES.keys() & tables))):
         session.execute(statement)
     if night.is_empty:
         session.execute(DELIST)
-    for staged in (*(STAGED[table] for table in tables), *(GONE[table] for table in differing), CHANGED, STAGED_NIGHT):
+    for table in empty:
+        session.execute(f"DROP VIEW {STAGED[table].name}")
+    for staged in (*(STAGED[table] for table in tables if table not in empty), *(GONE[table] for table in differing), STAGED_NIGHT):
         session.execute(f"DROP TABLE {staged.name}")
     merge_crm(session, night.folder, found)
     note_state(session, night)
@@ -125,9 +134,13 @@ def merge_night(session: TargetSession, night: PublishedNight) -> bool:
 
 def _keep_history(session: TargetSession, *, is_differing: bool) -> None:
     """End what is not so any more on the night's day, and begin what is so since."""
+    if not is_differing and _is_empty(session, HISTORY):
+        session.execute(BEGIN_HISTORY)
+        return
     load_table(session, CHANGED, ())
     for statement in KEEP_HISTORY:
         session.execute(statement)
+    session.execute(f"DROP TABLE {CHANGED.name}")
     if is_differing:
         session.execute(CLOSE_OF_GONE)
     # Of all that is staged one row each is open now. On most nights no other is, and looking up every row to find that out can be spared.
@@ -136,11 +149,14 @@ def _keep_history(session: TargetSession, *, is_differing: bool) -> None:
 
 
 def _stage_tables(
-    session: TargetSession, night: PublishedNight, optional: Container[TargetTable], difference: PublicationDifference | None
-) -> list[TargetTable]:
-    """Stage the tables of the night, of optional ones those named, and return them; of those that differ what is gone, too."""
+    session: TargetSession,
+    night: PublishedNight,
+    tables: Sequence[TargetTable],
+    empty: Container[TargetTable],
+    difference: PublicationDifference | None,
+) -> None:
+    """Stage `tables` of the night, of those that differ what is gone, too; fill those that are `empty`."""
     told = [date.fromisoformat(since) for since in session.texts(LAST_PUBLICATION)]
-    tables = [table for table in STAGED if table not in OPTIONAL or table in optional]
     for table in tables:
         if difference and table in difference.tables:
             load_table(session, STAGED[table], difference.changed(table))
@@ -148,8 +164,18 @@ def _stage_tables(
             continue
         of_moves = [TABLES_OF_MOVES[table]] if table in TABLES_OF_MOVES else []
         held_back = [moves for each in of_moves for since in told for moves in night.moves_since(each, since)]
-        load_table(session, STAGED[table], chain(held_back, published_rows(night, table)))
-    return tables
+        rows = chain(held_back, published_rows(night, table))
+        if table in empty:
+            _fill_table(session, table, rows)
+        else:
+            load_table(session, STAGED[table], rows)
+
+
+def _fill_table(session: TargetSession, table: TargetTable, rows: Iterable[pa.RecordBatch]) -> None:
+    """Fill `table`, which has no row that could differ, and show its rows as those that were staged."""
+    session.load(table, rows)
+    session.gather_statistics(table)
+    session.execute(f"CREATE TEMPORARY VIEW {STAGED[table].name} AS SELECT * FROM {table.name}")  # noqa: S608 - names that we declare
 
 
 def _merge_difference(session: TargetSession, table: TargetTable) -> None:
@@ -175,6 +201,10 @@ def _merge_table(session: TargetSession, table: TargetTable) -> None:
     # As with what is open in the history.
     if session.count(_rows_of(table)) > session.count(_rows_of(STAGED[table])):
         session.execute(f"DELETE FROM {name} AS held WHERE NOT EXISTS (SELECT 1 FROM {staged} AS staged WHERE {is_same})")  # noqa: S608
+
+
+def _is_empty(session: TargetSession, table: TargetTable) -> bool:
+    return session.count(f"SELECT count(*) FROM (SELECT 1 FROM {table.name} LIMIT 1) AS found") == 0  # noqa: S608 - a name that we declare
 
 
 def _rows_of(table: TargetTable) -> str:

@@ -78,7 +78,7 @@ def change(lake: Lake, statement: str) -> None:
 
 def test_a_night_sends_what_differs_from_the_one_before(company: Company, lake: Lake, sent: dict[str, int]) -> None:
     published(company, lake, MONDAY, CUSTOMERS)
-    assert sent["staged_customer_segments"] == len(CUSTOMERS)
+    assert (sent["customer_segments"], sent.get("staged_customer_segments")) == (len(CUSTOMERS), None)  # tables without a row are filled
     published(company, lake, TUESDAY, NEXT)
     assert (sent["staged_customer_segments"], sent["gone_customer_segments"]) == (2, 1)
     assert (sent["staged_customer_profiles"], sent["gone_customer_profiles"]) == (1, 1)
@@ -91,6 +91,20 @@ def test_a_night_sends_what_differs_from_the_one_before(company: Company, lake: 
         ("c002", "rfm", "loyal", "2025-03-03", "2025-03-04"),
         ("new", "rfm", "loyal", "2025-03-04", None),
     ]
+
+
+@pytest.mark.parametrize("emptied", ["customer_segments", "customer_profiles", "customer_segment_history"])
+def test_a_table_that_somebody_emptied_is_filled_beside_what_others_hold(company: Company, lake: Lake, emptied: str) -> None:
+    published(company, lake, MONDAY, CUSTOMERS)
+    change(lake, f"DELETE FROM {emptied}")
+    published(company, lake, TUESDAY, NEXT)
+    tables = target_rows(lake.root / "segments.sqlite")
+    assert held(lake) == NEXT
+    assert {row[0] for row in tables["customer_profiles"]} == NEXT.keys()
+    is_open = {row[0]: row[2] for row in tables["customer_segment_history"] if row[4] is None}
+    assert is_open == NEXT
+    since = {row[0]: row[3] for row in tables["customer_segment_history"] if row[4] is None}
+    assert (since["c000"] == str(TUESDAY)) is (emptied == "customer_segment_history")
 
 
 def test_small_publications_are_sent_whole(company: Company, lake: Lake, sent: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
