@@ -38,7 +38,7 @@ def add_known_rows(lake: Lake, engine: DuckDBEngine, table: Table, rows: Path, n
         else:
             is_known = _register_known_snapshot(lake, engine, table, rows, night)
         for batch in engine.run(_united_rows(table, is_known=is_known), {"zone": zone}):
-            writer.write_table(table.conform(pa.Table.from_batches([batch])))
+            writer.write(table.conform(pa.Table.from_batches([batch])))
     return path
 
 
@@ -64,7 +64,7 @@ def _register_known_snapshot(lake: Lake, engine: DuckDBEngine, table: Table, row
     with sealed_writer(file, table.schema) as writer:
         for place, layer in enumerate(layers):
             is_told = [pc.is_in(layer[key], value_set=newer[key].combine_chunks()) for newer in layers[:place]]
-            writer.write_table(layer.filter(pc.invert(is_told[0])) if is_told else layer)
+            writer.write(layer.filter(pc.invert(is_told[0])) if is_told else layer)
     engine.register(replace(table, name=_KNOWN, partition=Partition.NIGHT), [file])
     return True
 

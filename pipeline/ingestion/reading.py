@@ -233,7 +233,7 @@ def _write_staged(table: Table, batches: Iterator[pa.RecordBatch], path: Path) -
     rows = 0
     with sealed_writer(path, table.schema) as writer:
         for batch in batches:
-            writer.write_batch(batch)
+            writer.write(pa.Table.from_batches([batch]))
             if rows // PROGRESS_ROWS < (rows + batch.num_rows) // PROGRESS_ROWS:
                 log.info("%s: %s rows so far", table.name, f"{rows + batch.num_rows:,}")
             rows += batch.num_rows

@@ -17,13 +17,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.lake.checksums import MANIFEST_KEY
 from pipeline.lake.damage import outdated_error
 from pipeline.lake.event_days import MonthFile, StoredVersion, Version
 from pipeline.lake.parquet import as_schema, rows_per_group, sealed_writer, writer_settings
 from pipeline.lake.row_digest import ColumnBytes, RowDigest, column_bytes
+from pipeline.lake.row_group_writer import RowGroupWriter
 from pipeline.lake.tables import EVENT_DAY, KNOWN_ON, VERSION_COLUMNS, Table
 from pipeline.lake.version_rows import RowReader
 
@@ -78,7 +78,7 @@ class MonthWriter:
     def __init__(
         self,
         table: Table,
-        writer: pq.ParquetWriter,
+        writer: RowGroupWriter,
         facts: Mapping[Version, Facts],
         staying: Mapping[Version, StoredVersion],
         reader: RowReader,
@@ -109,7 +109,7 @@ class MonthWriter:
         count = sum(entry["row_count"] for entry in self._entries)
         facts = {"table": self._table.name, "month": file.month.isoformat()[:7], **known, "row_count": count, "versions": self._entries}
         manifest = json.dumps(facts, sort_keys=True, default=str).encode()
-        self._writer.add_key_value_metadata({MANIFEST_KEY: manifest})
+        self._writer.add_metadata({MANIFEST_KEY: manifest})
 
     def _end_version(self) -> None:
         version = self._to_come.popleft()
@@ -148,7 +148,7 @@ class MonthWriter:
         self._waiting, self._waiting_rows = [], 0
 
     def _write_group(self, rows: pa.Table) -> None:
-        self._writer.write_table(rows.combine_chunks(), row_group_size=rows.num_rows)
+        self._writer.write(rows.combine_chunks())
 
 
 @contextmanager

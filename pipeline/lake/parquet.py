@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.lake.checksums import MANIFEST_KEY, read_seal, seal_file
+from pipeline.lake.row_group_writer import RowGroupWriter, open_row_group_writer
 from pipeline.lake.tables import VERSION_COLUMNS
 
 # As many as DuckDB returns at once: groups of another size are pieced together, which copies every value.
@@ -40,17 +40,17 @@ def write_parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Pa
     rows, group_rows = 0, rows_per_group(schema)
     with sealed_writer(path, schema, **writer_settings(schema)) as writer:
         for block in _full_row_groups(schema, batches, group_rows):
-            writer.write_table(block, row_group_size=group_rows)
+            writer.write(block)
             rows += block.num_rows
         facts = {**manifest, "row_count": rows}
-        writer.add_key_value_metadata({MANIFEST_KEY: json.dumps(facts, sort_keys=True, default=str).encode()})
+        writer.add_metadata({MANIFEST_KEY: json.dumps(facts, sort_keys=True, default=str).encode()})
     return rows
 
 
 @contextmanager
-def sealed_writer(path: Path, schema: pa.Schema, **settings: object) -> Iterator[pq.ParquetWriter]:
+def sealed_writer(path: Path, schema: pa.Schema, **settings: object) -> Iterator[RowGroupWriter]:
     """Yield a writer of the Parquet file `path`, which is sealed at the end by checksums of all its bytes."""
-    with pq.ParquetWriter(path, schema, **settings) as writer:
+    with open_row_group_writer(path, schema, **settings) as writer:
         yield writer
     seal_file(path)
 

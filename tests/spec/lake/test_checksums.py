@@ -39,8 +39,9 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
     path = lake.path(TABLE, day=DAY)
     path.parent.mkdir(parents=True)
     with sealed_writer(path, TABLE.schema) as writer:
-        writer.add_key_value_metadata({b"customer_segments.manifest": b'{"rows": 6}'})
-        writer.write_table(ROWS, row_group_size=3)
+        writer.add_metadata({b"customer_segments.manifest": b'{"rows": 6}'})
+        for start in (0, 3):
+            writer.write(ROWS.slice(start, 3))
     yield lake
     seal_of.cache_clear()
 
@@ -110,7 +111,7 @@ def test_another_file_in_its_place_is_read_anew(lake: Lake) -> None:
     with lake.private_folder() as folder:
         other = folder / "other.parquet"
         with sealed_writer(other, pa.schema([("only", pa.string())])) as writer:
-            writer.write_table(pa.table({"only": ["a"]}))
+            writer.write(pa.table({"only": ["a"]}))
         other.replace(path)
     assert read_seal(path).names == ("only",)
 
@@ -128,7 +129,7 @@ def test_columns_of_any_kind_are_covered_with_rows_and_without(tmp_path: Path, r
     schema = pa.schema([(kind.name, kind.arrow) for kind in values])
     path = tmp_path / "kinds.parquet"
     with sealed_writer(path, schema) as writer:
-        writer.write_table(pa.table([pa.array([value] * rows, kind.arrow) for kind, value in values.items()], schema))
+        writer.write(pa.table([pa.array([value] * rows, kind.arrow) for kind, value in values.items()], schema))
     assert is_whole(path)
     assert all(is_whole(path, {kind.name}) for kind in values)
     assert read_seal(path).names == tuple(schema.names)
