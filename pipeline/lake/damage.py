@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from pipeline.errors import DataError
 from pipeline.lake.addresses import COMPACTED, TABLES
-from pipeline.lake.checksums import Seal, is_whole
+from pipeline.lake.checksums import Seal, is_whole, read_seal
 from pipeline.lake.file_stamps import FileReplacedError, FileStamp, file_stamp
+from pipeline.lake.schema_versions import require_declared_version, schema_version_of
 from pipeline.lake.store import Store
 from pipeline.lake.tables import RAW_PREFIX, Table
 
@@ -33,12 +34,13 @@ def reading(  # noqa: PLR0913 - what is read, and how the message calls it
     """Yield a path on this machine of the file at `address`, of table `name`, once its bytes are verified.
 
     What fails there or in the block becomes a DataError that names both. Where only some `columns` are read, these alone are verified,
-    and the footer in any case. A `link` to the file is read in its place.
+    and the footer in any case. A `link` to the file is read in its place. Raises ConfigError where the file is of another schema version.
     """
     try:
         path = link or store.local(address)
         if not _is_whole_by_now(path, columns):
             raise damage_error(store, name, address, _NOT_OURS)
+        require_declared_version(store, name, address, schema_version_of(read_seal(path).manifest))
         yield path
     except FileNotFoundError:
         raise _absence_error(store, name, address, piece) from None

@@ -29,6 +29,7 @@ from pipeline.lake.month_writer import with_version
 from pipeline.lake.parquet import ROWS_WORTH_THREADS, sorted_by, write_parquet
 from pipeline.lake.remote_rows import RemoteRows
 from pipeline.lake.row_spool import RowSpool
+from pipeline.lake.schema_versions import SCHEMA_VERSION
 from pipeline.lake.staging import replaced_file
 from pipeline.lake.store import Store
 from pipeline.lake.tables import VERSION_COLUMNS, Partition, Table
@@ -177,7 +178,8 @@ class Lake(EventDayStore):
             return self.write_event_days(table, with_version(table, batches, version), {version: manifest or {}})[version]
         # A night's own partition names no `known_on`, whether its writer gave it or not: same rows, same bytes.
         is_as_known = table.partition is Partition.NIGHT and known_on == day
-        facts = {"table": table.name, "day": day, "known": None if is_as_known else known_on, **(manifest or {})}
+        dates = {"day": day, "known": None if is_as_known else known_on}
+        facts = {"table": table.name, SCHEMA_VERSION: table.schema_version, **dates, **(manifest or {})}
         return self.write_file(table.schema, batches, addresses.partition(table, day=day, known_on=known_on), facts)
 
     def write_file(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], address: str, manifest: Mapping[str, Any]) -> int:

@@ -19,6 +19,7 @@ from pipeline.lake.checksums import SealedFile, sealed_file
 from pipeline.lake.damage import damage_error, reading
 from pipeline.lake.event_days import EventDays, MonthFile, StoredVersion, Version
 from pipeline.lake.file_stamps import FileReplacedError, Found
+from pipeline.lake.schema_versions import require_declared_version, schema_version_in
 from pipeline.lake.store import Store
 from pipeline.lake.tables import Table
 
@@ -73,10 +74,12 @@ def gone_error(store: Store, table: Table, file: MonthFile) -> FileGoneError:
 def versions_in(store: Store, table: Table, file: MonthFile, *, link: Path | None = None) -> Mapping[Version, StoredVersion]:
     """Return the versions that a file holds, in order, from its footer alone. A `link` to the file is read in its place.
 
-    Raises FileGoneError where it is not there, DataError where its footer is damaged.
+    Raises FileGoneError where it is not there, DataError where its footer is damaged, ConfigError where it is of another schema version.
     """
     try:
-        return _listed_versions(file, sealed_file(link) if link else store.sealed(file.address))
+        sealed = sealed_file(link) if link else store.sealed(file.address)
+        require_declared_version(store, table.name, file.address, schema_version_in(_manifest(sealed)))
+        return _listed_versions(file, sealed)
     except FileReplacedError:
         return versions_in(store, table, file, link=link)
     except FileNotFoundError:
@@ -90,7 +93,7 @@ def versions_in(store: Store, table: Table, file: MonthFile, *, link: Path | Non
 def _listed_versions(file: MonthFile, sealed: SealedFile) -> Mapping[Version, StoredVersion]:
     found: dict[Version, StoredVersion] = {}
     first_row = 0
-    for entry in _footer_entries(sealed):
+    for entry in _manifest(sealed)["versions"]:
         version = Version(date.fromisoformat(entry["day"]), date.fromisoformat(entry["known"]))
         found[version] = StoredVersion(version, file, first_row, entry["row_count"], entry)
         first_row += entry["row_count"]
@@ -98,9 +101,9 @@ def _listed_versions(file: MonthFile, sealed: SealedFile) -> Mapping[Version, St
 
 
 @lru_cache(maxsize=20_000)
-def _footer_entries(sealed: SealedFile) -> Sequence[Mapping[str, Any]]:
-    entries: Sequence[Mapping[str, Any]] = json.loads(sealed.read().manifest)["versions"]
-    return entries
+def _manifest(sealed: SealedFile) -> Mapping[str, Any]:
+    manifest: Mapping[str, Any] = json.loads(sealed.read().manifest)
+    return manifest
 
 
 def event_days(store: Store, table: Table, *, verified: Collection[MonthFile] = ()) -> EventDays:

@@ -24,6 +24,7 @@ from pipeline.lake.event_days import MonthFile, StoredVersion, Version
 from pipeline.lake.parquet import as_schema, rows_per_group, sealed_writer, writer_settings
 from pipeline.lake.row_digest import ColumnBytes, RowDigest, column_bytes
 from pipeline.lake.row_group_writer import RowGroupWriter
+from pipeline.lake.schema_versions import SCHEMA_VERSION
 from pipeline.lake.tables import EVENT_DAY, KNOWN_ON, VERSION_COLUMNS, Table
 from pipeline.lake.version_rows import RowReader
 
@@ -108,7 +109,7 @@ class MonthWriter:
         known = {"known": str(file.known_on)} if file.known_on else {}
         count = sum(entry["row_count"] for entry in self._entries)
         facts = {"table": self._table.name, "month": file.month.isoformat()[:7], **known, "row_count": count, "versions": self._entries}
-        manifest = json.dumps(facts, sort_keys=True, default=str).encode()
+        manifest = json.dumps({**facts, SCHEMA_VERSION: self._table.schema_version}, sort_keys=True, default=str).encode()
         self._writer.add_metadata({MANIFEST_KEY: manifest})
 
     def _end_version(self) -> None:

@@ -14,6 +14,7 @@ from pipeline.definitions.campaigns import CampaignDefinition, read_campaign
 from pipeline.definitions.definition_files import Definition
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
+from pipeline.lake.schema_versions import SCHEMA_VERSION
 from pipeline.lake.tables import CAMPAIGN_ASSIGNMENTS
 from pipeline.measurement.campaign import Campaign, own_campaign
 
@@ -51,6 +52,7 @@ def store_campaign(
     """Store the arms of a campaign, sorted by customer, and what its start fixed."""
     manifest = {
         "table": CAMPAIGN_ASSIGNMENTS.name,
+        SCHEMA_VERSION: CAMPAIGN_ASSIGNMENTS.schema_version,
         "campaign": definition.campaign_id,
         "definition": definition.text,
         "night": night.isoformat(),

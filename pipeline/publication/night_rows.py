@@ -16,11 +16,12 @@ from pipeline.errors import DataError
 from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import file_sha256
+from pipeline.lake.schema_versions import SCHEMA_VERSION
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENT_INTERVALS, DAY, Column, Table
 from pipeline.publication.consent import drop_withheld
 from pipeline.publication.left_out import left_out_customers
+from pipeline.publication.manifests import table_entry
 from pipeline.publication.targets.customer_profiles import BATCH_ROWS
 
 _STATEMENTS = {CUSTOMER_NEXT_ACTIONS.name: "published_next_actions", AUDIENCE_MEMBERS.name: "published_audience_members"}
@@ -57,8 +58,8 @@ def write_published_table(lake: Lake, table: Table, day: date, rows: Iterable[pa
     """Write what the publication of `day` holds of a table into its folder, and return what the manifest says of the file."""
     path = folder / f"{table.name}.parquet"
     schema = pa.schema([(column.name, column.kind.arrow) for column in published_columns(table)])
-    count = lake.write_private_file(schema, rows, path, {"table": table.name, "day": day})
-    return {"rows": count, "sha256": file_sha256(path)}
+    lake.write_private_file(schema, rows, path, {"table": table.name, SCHEMA_VERSION: table.schema_version, "day": day})
+    return table_entry(path)
 
 
 def published_columns(table: Table) -> tuple[Column, ...]:

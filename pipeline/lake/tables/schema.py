@@ -13,6 +13,7 @@ import pyarrow as pa
 from pipeline.errors import SchemaDrift
 
 MONEY_DECIMALS = 4
+FIRST_SCHEMA_VERSION = 1
 RAW_PREFIX = "raw_"  # how the name of a table begins that holds rows as the source gave them
 Spelling = Literal["", "lower", "title", "upper"]
 
@@ -97,6 +98,7 @@ class Table:
     been declared after files were written: these lack them, and their rows have no value there. `people_counts` name columns that count
     customers: a row where one of them is of fewer than FEWEST_PUBLISHED customers, but not of none, is left out of publications. Of each
     of `hidden_counts` the row stays, without the count and without the columns that follow, from which it could be worked out.
+    `schema_version` is raised where a column goes, or means something else than in files that a release wrote; with it the format of lakes.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Table:
     later_columns: tuple[str, ...] = ()
     people_counts: tuple[str, ...] = ()
     hidden_counts: tuple[tuple[str, ...], ...] = ()
+    schema_version: int = FIRST_SCHEMA_VERSION
 
     @property
     def instant(self) -> str:

@@ -7,7 +7,7 @@ or the night would take the erasure for late data.
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from pipeline.ingestion.versions import ROWS_DIGEST, facts_of_rows, facts_of_ver
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import write_parquet
+from pipeline.lake.schema_versions import schema_version_in
 from pipeline.lake.tables import VERSION_COLUMNS, Column, Kind, Partition, Table
 from pipeline.operations.erasure.rows import CustomerIds, open_checked, row_count, rows_of_others
 
@@ -56,7 +57,8 @@ class FileRewriting:
             schema = file.schema_arrow.remove_metadata()
             manifest = lake.manifest(address)
             if "versions" in manifest:
-                self._rewrite_event_days(address, event_table(manifest["table"], schema))
+                table = event_table(manifest["table"], schema)
+                self._rewrite_event_days(address, replace(table, schema_version=schema_version_in(manifest)))
                 return
             facts = {name: value for name, value in manifest.items() if name != "row_count"}
             if ROWS_DIGEST in facts:

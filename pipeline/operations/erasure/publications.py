@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import file_sha256, read_manifest
+from pipeline.lake.parquet import read_manifest
 from pipeline.lake.tables import CRM_PROFILES
 from pipeline.operations.erasure.rows import CustomerIds, customer_ids, open_checked, row_batches, row_count, rows_of_others
 from pipeline.publication.crm.seen_tables import CRM_NOTE
@@ -28,7 +28,7 @@ from pipeline.publication.current import (
     read_published_manifest,
     remove_publications,
 )
-from pipeline.publication.manifests import content_based_id, manifest_text
+from pipeline.publication.manifests import content_based_id, manifest_text, table_entry
 
 Manifest = dict[str, Any]
 STORE_NAME = "publications"
@@ -92,7 +92,7 @@ class Publications:
         manifest["tables"] = tables
         if CRM_PROFILES.name in tables:
             manifest[CRM_NOTE] = write_tombstones(self._lake, folder, self._known_to_readers(name, ids), manifest.get(CRM_NOTE, {}))
-            manifest["tables"] |= {table: _said_of(folder / f"{table}.parquet") for table in REASONS}
+            manifest["tables"] |= {table: table_entry(folder / f"{table}.parquet") for table in REASONS}
         return {**manifest, "publication_id": content_based_id(manifest)}
 
     def _known_to_readers(self, name: str, ids: CustomerIds) -> pa.Array:
@@ -109,7 +109,7 @@ class Publications:
             facts = {key: value for key, value in read_manifest(path).items() if key != "row_count"}
             # The schema that Arrow reads carries the old footer's keys, its checksum among them, and would write them again.
             self._lake.write_private_file(file.schema_arrow.remove_metadata(), rows_of_others(file, ids), copy, facts)
-        return _said_of(copy)
+        return table_entry(copy)
 
     def _update_predecessors(self, renamed: dict[str, str], names: list[str]) -> None:
         """Make the publications `names`, which stay, name the new ids as their predecessors."""
@@ -129,11 +129,6 @@ class Publications:
     def _files(self, name: str) -> dict[str, str]:
         """Return the addresses of the files of a publication, by table."""
         return {addresses.stem(each): each for each in self._lake.list_addresses(addresses.publication(name), suffix=".parquet")}
-
-
-def _said_of(path: Path) -> Manifest:
-    """Return what a manifest says of a table's file."""
-    return {"rows": pq.read_metadata(path).num_rows, "sha256": file_sha256(path)}
 
 
 def _untold_count(file: pq.ParquetFile, table: str, ids: CustomerIds) -> int:

@@ -19,7 +19,7 @@ from pipeline.features.customer_slices import Slice, slices_of_customers, statem
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
-from pipeline.lake.parquet import file_sha256
+from pipeline.lake.schema_versions import SCHEMA_VERSION
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import (
     AUDIENCE_MEMBERS,
@@ -61,6 +61,7 @@ from pipeline.publication.crm.staged_tables import (
 )
 from pipeline.publication.crm.standings import customer_standings
 from pipeline.publication.crm.withheld_lists import with_withheld_lists
+from pipeline.publication.manifests import table_entry
 from pipeline.publication.targets.customer_profiles import BATCH_ROWS
 
 CUSTOMERS_PER_SLICE = 200_000
@@ -227,8 +228,9 @@ class _CrmWriter:
 
     def _publish(self, table: Table, batches: Iterable[pa.RecordBatch]) -> None:
         path = self._file(table)
-        rows = self._lake.write_private_file(table.schema, batches, path, {"table": table.name, "day": self._inputs.day})
-        self._written[table.name] = {"rows": rows, "sha256": file_sha256(path)}
+        manifest = {"table": table.name, SCHEMA_VERSION: table.schema_version, "day": self._inputs.day}
+        self._lake.write_private_file(table.schema, batches, path, manifest)
+        self._written[table.name] = table_entry(path)
 
     def _stage(self, table: Table, batches: Iterable[pa.RecordBatch]) -> None:
         path = self._private_file(table)

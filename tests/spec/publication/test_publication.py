@@ -82,6 +82,7 @@ def test_the_manifest_says_what_the_folder_holds(company: Company, lake: Lake) -
         "customer_next_actions": 1,
         "customer_predictions": 2,
     }
+    assert {said["schema_version"] for said in tables.values()} == {1}
     assert manifest(lake)["policies"]["time_zone"] == "Europe/Berlin"
     assert manifest(lake)["day"] == "2025-03-03"
     assert manifest(lake)["previous"] is None
