@@ -38,6 +38,7 @@ from pipeline.cli import (
     schema,
     status,
     sync,
+    upgrade,
     withdraw,
 )
 from pipeline.cli.interrupts import end_process, ending_when_interrupted
@@ -78,6 +79,7 @@ COMMANDS = (
     backup.restore,
     rollback.rollback,
     withdraw.withdraw,
+    upgrade.upgrade,
     status.status,
     sync.sync,
     history.history,

@@ -45,13 +45,13 @@ def history(  # noqa: PLR0913, PLR0917
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Show who was in a segment on a day, as known on a later day; or one customer's intervals."""
-    from pipeline.operations.deployment import Deployment, memory_limit_of_environment, open_lake
+    from pipeline.operations.deployment import Deployment, memory_limit_of_environment, open_readable_lake
     from pipeline.reporting.history.history import read_history
     from pipeline.reporting.history.json import to_json
     from pipeline.reporting.history.view import print_intervals, print_members, print_sizes
 
     day_on, known_on = (each.date() if each else None for each in (day, known))
-    opened = Deployment.of(company, lake).lake if company else open_lake(lake)
+    opened = Deployment.of(company, lake).lake if company else open_readable_lake(lake)
     past = read_history(opened, day=day_on, known_on=known_on, scheme=scheme, memory_limit=memory_limit_of_environment())
     if customer:
         intervals = past.intervals(customer)

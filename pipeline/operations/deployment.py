@@ -177,6 +177,15 @@ def open_lake(place: Path | str, *, connections: Connections = connection_uri) -
     return Lake(Path(place), lock_seconds=seconds)
 
 
+def open_readable_lake(place: Path | str) -> Lake:
+    """Return the lake at a place, whichever company's it is; raises ConfigError where another version of the program has to read it."""
+    from pipeline.definitions.lake_claim import read_claim, require_format
+
+    lake = open_lake(place)
+    require_format(lake, read_claim(lake))
+    return lake
+
+
 def memory_limit_of_environment() -> str:
     """Return how much memory an engine may take, as DuckDB writes sizes: SEGMENTS_MEMORY_LIMIT; raises ConfigError where it is none."""
     text = os.environ.get("SEGMENTS_MEMORY_LIMIT", MEMORY_LIMIT)

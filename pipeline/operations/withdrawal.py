@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from pipeline.errors import LockTimeout
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
@@ -28,6 +25,7 @@ from pipeline.lake.tables import (
     Partition,
 )
 from pipeline.operations.deployment import Deployment
+from pipeline.operations.quiet_lake import quiet_lake
 
 if TYPE_CHECKING:
     from pipeline.publication.withdrawal import WithdrawnPublications
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("pipeline.operations.withdrawal")
 # What reading found: it cannot be found again where nothing of the source has changed.
 FINDINGS = frozenset(table.name for table in (LATE_DAYS, MISDATED_DAYS, REJECTED_ROWS, VALIDATION_RESULTS))
-WAIT_SECONDS = 5  # for a step that is about to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +91,7 @@ def withdraw(deployment: Deployment, since: date, *, reason: str = "") -> Withdr
     from pipeline.segmentation import write_intervals
 
     lake = deployment.lake
-    with _holding_off_nights(lake):
+    with quiet_lake(lake):
         planned = plan_withdrawal(deployment, since)
         # Readers first: whatever breaks off afterwards, nobody sees a night whose tables are going.
         withdraw_publications(
@@ -115,19 +112,6 @@ def withdraw(deployment: Deployment, since: date, *, reason: str = "") -> Withdr
     register_live(deployment.company, lake, catalogs=deployment.catalogs)
     log.info("all since %s is withdrawn, nights: %s", since, len(planned.nights))
     return planned
-
-
-@contextmanager
-def _holding_off_nights(lake: Lake) -> Iterator[None]:
-    from pipeline.operations.erasure.erase import holding_off_nights
-
-    try:
-        with holding_off_nights(lake, wait_seconds=WAIT_SECONDS):
-            yield
-    except LockTimeout as error:
-        raise LockTimeout(
-            "a night, a backfill or an erasure is under way", where=error.where, todo="Wait until it has ended, or stop it; then try again."
-        ) from None
 
 
 def _fitted_on(lake: Lake, address: str) -> date:

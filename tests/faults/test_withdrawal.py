@@ -270,7 +270,7 @@ def test_it_is_refused_while_a_night_runs_and_a_night_that_was_under_way_is_not_
     place: tuple[Path, Lake], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop, lake = place
-    monkeypatch.setattr("pipeline.operations.withdrawal.WAIT_SECONDS", 0)
+    monkeypatch.setattr("pipeline.operations.quiet_lake.WAIT_SECONDS", 0)
     with holding_off_erasures(lake), pytest.raises(LockTimeout, match="a night, a backfill or an erasure is under way"):
         withdraw(Deployment.of(shop, lake.root), LONG_AFTER)
     assert current_publication(lake) is not None

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from support.nights import SHOP, night_of, run_night, write_shop
 
+from pipeline import __version__
 from pipeline.cli import app
-from pipeline.definitions.owner import FORMAT
+from pipeline.definitions.lake_claim import FORMAT
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES
@@ -141,24 +142,29 @@ def claimed(lake: Lake) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("change", "age", "remedy"),
-    [(1, "a newer", "Install the version that wrote it, or a newer one"), (-1, "an older", "Keep it for that version, and begin another")],
+    [
+        (1, "a newer", f"Install customer-segments {__version__}, or a newer one"),
+        (-1, "an older", "Back the lake up, then run: segments upgrade"),
+    ],
 )
 def test_a_lake_of_another_format_is_refused_and_nothing_is_written(shop: Path, lake: Lake, change: int, age: str, remedy: str) -> None:
     said = json.dumps(claimed(lake) | {"format": FORMAT + change})
     (lake.root / "company.json").write_text(said)
-    with pytest.raises(ConfigError, match=f"written by {age} version of this program: its format is {FORMAT + change}") as refused:
+    with pytest.raises(ConfigError, match=f"written by {age} version of this program, .*: its format is {FORMAT + change}") as refused:
         Deployment.of(shop, lake.root)
     assert remedy in refused.value.todo
     assert (lake.root / "company.json").read_text() == said
 
 
-def test_a_lake_that_was_claimed_before_formats_had_numbers_gets_the_first_one_with_its_next_night(shop: Path, lake: Lake) -> None:
+@pytest.mark.parametrize("command", ["history", "status", "plan", "run --day 2024-03-06"])
+def test_every_command_refuses_a_lake_that_was_claimed_before_formats_had_numbers(shop: Path, lake: Lake, command: str) -> None:
     claim = claimed(lake)
-    assert claim.pop("format") == 1
+    assert (claim.pop("format"), claim.pop("program")) == (FORMAT, __version__)
     (lake.root / "company.json").write_text(json.dumps(claim))
-    Deployment.of(shop, lake.root)
-    run_night(shop, lake, NEXT)
-    assert claimed(lake) == claim | {"format": 1}
+    company = [] if command == "history" else ["--company", str(shop)]
+    with pytest.raises(ConfigError, match="written by an older version of this program: its format is 1"):
+        app([*command.split(), *company, "--lake", str(lake.root)], standalone_mode=False)
+    assert claimed(lake) == claim
 
 
 def test_a_format_that_is_no_number_is_damage(shop: Path, lake: Lake) -> None:
