@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from packaging.version import Version
 from support.deployments import Deployment, a_small_company
 from support.nights import write_shop
 
@@ -151,39 +152,75 @@ def test_airflow_reads_the_dag_files_that_came_along_and_a_link_to_them(installa
     assert Path(module).is_relative_to(installation.packages)
 
 
-def test_in_an_empty_environment_a_company_is_written_from_an_export_and_its_night_published(
-    installation: Installation, tmp_path: Path
-) -> None:
-    place, work = tmp_path / "environment", tmp_path / "work"
-    work.mkdir()
-    subprocess.run([str(UV), "venv", "--quiet", "--python", sys.executable, str(place)], check=True, timeout=60)
-    # Links into the cache that this environment was installed from: no package is copied, and none but its index is looked up.
-    options = ["--quiet", "--link-mode", "symlink", "--constraint", str(PROJECT_ROOT / "requirements.txt")]
-    command = [str(UV), "pip", "install", "--python", str(place / "bin" / "python"), *options, str(installation.wheel)]
-    installed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    if installed.returncode and NO_INDEX.search(installed.stderr):
-        pytest.skip("no package index within reach")
-    assert installed.returncode == 0, installed.stderr[-2_000:]
+@dataclass(frozen=True)
+class EmptyEnvironment:
+    """An environment that holds the wheel with what it needs, and nothing of the checkout; commands run in the folder `work`."""
 
-    def segments(*arguments: str) -> str:
-        program = [str(place / "bin" / "segments"), *arguments]
-        environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-        done = subprocess.run(program, cwd=work, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    place: Path
+    work: Path
+
+    @classmethod
+    def of(cls, installation: Installation, folder: Path, *, extra: str = "") -> EmptyEnvironment:
+        place, work = folder / "environment", folder / "work"
+        work.mkdir()
+        subprocess.run([str(UV), "venv", "--quiet", "--python", sys.executable, str(place)], check=True, timeout=60)
+        # Links into the cache that this environment was installed from: no package is copied, and none but its index is looked up.
+        options = ["--quiet", "--link-mode", "symlink", "--constraint", str(PROJECT_ROOT / "requirements.txt")]
+        command = [str(UV), "pip", "install", "--python", str(place / "bin" / "python"), *options, f"{installation.wheel}{extra}"]
+        installed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        if installed.returncode and NO_INDEX.search(installed.stderr):
+            pytest.skip("no package index within reach")
+        assert installed.returncode == 0, installed.stderr[-2_000:]
+        return cls(place, work)
+
+    def run(self, program: str, *arguments: str | Path, **variables: str) -> str:
+        command = [str(self.place / "bin" / program), *map(str, arguments)]
+        environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")} | variables
+        done = subprocess.run(command, cwd=self.work, env=environment, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stderr[-2_000:]
         return done.stdout
 
+    def packages(self, name: str) -> list[Path]:
+        return list(self.place.rglob(f"site-packages/{name}"))
+
+
+def test_in_an_empty_environment_a_company_is_written_from_an_export_and_its_night_published(
+    installation: Installation, tmp_path: Path
+) -> None:
+    environment = EmptyEnvironment.of(installation, tmp_path)
     lines = [f"{n},ada{n % 9}@shop.example,2024-03-{n % 28 + 1:02},{n}.50" for n in range(1, 60)]
-    (work / "orders.csv").write_text("\n".join(["order_id,email,order_date,total", *lines]) + "\n")
-    assert segments("--version") == f"customer-segments {__version__}\n"
-    segments("init", "my_shop", "--from", "orders.csv", "--set", "currency=USD", "--set", "time_zone=UTC")
-    segments("run", "--company", "my_shop", "--lake", "my_lake")
-    published = pq.read_table(work / "my_lake" / "current" / "customer_segments.parquet")
+    (environment.work / "orders.csv").write_text("\n".join(["order_id,email,order_date,total", *lines]) + "\n")
+    assert environment.run("segments", "--version") == f"customer-segments {__version__}\n"
+    environment.run("segments", "init", "my_shop", "--from", "orders.csv", "--set", "currency=USD", "--set", "time_zone=UTC")
+    environment.run("segments", "run", "--company", "my_shop", "--lake", "my_lake")
+    published = pq.read_table(environment.work / "my_lake" / "current" / "customer_segments.parquet")
     assert len(set(published["customer_id"].to_pylist())) == 9
-    assert not list(place.rglob("site-packages/airflow"))
+    assert "nothing to upgrade" in environment.run("segments", "upgrade", "--lake", "my_lake")
+    assert not environment.packages("airflow")
 
 
-def test_the_newest_version_of_the_changelog_is_the_one_that_the_program_and_the_wheel_say(installation: Installation) -> None:
-    versions = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", (PROJECT_ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
-    assert versions[0] == __version__
+@pytest.mark.skipif("INSTALL_AIRFLOW" not in os.environ, reason="INSTALL_AIRFLOW=1: installs and compiles Airflow, which takes a minute")
+def test_in_an_empty_environment_with_airflow_the_dags_and_the_page_of_the_wheel_are_found(
+    installation: Installation, tmp_path: Path
+) -> None:
+    environment = EmptyEnvironment.of(installation, tmp_path, extra="[airflow]")
+    deployment = Deployment.of(a_small_company(tmp_path / "shop"), tmp_path)
+    variables = {name: value for name, value in deployment.environment().items() if name.startswith(("AIRFLOW", "SEGMENTS"))}
+    folder, plugins = (Path(environment.run("segments", "dags", *options).strip()) for options in ([], ["--plugins"]))
+    assert environment.place in folder.parents
+    read = environment.run("python", "-P", "-c", READ_DAGS, folder, tmp_path / "linked", **variables)
+    dags = sorted(path.stem for path in (PROJECT_ROOT / "dags").glob("*.py"))
+    assert read.splitlines().count(" ".join(["read", "0", *dags])) == 2
+    listed = environment.run("airflow", "plugins", "--output", "plain", **variables | {"AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins)})
+    assert "morning_page" in listed
+
+
+def test_the_program_says_the_newest_version_of_the_changelog_or_that_it_is_on_the_way_to_the_next(installation: Installation) -> None:
+    changelog = (PROJECT_ROOT / "CHANGELOG.md").read_text("utf-8")
+    listed = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
+    versions = [Version(each) for each in listed]
+    own = Version(__version__)
     assert installation.wheel.name.startswith(f"customer_segments-{__version__}-")
-    assert versions == sorted(versions, key=lambda each: [int(part) for part in each.split(".")], reverse=True)
+    assert versions == sorted(versions, reverse=True)
+    assert own > versions[0] if own.is_devrelease else own == versions[0]
+    assert own.is_devrelease == ("\n### " in changelog.partition("## [Unreleased]")[2].partition("\n## ")[0])
