@@ -22,12 +22,12 @@ RestoreArgument = Annotated[str, typer.Argument(metavar="FILE", help="A file tha
 def backup(file: BackupArgument, company: CompanyOption = COMPANY, lake: LakeOption = LAKE) -> None:
     """Write the lake into one file, with the checksum of each of its files; nights may go on meanwhile."""
     from pipeline.operations.backup.snapshot import back_up, back_up_to
-    from pipeline.operations.deployment import Deployment
+    from pipeline.operations.deployment import open_owned_lake
 
     if file == PIPE and sys.stdout.isatty():
         todo = "Name a file: segments backup lake.tar. Or send it on: segments backup - | ssh ..."
         raise ConfigError("a backup is not for a terminal", where="standard output", todo=todo)
-    opened = Deployment.of(company, lake).lake
+    opened = open_owned_lake(company, lake)  # an older one too: it is backed up before it is upgraded
     done = back_up(opened, sys.stdout.buffer) if file == PIPE else back_up_to(opened, Path(file))
     place = "standard output" if file == PIPE else file
     write_message(f"{done.file_count:,} files of the lake, {done.size:,} bytes, are in {place}.")

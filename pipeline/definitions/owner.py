@@ -23,8 +23,13 @@ NAME, CURRENCY, TIME_ZONE = "name", "currency", "time_zone"
 
 def require_owner(lake: Lake, company: Company) -> None:
     """Raise ConfigError where the lake belongs to another company, or was written in another format; DataError where it says it wrongly."""
+    require_format(lake, read_claim(lake))
+    require_company(lake, company)
+
+
+def require_company(lake: Lake, company: Company) -> None:
+    """Raise ConfigError where the lake, of whatever format, belongs to another company; DataError where it says its company wrongly."""
     claim = read_claim(lake)
-    require_format(lake, claim)
     if claim is None:
         return
     own, found = _facts(_claim_of(company)), _facts(claim)

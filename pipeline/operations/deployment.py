@@ -177,6 +177,15 @@ def open_lake(place: Path | str, *, connections: Connections = connection_uri) -
     return Lake(Path(place), lock_seconds=seconds)
 
 
+def open_owned_lake(company: Path, place: Path | str) -> Lake:
+    """Return the lake of a company at a place, of whatever format, to be copied; raises ConfigError where it is another company's."""
+    from pipeline.definitions.owner import require_company
+
+    lake = open_lake(place)
+    require_company(lake, load_company(company))
+    return lake
+
+
 def open_readable_lake(place: Path | str) -> Lake:
     """Return the lake at a place, whichever company's it is; raises ConfigError where another version of the program has to read it."""
     from pipeline.definitions.lake_claim import read_claim, require_format

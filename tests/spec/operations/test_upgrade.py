@@ -70,6 +70,17 @@ def test_until_it_is_upgraded_a_lake_is_refused_and_the_command_in_the_message_u
     Deployment.of(folder / "shop", folder / "lake")
 
 
+def test_a_lake_is_backed_up_before_it_is_upgraded_and_restored_as_it_was(folder: Path, lake: Lake) -> None:
+    lasting = ("company.json", "tables", "publications", "definitions", "models", "refits", "erasures", "sync")
+    before = tree_bytes(lake, *lasting)
+    assert segments(folder, "backup", str(folder / "before.tar")).exit_code == 0
+    assert segments(folder, "upgrade").exit_code == 0
+    lake.root.rename(folder / "upgraded")
+    assert segments(folder, "restore", str(folder / "before.tar")).exit_code == 0
+    assert tree_bytes(lake, *lasting) == before
+    assert plan_upgrade(lake).migrations == [*MIGRATIONS]
+
+
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(folder: Path, lake: Lake) -> None:
     before = tree_bytes(lake, ".")
     said = segments(folder, "upgrade", "--dry-run").stdout
