@@ -21,6 +21,7 @@ from airflow_support.days import AS_OF_NOW, DRIFT, READ_AGAIN
 from airflow_support.lineage import emit_step_lineage
 from airflow_support.metrics import sending_step_metrics, sending_sync_metrics
 from airflow_support.notifications import failure_callbacks
+from airflow_support.structured_logs import keep_log_fields
 from pipeline.definitions.company import Company
 from pipeline.errors import PipelineError, TransientError
 from pipeline.operations.deployment import Deployment, pool_of_environment
@@ -151,6 +152,7 @@ def _keyword_parameters(work: Callable[..., None]) -> dict[str, Any]:
 @contextmanager
 def logging_errors() -> Iterator[None]:
     """Write our errors into the task's log in words for people, above Airflow's traceback, and raise them."""
+    keep_log_fields()
     try:
         yield
     except PipelineError as error:

@@ -43,7 +43,7 @@ from pipeline.cli import (
 )
 from pipeline.cli.interrupts import end_process, ending_when_interrupted
 from pipeline.errors import PipelineError, TransientError
-from pipeline.reporting.output import PrintableFormatter, write_message, write_text
+from pipeline.reporting.output import LogFormat, is_log_in_json, set_up_logs, write_message, write_text
 
 # A night makes half a million objects that stay or lie in cycles, 50 MB, which end with the process. Python looks for cycles after every
 # 700 new objects, which costs a twentieth of a night; here only the many nights of a backfill are worth looking through.
@@ -62,8 +62,14 @@ def _print_version(value: bool) -> None:  # noqa: FBT001 - typer hands it over s
 @app.callback()
 def segments(
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,  # noqa: FBT002
+    log_format: Annotated[
+        LogFormat,
+        typer.Option("--log-format", envvar="SEGMENTS_LOG_FORMAT", help="Standard error for people, or a JSON object per line."),
+    ] = LogFormat.TEXT,
 ) -> None:
     """Every morning: which segment each customer is in, and what to do about it."""
+    del version  # it ended the program
+    set_up_logs(log_format)
 
 
 COMMANDS = (
@@ -124,10 +130,6 @@ def main() -> NoReturn:
 def run_command_line() -> None:
     """Run the command line; every error is one message and an exit code of its own."""
     gc.set_threshold(GARBAGE_THRESHOLD)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(PrintableFormatter("      %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("pipeline").setLevel(logging.INFO)
     try:
         try:
             with ending_when_interrupted():
@@ -136,7 +138,7 @@ def run_command_line() -> None:
             # Here a full device is one message; at the end of the process it would be a traceback.
             sys.stdout.flush()
     except PipelineError as error:
-        write_message(f"{type(error).__name__}: {error}")
+        _write_error(error)
         raise SystemExit(error.exit_code) from None
     except OSError as error:
         if error.errno not in DISK_TROUBLES:
@@ -146,7 +148,19 @@ def run_command_line() -> None:
             where=str(error.filename or "standard output"),
             todo="Free space or mend the disk, then run again.",
         )
-        write_message(f"{type(reason).__name__}: {reason}")
+        _write_error(reason)
         with suppress(OSError):
             sys.stdout.close()
         raise SystemExit(reason.exit_code) from None
+    except Exception as mistake:
+        # For people Python shows it; a program that collects logs gets one object, and no line that is none.
+        if not is_log_in_json():
+            raise
+        logging.getLogger("pipeline").critical("%s: this is our mistake", type(mistake).__name__, exc_info=True)
+        raise SystemExit(1) from None
+
+
+def _write_error(error: PipelineError) -> None:
+    kind, fields = type(error).__name__, {"where": error.where, "next": error.todo, "exit_code": error.exit_code}
+    what = error.what if is_log_in_json() else error
+    write_message(f"{kind}: {what}", level=logging.ERROR, error=kind, **{name: value for name, value in fields.items() if value})

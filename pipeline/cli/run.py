@@ -44,10 +44,11 @@ def run(  # noqa: PLR0913, PLR0917 - a command takes each of its options as an a
     steps = prepare_steps(night, reread=reread, since=read_from, override_gates=override_gate or (), override_reason=reason)
     for place, (name, run_step) in enumerate(steps.items(), 1):
         started = time.monotonic()
-        write_message(f"[{place}/{len(steps)}] {name} {night.day}")
+        write_message(f"[{place}/{len(steps)}] {name} {night.day}", step=name, day=night.day.isoformat())
         with recording_step(night, name):
             run_step()
-        write_message(f"      {name} took {time.monotonic() - started:.1f} s")
+        seconds = time.monotonic() - started
+        write_message(f"      {name} took {seconds:.1f} s", step=name, day=night.day.isoformat(), seconds=round(seconds, 3))
     print_summary(deployment.company, deployment.lake, night.day)
 
 

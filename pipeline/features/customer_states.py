@@ -53,6 +53,7 @@ from pipeline.lake.tables import (
     POPULATION_RHYTHM,
     REGROUPED_CUSTOMERS,
 )
+from pipeline.log_fields import Count
 
 SLICED_TABLES = [table.name for table in STATE_INPUTS]
 # Share of the base's customers; beyond it, carrying the changes costs more than writing a new base.
@@ -127,7 +128,8 @@ def run_in_slices(session: CacheSession, window: FeatureWindow, rollups: RollupS
 
 def _log_recomputed(session: CacheSession, affected: int) -> None:
     [row] = session.engine.run(row_count_statement(CUSTOMER_STATES), {}).read_all().to_pylist()
-    log.info("%s: %s of %s customers recomputed", CUSTOMER_STATES.name, f"{affected:,}", f"{row['row_count']:,}")
+    fields = {"table": CUSTOMER_STATES.name, "recomputed": Count(affected), "rows": Count(row["row_count"])}
+    log.info("%(table)s: %(recomputed)s of %(rows)s customers recomputed", fields)
 
 
 def _register_stored(session: CacheSession, base: CacheKey, changes: CacheKey | None) -> None:

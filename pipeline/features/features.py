@@ -58,6 +58,7 @@ from pipeline.lake.tables import (
     POPULATION_RHYTHM,
     Table,
 )
+from pipeline.log_fields import Count
 
 log = logging.getLogger("pipeline.features.features")
 
@@ -87,7 +88,8 @@ def compute_rollups(lake: Lake, engine: Engine, day: date, *, known_on: date | N
         engine.register(ORDER_LINES, lake.parts(ORDER_LINES, todo))
         facts = {version: {"statement": made_by, "lines": lines[version].digest} for version in todo}
         counts = lake.write_event_days(table, engine.run(query, {"free_orders": int(counts_as_order == "all")}), facts)
-        log.info("%s: %s rows in %s event days", table.name, f"{sum(counts.values()):,}", f"{len(todo):,}")
+        fields = {"table": table.name, "rows": Count(sum(counts.values())), "event_days": Count(len(todo))}
+        log.info("%(table)s: %(rows)s rows in %(event_days)s event days", fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,4 +241,5 @@ def _write_features(
     table = company.table(CUSTOMER_FEATURES)
     rows = session.engine.run(query, feature_parameters(company, window, known))
     count = session.lake.write(table, rows, day=window.day, known_on=window.known_on, manifest=manifest)
-    log.info("%s: %s customers from %s event days", table.name, f"{count:,}", f"{len(event_days.of_table(CUSTOMER_DAYS)):,}")
+    fields = {"table": table.name, "rows": Count(count), "event_days": Count(len(event_days.of_table(CUSTOMER_DAYS)))}
+    log.info("%(table)s: %(rows)s customers from %(event_days)s event days", fields)

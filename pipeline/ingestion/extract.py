@@ -36,6 +36,7 @@ from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.tables import EXTRACTIONS, LATE_DAYS, MISDATED_DAYS, ORDERS_SOURCE, RAW_ORDER_LINES, Partition
+from pipeline.log_fields import Count
 
 log = logging.getLogger("pipeline.ingestion.extract")
 
@@ -103,7 +104,7 @@ def _read_and_store(extraction: Extraction, engine: DuckDBEngine, *, is_loss_acc
         changed = []
         for each in reading.staged:
             changed.append(_store_staged(extraction, engine, each))
-            log.info("%s: %s partitions changed", each.table.name, f"{changed[-1]:,}")
+            log.info("%(table)s: %(partitions)s partitions changed", {"table": each.table.name, "partitions": Count(changed[-1])})
     store_departed(lake, engine, day)
     report_late_days(reading.late, command_options(company, lake))
     report_misdated_days(reading.misdated, opening=company.first_day)

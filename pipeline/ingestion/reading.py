@@ -29,6 +29,7 @@ from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import sealed_writer
 from pipeline.lake.tables import ORDERS_SOURCE, RAW_ORDER_LINES, Partition, Table
+from pipeline.log_fields import Count
 
 log = logging.getLogger("pipeline.ingestion.extract")
 PROGRESS_ROWS = 1_000_000
@@ -204,7 +205,7 @@ def _stage_query(company: Company, snapshot: Snapshot, query: SourceQuery, stagi
     path = staging / f"{table.name}.parquet"
     with closing(snapshot.rows(wanted)) as batches:
         rows = _write_staged(table, (conform_batch(batch, table, query) for batch in batches), path)
-    log.info("%s: %s rows read", table.name, f"{rows:,}")
+    log.info("%(table)s: %(rows)s rows read", {"table": table.name, "rows": Count(rows)})
     source = SourceRows(snapshot, query, table, found.names, by_customer)
     return StagedTable(table, path, rows, ignored_columns(table, found), source)
 
@@ -235,6 +236,6 @@ def _write_staged(table: Table, batches: Iterator[pa.RecordBatch], path: Path) -
         for batch in batches:
             writer.write(pa.Table.from_batches([batch]))
             if rows // PROGRESS_ROWS < (rows + batch.num_rows) // PROGRESS_ROWS:
-                log.info("%s: %s rows so far", table.name, f"{rows + batch.num_rows:,}")
+                log.info("%(table)s: %(rows)s rows so far", {"table": table.name, "rows": Count(rows + batch.num_rows)})
             rows += batch.num_rows
     return rows

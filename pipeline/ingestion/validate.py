@@ -52,6 +52,7 @@ from pipeline.lake.tables import (
     Table,
 )
 from pipeline.lake.workers import OWN_PROCESS, Workers
+from pipeline.log_fields import Count
 
 log = logging.getLogger("pipeline.ingestion.validate")
 ROWS_WORTH_WORKERS = 2_000_000  # below, the start of a process takes longer than it saves
@@ -90,7 +91,9 @@ class RawTableChecks:
         inspection = Inspection(self.company, suite, known_ids, self.batch_rows, circle_ids)
         for found in workers.map(partial(inspection.check, self.lake), groups):
             findings.add(found)
-            log.info("%s: %s rows checked, %s set aside", table.name, f"{findings.tally.checked:,}", f"{findings.tally.rejected_count:,}")
+            tally = findings.tally
+            fields = {"table": table.name, "rows": Count(tally.checked), "rejected": Count(tally.rejected_count)}
+            log.info("%(table)s: %(rows)s rows checked, %(rejected)s set aside", fields)
         return findings
 
     def check_snapshot(self, raw: Table, known_on: date, known_ids: KnownIds | None = None, circle_ids: pa.Array | None = None) -> Findings:

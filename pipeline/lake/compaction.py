@@ -75,7 +75,8 @@ def _compact_month(lake: Lake, table: Table, files: Sequence[MonthFile]) -> bool
     except (ConfigError, DataError) as error:
         log.warning("%s of %s are not compacted: %s", table.name, month.isoformat()[:7], error.what)
         return False
-    log.info("%s of %s: %s files became one", table.name, month.isoformat()[:7], len(files))
+    fields = {"table": table.name, "month": month.isoformat()[:7], "files": len(files)}
+    log.info("%(table)s of %(month)s: %(files)s files became one", fields)
     return True
 
 

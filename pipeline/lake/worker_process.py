@@ -12,9 +12,9 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 from multiprocessing import Pipe
@@ -25,6 +25,7 @@ from traceback import format_tb
 from typing import Any
 
 from pipeline.errors import PipelineError, TransientError
+from pipeline.log_fields import fields_of, log_fields
 
 STOP_SECONDS = 10.0
 Task = tuple[Callable[[Any], Any], Any]
@@ -32,15 +33,17 @@ Task = tuple[Callable[[Any], Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line that a worker logged."""
+    """A line that a worker logged, with its fields."""
 
     logger: str
     level: int
     text: str
+    fields: Mapping[str, object] = field(default_factory=dict)
 
     def pass_on(self) -> None:
         """Log the line here, as if it had been logged here."""
-        logging.getLogger(self.logger).log(self.level, "%s", self.text)
+        with log_fields(**self.fields):
+            logging.getLogger(self.logger).log(self.level, "%s", self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,4 +210,4 @@ class _LineHandler(logging.Handler):
         self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._send(LogLine(record.name, record.levelno, record.getMessage()))
+        self._send(LogLine(record.name, record.levelno, record.getMessage(), fields_of(record)))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipeline.errors import PipelineError
+from pipeline.log_fields import log_fields
 from pipeline.operations.night import Night
 
 log = logging.getLogger("pipeline.operations.steps")
@@ -16,13 +17,17 @@ log = logging.getLogger("pipeline.operations.steps")
 
 @contextmanager
 def recording_step(night: Night, step: str) -> Iterator[None]:
-    """Note what the step in the block takes, whether or not it succeeds; of an older night or a restatement nothing is noted."""
+    """Let every log line of the block have its day and step, and note what the step takes, whether or not it succeeds.
+
+    Of an older night or a restatement nothing is noted.
+    """
     from pipeline.lake.tables import EXTRACTIONS
     from pipeline.reporting.metrics.run_records import StepRecord, write_step_record
 
     started, cpu_before = time.monotonic(), _cpu_seconds()
     try:
-        yield
+        with log_fields(day=night.day, step=step):
+            yield
     finally:
         seconds, cpu = time.monotonic() - started, _cpu_seconds() - cpu_before
         if not night.is_restatement and night.day >= max(night.lake.nights(EXTRACTIONS), default=night.day):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.definitions.sinks import SinkDefinition, load_sinks
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.log_fields import log_fields
 from pipeline.operations.deployment import Deployment
 from pipeline.spelling import did_you_mean
 
@@ -91,7 +92,9 @@ def sync_one(deployment: Deployment, sink: str, *, full: bool = False, override_
     from pipeline.reporting.sync_report import summary_of_sync
 
     for report in sync_sinks(deployment, sink=sink, is_full=full, override_reason=override_reason):
-        log.info(summary_of_sync(report))
+        counts = {"written": report.written_count, "unchanged": report.unchanged_count, "refused": report.refused_count}
+        with log_fields(sink=report.sink, **counts):
+            log.info("%s", summary_of_sync(report))
 
 
 def rejected_rows(deployment: Deployment, sink: str | None = None) -> Iterator[tuple[str, ...]]:

@@ -28,6 +28,7 @@ from pipeline.lake.tables import (
     PUBLISHED_TABLES,
     Table,
 )
+from pipeline.log_fields import Count
 from pipeline.publication.crm.seen_tables import CRM_NOTE, SeenTables, last_shown, seen_tables, withdrawn_publication
 from pipeline.publication.current import (
     Publication,
@@ -103,7 +104,8 @@ def publish(  # noqa: PLR0913
             remove_superseded(lake, publication)
             lake.delete(addresses.UNFINISHED)
             lake.delete(addresses.WITHDRAWN)
-        log.info("%s is published, %s rows", publication.publication_id, f"{sum(publication.row_counts.values()):,}")
+        fields = {"publication": publication.publication_id, "rows": Count(sum(publication.row_counts.values()))}
+        log.info("%(publication)s is published, %(rows)s rows", fields)
     return publication
 
 

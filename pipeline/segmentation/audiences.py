@@ -39,6 +39,7 @@ from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
     CUSTOMER_SEGMENTS,
 )
+from pipeline.log_fields import Count
 from pipeline.segmentation.joined_columns import NightFeatures, has_stays
 from pipeline.segmentation.memberships import write_intervals_before
 from pipeline.segmentation.night_schemes import audiences_of_night, schemes_beside
@@ -104,7 +105,8 @@ def _write_audiences(  # noqa: PLR0913, PLR0917 - what every step is given, and 
         unknown = np.array([counts[audience.name] for audience in audiences])
         rows = engine.run(all_members_statement(audiences, schemes), {})
     count = lake.write(AUDIENCE_MEMBERS, rows, day=day, known_on=known_on, manifest=manifest)
-    log.info("%s: %s memberships in %s audiences", AUDIENCE_MEMBERS.name, f"{count:,}", len(audiences))
+    fields = {"table": AUDIENCE_MEMBERS.name, "rows": Count(count), "audiences": len(audiences)}
+    log.info("%(table)s: %(rows)s memberships in %(audiences)s audiences", fields)
     # Counted from what was written, and not from the flags: sizes then cannot differ from the members that readers see.
     engine.register(AUDIENCE_MEMBERS, [addresses.partition(AUDIENCE_MEMBERS, day=day, known_on=known_on)])
     sizes = _size_rows(engine, audiences, unknown.tolist())

@@ -33,6 +33,7 @@ from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
+from pipeline.log_fields import Count
 from pipeline.models.clusters import ClusterModel, NotFitted, assignment_statement, cluster_cards, segment_statements
 from pipeline.models.refits.first_model import model_for_night, valid_or_first_model
 from pipeline.segmentation.cluster_profiles import write_cluster_profiles
@@ -106,7 +107,8 @@ def _write_memberships(  # noqa: PLR0913 - what every step is given, and the sch
     _warn_of_other_code(lake, addresses.partition(CUSTOMER_SEGMENTS, day=day, known_on=known_on), manifest)
     memberships = _rows_by_slice(engine, query, lake.local(features), limit=max(1, MEMBERSHIPS_PER_SLICE // len(statements)))
     rows = lake.write(CUSTOMER_SEGMENTS, memberships, day=day, known_on=known_on, manifest=manifest)
-    log.info("%s: %s memberships in %s schemes", CUSTOMER_SEGMENTS.name, f"{rows:,}", len(schemes) + len(models))
+    fields = {"table": CUSTOMER_SEGMENTS.name, "rows": Count(rows), "schemes": len(schemes) + len(models)}
+    log.info("%(table)s: %(rows)s memberships in %(schemes)s schemes", fields)
     engine.register(CUSTOMER_SEGMENTS, [addresses.partition(CUSTOMER_SEGMENTS, day=day, known_on=known_on)])
     profiles_query = profiles_statement(schemes, models)
     profiles = engine.run(profiles_query, {}).read_all()

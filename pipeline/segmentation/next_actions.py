@@ -25,6 +25,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.remote_rows import RemoteRows
 from pipeline.lake.statements import statement, statement_digest
 from pipeline.lake.tables import AFFECTED_CUSTOMERS, CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENTS, SEGMENT_STRATEGIES
+from pipeline.log_fields import Count
 
 log = logging.getLogger("pipeline.segmentation.next_actions")
 SPEND_COLUMNS = ("customer_id", "spend_amount", "lifetime_spend_amount")
@@ -46,7 +47,7 @@ def write_next_actions(  # noqa: PLR0913
     manifest = {"statement": statement_digest(query)}
     with _rows_without(lake, engine, query, {"language": company.language}, left_out) as rows:
         count = lake.write(CUSTOMER_NEXT_ACTIONS, rows, day=day, known_on=known_on, manifest=manifest)
-    log.info("%s: one card each for %s customers", CUSTOMER_NEXT_ACTIONS.name, f"{count:,}")
+    log.info("%(table)s: one card each for %(rows)s customers", {"table": CUSTOMER_NEXT_ACTIONS.name, "rows": Count(count)})
 
 
 @contextmanager

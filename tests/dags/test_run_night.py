@@ -81,6 +81,14 @@ def test_every_step_is_announced_and_timed_and_airflow_is_not_heard(small_night:
         assert any(re.fullmatch(rf"      {step} took \d+\.\d s", line) for line in lines)
 
 
+def test_airflows_log_has_each_line_of_ours_once_with_its_fields(small: Deployment, small_night: Run) -> None:
+    assert small_night.returncode == 0
+    log = (small.home / "logs" / f"night-{LAST_DAY}.log").read_text()
+    [line] = [line for line in log.splitlines() if "raw_order_lines: 9 rows read" in line]
+    assert "[pipeline.ingestion.extract]" in line
+    assert {f"day={LAST_DAY}", "step=extract", "table=raw_order_lines", "rows=9"} <= set(line.split())
+
+
 def test_tasks_pass_on_nothing_but_the_date(small: Deployment, small_night: Run) -> None:
     assert small_night.returncode == 0
     with closing(sqlite3.connect(small.home / "airflow.db")) as database:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -18,6 +22,7 @@ from pipeline.errors import GateClosed, PipelineError, SchemaDrift
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import ALL_TABLES, PUBLISHED_TABLES
 from pipeline.operations import steps
+from pipeline.reporting.output import JsonFormatter
 
 ID, MAIL, ORDER, PAID = "idcanary7f3a", "mailcanary9b2c", "ordercanary4d1e", "31415926.53"
 TRACES = (ID, MAIL, ORDER, "31415926", "1987-06-05")
@@ -53,7 +58,8 @@ def nothing_told(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[
     with caplog.at_level(logging.DEBUG):
         yield
     shown = capfd.readouterr()
-    assert found_in(caplog.text + shown.out + shown.err) == []
+    logged = "\n".join(map(JsonFormatter().format, caplog.records))  # with the fields of every line
+    assert found_in(caplog.text + logged + shown.out + shown.err) == []
 
 
 def found_in(text: str) -> list[str]:
@@ -74,6 +80,9 @@ def test_a_whole_night_tells_nobody_and_keeps_personal_values_apart(
     assert {"tables/customers", "tables/customer_features", "publications", "segments.sqlite"} <= places(lake, ID)
     assert places(lake, ID) <= {*WITH_IDS, "publications", "segments.sqlite"}
     assert places(lake, ORDER) <= {"tables/raw_order_lines", "tables/order_lines", "tables/rejected_rows"}
+    metrics = CliRunner().invoke(app, ["status", "--company", str(shop), "--lake", str(lake.root), "--prometheus"]).stdout
+    assert 'segments_rejected_rows{table="raw_order_lines",rule="' in metrics
+    assert found_in(metrics) == []
 
 
 def test_reports_manifests_models_and_definitions_name_nobody(tmp_path: Path, lake: Lake) -> None:
@@ -87,12 +96,19 @@ def test_no_published_table_has_a_column_of_personal_values() -> None:
     assert [column.name for table in PUBLISHED_TABLES for column in table.columns if column.pii] == []
 
 
-def test_the_command_line_shows_counts_alone(tmp_path: Path, lake: Lake, capfd: pytest.CaptureFixture[str]) -> None:
-    shop = a_shop(tmp_path)
-    run = CliRunner().invoke(app, ["run", "--company", str(shop), "--lake", str(lake.root), "--day", str(MONDAY)])
-    assert run.exit_code == 0, run.output
-    shown = capfd.readouterr()
-    assert found_in(run.output + shown.out + shown.err) == []
+def test_the_command_line_shows_counts_alone_and_logs_a_json_object_per_line(tmp_path: Path, lake: Lake) -> None:
+    command = ["run", "--company", str(a_shop(tmp_path)), "--lake", str(lake.root), "--day", str(MONDAY)]
+    program = [sys.executable, "-c", "from pipeline.cli import main; main()", *command]
+    environment = os.environ | {"SEGMENTS_LOG_FORMAT": "json"}
+    run = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == 0, run.stderr
+    assert found_in(run.stdout + run.stderr) == []
+    lines = [json.loads(line) for line in run.stderr.splitlines()]
+    assert {"time", "level", "logger", "event"} <= set.intersection(*map(set, lines))
+    assert {(line["day"], line["step"]) for line in lines} == {(str(MONDAY), step) for step in steps.STEPS}
+    assert [line["step"] for line in lines if "seconds" in line] == list(steps.STEPS)
+    read = {line["table"]: line["rows"] for line in lines if line["event"].endswith("rows read")}
+    assert read == {"raw_customers": 6, "raw_order_lines": 6}
 
 
 FAILURES = {

@@ -14,6 +14,7 @@ from pipeline.ingestion.erased.hashes import ErasedIds
 from pipeline.ingestion.erased.ledger import Ledger
 from pipeline.ingestion.sources import Snapshot, SourceQuery
 from pipeline.lake.lake import Lake
+from pipeline.log_fields import Count
 
 log = logging.getLogger("pipeline.operations.erasure")
 
@@ -44,7 +45,7 @@ class SnapshotWithoutErased:
                 dropped += batch.num_rows - kept.num_rows
                 yield kept
         if dropped:
-            log.info("%s: %s rows of erased customers were dropped", query.name, f"{dropped:,}")
+            log.info("%(query)s: %(rows)s rows of erased customers were dropped", {"query": query.name, "rows": Count(dropped)})
 
     def _drop_erased(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         # A column of nulls alone has no type, and names nobody.

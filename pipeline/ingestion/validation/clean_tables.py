@@ -31,6 +31,7 @@ from pipeline.lake.tables import (
     Table,
 )
 from pipeline.lake.workers import Workers
+from pipeline.log_fields import Count
 
 PIECE_ROWS = 100_000
 CLEAN_SNAPSHOTS = {
@@ -74,7 +75,7 @@ def write_customers(company: Company, lake: Lake, people: Sequence[Findings]) ->
     manifest = {each.table.name: {"suite": each.suite.digest, **each.kept.counts(partition)} for partition, each in partitions.items()}
     known = max(partition.known_on or date.min for partition in partitions)
     count = lake.write(table, _record_batches(unite_people(customers, prospects)), known_on=known, manifest=manifest)
-    log.info("%s: %s rows", table.name, f"{count:,}")
+    log.info("%(table)s: %(rows)s rows", {"table": table.name, "rows": Count(count)})
 
 
 def _clean_people(lake: Lake, people: Findings, table: Table, *, is_prospect: bool) -> Iterator[pa.Table]:
@@ -89,7 +90,7 @@ def write_snapshots(lake: Lake, checked: Sequence[Findings]) -> None:
         for partition in findings.kept.masks:
             facts = {"suite": findings.suite.digest, **findings.kept.counts(partition)}
             count = lake.write(table, _record_batches(findings.kept.pieces(lake)), known_on=partition.known_on, manifest=facts)
-            log.info("%s: %s rows", table.name, f"{count:,}")
+            log.info("%(table)s: %(rows)s rows", {"table": table.name, "rows": Count(count)})
 
 
 def _write_event_days(lake: Lake, clean: CleanTable, findings: Findings, workers: Workers) -> None:
@@ -97,7 +98,8 @@ def _write_event_days(lake: Lake, clean: CleanTable, findings: Findings, workers
     # All the time, so that what is read of a file here is still there when another process replaces it.
     with lake.lock_event_days(clean.table):
         counts = list(workers.map(partial(_write_file, lake, clean), files))
-    log.info("%s: %s rows in %s event days", clean.table.name, f"{sum(counts):,}", f"{len(findings.kept.masks):,}")
+    fields = {"table": clean.table.name, "rows": Count(sum(counts)), "event_days": Count(len(findings.kept.masks))}
+    log.info("%(table)s: %(rows)s rows in %(event_days)s event days", fields)
 
 
 def _by_file(partitions: Iterable[PartitionRef]) -> Iterator[list[PartitionRef]]:

@@ -20,6 +20,7 @@ from pipeline.features import MergeHistory
 from pipeline.ingestion.erased import ErasedIds, Ledger, Receipt
 from pipeline.lake.lake import Lake
 from pipeline.lake.workers import Workers
+from pipeline.log_fields import Count
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.kept_lists import KeptLists
 from pipeline.operations.erasure.kept_versions import require_expiring_versions
@@ -143,7 +144,8 @@ def _carry_out_request(ledger: Ledger, number: str, stores: Sequence[CustomerDat
         ledger.note_removals(number, store.count(ids))
         store.remove(ids)
     receipt = ledger.complete_request(number)
-    log.info("erasure %s is complete: %s rows of %s customers", number, f"{receipt.row_count:,}", len(receipt.customers))
+    fields = {"erasure": number, "rows": Count(receipt.row_count), "customers": len(receipt.customers)}
+    log.info("erasure %(erasure)s is complete: %(rows)s rows of %(customers)s customers", fields)
     return receipt
 
 

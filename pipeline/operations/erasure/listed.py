@@ -14,6 +14,7 @@ from pipeline.ingestion.reading import Extraction, open_source
 from pipeline.ingestion.sources import authored_query
 from pipeline.ingestion.sources.columns import check_columns, conform_batch
 from pipeline.lake.tables import ERASURES
+from pipeline.log_fields import Count
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers, finish_erasures
 
@@ -29,7 +30,8 @@ def erase_listed(deployment: Deployment, day: date) -> list[Receipt]:
     listed = _listed_ids(deployment, day)
     erased = Ledger(deployment.lake).erased_ids()
     before = set(erased.among(pa.array(sorted(listed), pa.string())).to_pylist()) if erased else set()
-    log.info("%s customers are listed, %s of them erased before", f"{len(listed):,}", f"{len(before):,}")
+    fields = {"customers": Count(len(listed)), "before": Count(len(before))}
+    log.info("%(customers)s customers are listed, %(before)s of them erased before", fields)
     if wanted := listed - before:
         receipts.append(erase_customers(deployment, wanted))
     return receipts

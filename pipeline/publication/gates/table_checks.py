@@ -22,6 +22,7 @@ from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
+from pipeline.log_fields import Count
 
 CHECKED_TABLES = (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS)
 log = logging.getLogger("pipeline.publication.gates.table_checks")
@@ -47,7 +48,7 @@ def check_table(company: Company, lake: Lake, engine: Engine, partition: Partiti
     [counts] = engine.run(suite_statement(suite, suite_parameters(company, known)), {}).read_all().to_pylist()
     checked = counts[CHECKED_COUNT]
     found = [rule.result(table, checked=checked, failed=counts[f"failed_{position}"]) for position, rule in enumerate(suite.rules)]
-    log.info("%s: %s rows checked", table.name, f"{checked:,}")
+    log.info("%(table)s: %(rows)s rows checked", {"table": table.name, "rows": Count(checked)})
     before = stored_results(lake, day, known_on=known)
     # Validation has stored what it found under the same night, and so has the check of the other table.
     others = [row for row in before.rule_results if row["source_table"] != table.name]

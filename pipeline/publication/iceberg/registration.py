@@ -104,7 +104,8 @@ def _register(company: Company, lake: Lake, settings: IcebergSettings, catalog: 
         raise TransientError(what, where=where, todo="Let nobody else write to these tables, then run again.") from None
     lake.write_text(addresses.REGISTERED, f"{live.publication_id}\n")
     if changed:
-        log.info("%s is registered in catalogue %s, %s tables", live.publication_id, settings.catalog, changed)
+        fields = {"publication": live.publication_id, "catalogue": settings.catalog, "tables": changed}
+        log.info("%(publication)s is registered in catalogue %(catalogue)s, %(tables)s tables", fields)
 
 
 def _wanted_tables(company: Company, lake: Lake, settings: IcebergSettings, catalog: Catalog, live: Publication) -> Iterator[WantedTable]:

@@ -15,6 +15,7 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement, statement_digest
 from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, SALES_DAYS, SCORE_GRID, VALUE_CONCENTRATION, Table
+from pipeline.log_fields import Count
 from pipeline.models.signals import SurvivorsOf, registered_days
 
 log = logging.getLogger("pipeline.segmentation.insights.figures")
@@ -40,7 +41,7 @@ def write_or_remove(lake: Lake, table: Table, rows: pa.Table, day: date) -> None
         lake.remove(table, day=day)
         return
     lake.write(table, rows.to_batches(), day=day, manifest={"statement": statement_digest(statement(table.name))})
-    log.info("%s: %s rows", table.name, f"{rows.num_rows:,}")
+    log.info("%(table)s: %(rows)s rows", {"table": table.name, "rows": Count(rows.num_rows)})
 
 
 def _sales_days(lake: Lake, engine: Engine, day: date, survivors_of: SurvivorsOf) -> pa.Table:

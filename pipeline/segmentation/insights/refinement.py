@@ -40,6 +40,7 @@ from pipeline.lake.tables import (
     SURVEY_SHARES,
     Table,
 )
+from pipeline.log_fields import Count
 from pipeline.models.measure_drift import rows_beyond_limits
 from pipeline.models.signals import SurvivorsOf, registered_days
 from pipeline.segmentation.insights.campaign_proposals import campaign_proposals
@@ -160,7 +161,7 @@ def _write_tables(night: RefinedNight) -> None:
             lake.write(table, rows.to_batches(), day=day, manifest={"definitions": _definitions(company)})
         else:
             lake.remove(table, day=day)
-        log.info("%s: %s rows", table.name, f"{rows.num_rows:,}")
+        log.info("%(table)s: %(rows)s rows", {"table": table.name, "rows": Count(rows.num_rows)})
 
 
 def _read_buyers(night: RefinedNight) -> tuple[pa.Table, pa.Table, list[ScoredSegments]]:

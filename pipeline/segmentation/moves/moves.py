@@ -31,6 +31,7 @@ from pipeline.lake.tables import (
     SEGMENT_MOVES,
     Table,
 )
+from pipeline.log_fields import Count
 from pipeline.models.clusters import assignment_statement
 from pipeline.models.refits.model_store import models_of_night
 from pipeline.segmentation.history import reading_intervals, register_memberships
@@ -105,7 +106,7 @@ def _write_moves_of_night(company: Company, lake: Lake, engine: Engine, day: dat
         else:
             count = lake.write(SEGMENT_MOVES, engine.run(query, {}), day=day, manifest=manifest)
             remove_audience_moves(lake, day)
-    log.info("%s: %s since %s", SEGMENT_MOVES.name, f"{count:,}", before)
+    log.info("%(table)s: %(rows)s since %(before)s", {"table": SEGMENT_MOVES.name, "rows": Count(count), "before": before})
 
 
 def _prepare_moves(comparison: MoveComparison) -> exp.Query:
