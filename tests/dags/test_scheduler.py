@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,13 +19,14 @@ from zoneinfo import ZoneInfo
 import psutil
 import pytest
 from support.deployments import CANARY, REPO, Deployment, a_small_company
-from support.receivers import JsonReceiver, json_receiver
+from support.receivers import JsonReceiver, json_receiver, otlp_receiver
 from support.refit_nights import customers_of, write_features
 from support.served_airflow import BACKFILL, DAG, REFIT, Interface, served
 
 from pipeline.calendar import business_day
 from pipeline.definitions.company import load_company
 from pipeline.lake.lake import Lake
+from pipeline.operations.steps import STEPS
 
 OTHER_DAY = "2024-03-30"
 CLUSTERED_DAY = date(2024, 2, 29)
@@ -45,6 +46,7 @@ class Evening:
     approved: dict[str, str]
     drifted: dict[str, str]
     received: list[dict[str, Any]]
+    gauges: dict[tuple[str, ...], float]
     listening: set[str]
     left_over: list[psutil.Process]
     exit_code: int
@@ -59,14 +61,23 @@ def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
         file.write('[gates]\noff = ["freshness"]\n[notify.team]\nkind = "webhook"\non = ["failed", "published"]\n')
     kinds = customers_of("regulars", "bargain hunters", "newcomers", each=60)
     write_features(Lake(deployment.lake), load_company(deployment.company), kinds, CLUSTERED_DAY)
-    with json_receiver() as receiver, served(deployment) as interface:
+    deployment.configure("metrics", otel_on=True)
+    with json_receiver() as receiver, metrics_received() as gauges, served(deployment) as interface:
         # Kept by Airflow, as a person adds one in the interface: tasks ask the api-server for it.
         team = {"connection_id": "team", "conn_type": "http", "host": f"http://127.0.0.1:{receiver.port}/team"}
         interface.call("POST", "/api/v2/connections", team)
-        yield _watched(interface, deployment, receiver)
+        yield _watched(interface, deployment, receiver, gauges)
 
 
-def _watched(interface: Interface, deployment: Deployment, receiver: JsonReceiver) -> Evening:
+@contextmanager
+def metrics_received() -> Iterator[dict[tuple[str, ...], float]]:
+    """Yield the gauges that what is started in the block sends by OpenTelemetry."""
+    with otlp_receiver() as (port, gauges), pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", f"http://127.0.0.1:{port}/v1/metrics")
+        yield gauges
+
+
+def _watched(interface: Interface, deployment: Deployment, receiver: JsonReceiver, gauges: dict[tuple[str, ...], float]) -> Evening:
     health = interface.call("GET", "/api/v2/monitor/health")
     interface.trigger({"first_day": OTHER_DAY, "last_day": OTHER_DAY}, dag=BACKFILL)
     misspelt = interface.trigger({"dya": OTHER_DAY})
@@ -86,7 +97,7 @@ def _watched(interface: Interface, deployment: Deployment, receiver: JsonReceive
     left_over = [child for child in children if child.is_running()]
     received = [content for path, _, content in receiver.posted if path == "/team"]
     return Evening(
-        deployment, health, states, asked, misspelt, rejected, models, approved, drifted, received, listening, left_over, exit_code
+        deployment, health, states, asked, misspelt, rejected, models, approved, drifted, received, gauges, listening, left_over, exit_code
     )
 
 
@@ -160,6 +171,15 @@ def test_people_are_told_of_the_night_that_is_live_and_of_the_run_that_failed(ev
     assert any("unknown key `dya`" in line for line in failed["Small: the run of nightly_segments failed in business_day"])
     published = [each["day"] for each in evening.received if each["occasion"] == "published"]
     assert len(published) == len(set(published)) > 0
+
+
+def test_opentelemetry_gets_the_figures_of_the_newest_night_from_processes_that_end_with_their_tasks(evening: Evening) -> None:
+    gauges = {(name.removeprefix("airflow.segments."), *values): value for (name, *values), value in evening.gauges.items()}
+    assert gauges["live_rows", "customer_features"] == gauges["night_customers",] == 3
+    assert gauges["newest_night_state", "live"] == 1
+    assert all(gauges["step_seconds", step] > 0 for step in STEPS)
+    assert gauges["newest_order_age_days",] > 365  # of the scheduled night, and not of the one of 2024 that ran beside it
+    assert CANARY not in str(evening.gauges)
 
 
 def test_every_port_is_on_loopback(evening: Evening) -> None:
