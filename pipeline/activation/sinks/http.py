@@ -28,7 +28,8 @@ class HttpClient:
         self.parts = split_address(address, where)
         self.user, self.password = unquote(self.parts.username or ""), unquote(self.parts.password or "")
         self.base = origin(self.parts) + self.parts.path.rstrip("/")
-        self.where = self.base
+        # Not its path: that of a webhook is a secret, with many services.
+        self.where = origin(self.parts)
         # No proxies, certificates or logins from the environment: a sync does the same wherever it runs.
         self._client = httpx.Client(headers=headers, timeout=TIMEOUT, trust_env=False)
 

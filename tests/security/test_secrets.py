@@ -1,0 +1,137 @@
+"""No secret of a connection is ever told: not by a message, a traceback, a log, a command or a file, however the connection fails."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+from support.builders import a_company
+from support.nights import write_shop
+from typer.testing import CliRunner
+
+from pipeline.activation.sinks import open_sink
+from pipeline.cli import app
+from pipeline.definitions.company_sections import Source, Target
+from pipeline.definitions.connections import connection_uri
+from pipeline.definitions.definition_files import Definition
+from pipeline.definitions.sinks import read_sink
+from pipeline.errors import PipelineError
+from pipeline.ingestion.reading import Extraction, open_source
+from pipeline.lake.lake import Lake
+from pipeline.lake.limits import MEMORY_LIMIT
+from pipeline.publication.targets.postgresql import postgresql_session
+from pipeline.publication.targets.postgresql_connection import require_reachable
+
+SECRET = "s3cr3tcanary"
+DAY = date(2024, 3, 4)
+# Nobody listens at port 1. The secret stands wherever people put one, and where they put it by mistake.
+ADDRESSES = {
+    "a password": "{kind}://ada:s3cr3tcanary@127.0.0.1:1/shop",
+    "a password that has to be quoted": "{kind}://ada:%2Fs3cr3tcanary%40@127.0.0.1:1/shop",
+    "a password that is not quoted": "{kind}://ada:s3cr3tcanary/@127.0.0.1:1/shop",
+    "a setting": "{kind}://ada@127.0.0.1:1/shop?password=s3cr3tcanary&sslpassword=s3cr3tcanary",
+    "an unknown setting": "{kind}://ada:s3cr3tcanary@127.0.0.1:1/shop?sslmood=s3cr3tcanary",
+    "no port": "{kind}://ada:s3cr3tcanary@127.0.0.1:s3cr3tcanary/shop",
+    "a bracket too many": "{kind}://ada:s3cr3tcanary@[127.0.0.1:1/shop",
+    "no user": "{kind}://:s3cr3tcanary@127.0.0.1:1/shop",
+    "no address": "host=127.0.0.1 port=1 password=s3cr3tcanary",
+    "the secret alone": "s3cr3tcanary",
+}
+
+
+def open_database(kind: str, address: str, folder: Path) -> None:
+    company = a_company(folder, source=Source(kind=kind, connection="shop"))
+    extraction = Extraction(company, Lake(folder / "lake"), DAY, None, lambda _: address, MEMORY_LIMIT)
+    with open_source(extraction, folder):
+        pass
+
+
+def open_target(address: str, _folder: Path) -> None:
+    target = Target(kind="postgresql", connection="crm")
+    with postgresql_session(address, target):
+        pass
+
+
+def look_for_target(address: str, _folder: Path) -> None:
+    require_reachable(address, Target(kind="postgresql", connection="crm"))
+
+
+def use_sink(kind: str, address: str, folder: Path) -> None:
+    sink = read_sink(kind, Definition(folder / "crm.toml", f'kind = "{kind}"\nconnection = "crm"\n{SETTINGS.get(kind, "")}'))
+    with_connection = open_sink(sink, lambda _: address, folder, clock=lambda: datetime(2024, 3, 5, tzinfo=UTC))
+    with_connection.ensure_vocabulary()
+    with_connection.erase({"c1": "c1"})
+
+
+SETTINGS = {"mailchimp": 'list_id = "a1"\n'}
+HOOK = "http://:a-secret-to-sign-with@127.0.0.1:1/hooks/s3cr3tcanary"
+OPENED: dict[str, tuple[str, Callable[[str, Path], None]]] = {
+    "a source in PostgreSQL": ("postgresql", partial(open_database, "postgresql")),
+    "a source in MySQL": ("mysql", partial(open_database, "mysql")),
+    "a target": ("postgresql", open_target),
+    "a target before the night": ("postgresql", look_for_target),
+    "a webhook": ("http", partial(use_sink, "webhook")),
+    "Tryton": ("http", partial(use_sink, "tryton")),
+    "Mailchimp": ("http", partial(use_sink, "mailchimp")),
+}
+
+
+@pytest.mark.parametrize(("kind", "use"), OPENED.values(), ids=OPENED)
+def test_whatever_fails_names_no_secret(
+    kind: str, use: Callable[[str, Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for address in ADDRESSES.values():
+        require_nothing_told(partial(use, address.format(kind=kind), tmp_path), caplog, capfd)
+
+
+def test_the_path_of_a_webhook_is_a_secret(tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    require_nothing_told(partial(use_sink, "webhook", HOOK, tmp_path), caplog, capfd)
+
+
+def require_nothing_told(use: Callable[[], None], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    with caplog.at_level(logging.DEBUG), pytest.raises(PipelineError) as failed:
+        use()
+    shown = capfd.readouterr()
+    told = "".join(traceback.format_exception(failed.value)) + repr(failed.value) + caplog.text + shown.out + shown.err
+    # A line of this file is no message.
+    assert SECRET not in "\n".join(line for line in told.splitlines() if not line.startswith("    "))
+    assert failed.value.todo
+
+
+@pytest.mark.parametrize("variable", ["SEGMENTS_CONNECTION_SHOP", "AIRFLOW_CONN_SHOP"])
+@pytest.mark.parametrize(
+    "value",
+    [SECRET, f"ftp://ada:{SECRET}@host/x", f'{{"conn_type": "ftp", "password": "{SECRET}"}}', f'{{"password": "{SECRET}"', f"[{SECRET}"],
+)
+def test_a_connection_that_is_none_is_not_shown(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, value)
+    try:
+        uri = connection_uri("shop")
+    except PipelineError as error:
+        assert SECRET not in "".join(traceback.format_exception(error)).replace(repr(value), "")  # noqa: PT017 - not all are refused
+    else:
+        assert (variable, uri) == ("SEGMENTS_CONNECTION_SHOP", value)
+
+
+def test_commands_and_the_lake_tell_no_secret(
+    tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, own_logging: None
+) -> None:
+    del own_logging
+    shop = write_shop(tmp_path / "shop", ["A1,1,1,2024-03-04 10:00:00,1,10.00,x"], customers=["1"])
+    settings = (shop / "company.toml").read_text("utf-8")
+    database = 'kind = "postgresql"\nconnection = "shop"\n'
+    (shop / "company.toml").write_text(f"{settings}\n[source]\n{database}\n[publish]\n{database}", "utf-8")
+    monkeypatch.setenv("SEGMENTS_CONNECTION_SHOP", f"postgresql://ada:{SECRET}@127.0.0.1:1/shop")
+    place = ["--company", str(shop), "--lake", str(lake.root)]
+    with caplog.at_level(logging.DEBUG):
+        for command in (["check", "--company", str(shop)], ["run", *place, "--day", str(DAY)], ["status", *place, "--json"]):
+            ended = CliRunner().invoke(app, command)
+            assert ended.exit_code != 0
+            assert SECRET not in f"{ended.output}{ended.exception}"
+    assert SECRET not in caplog.text
+    assert [path for path in lake.root.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()] == []
