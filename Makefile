@@ -24,7 +24,7 @@ PYTHONS := python3 python3.13 python3.12 python3.11
 IS_SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bucket test bench ui cluster check check-lock check-types check-style docs docs-serve docs-reference docs-picture texts lock clean
+.PHONY: help setup run bucket test bench ui cluster check check-lock check-types check-style audit sbom docs docs-serve docs-reference docs-picture texts lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,7 +51,7 @@ test: .venv/.dev ## Run all tests (ARGS='-k name' for some)
 bench: .venv/.dev ## Measure cost against its bars (SIZE=small, medium or large; ARGS='--only state' for one)
 	$(BIN)/python benchmarks/run.py --size '$(SIZE)' $(ARGS)
 
-check: check-lock check-types check-style docs ## Check style, types, import contracts, locks and docs
+check: check-lock check-types check-style audit docs ## Check style, types, import contracts, locks, known vulnerabilities and docs
 
 check-types: .venv/.dev
 	$(BIN)/mypy
@@ -59,6 +59,12 @@ check-types: .venv/.dev
 
 check-style: .venv/.dev
 	$(BIN)/ruff check .
+
+audit: .venv/.dev ## Look up known vulnerabilities of all that is locked; audit-exceptions.toml says which may stay
+	@$(BIN)/python -m local.audit
+
+sbom: .venv/.dev ## Write what a night, a deployment and each extra are made of into build/sbom/ (CycloneDX)
+	@$(BIN)/python -m local.bill_of_materials
 
 docs: .venv/.dev ## Build the documentation into site/; warnings are errors
 	@$(SITE) build --clean
