@@ -36,7 +36,7 @@ from pipeline.ingestion.validation.results import (
 )
 from pipeline.ingestion.validation.spread_keys import spread_row_count
 from pipeline.lake.lake import Lake, Version, known_versions
-from pipeline.lake.limits import MEMORY_LIMIT
+from pipeline.lake.limits import MEMORY_LIMIT, memory_beside_workers
 from pipeline.lake.row_file import RowFile
 from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
@@ -141,7 +141,8 @@ def validate_sources(  # noqa: PLR0913
         # In the order of REJECTED_ROWS, which is that of the tables' names.
         as_stored = sorted([*snapshots, customers.findings, lines, *(people.findings for people in prospects), *happened], key=_table_name)
         lake.write(REJECTED_ROWS, (batch for findings in as_stored for batch in findings.rejected_rows()), day=day)
-    lines.tally.add_spread_keys(spread_row_count(lake, list(versions[RAW_ORDER_LINES.name]), memory_limit=memory_limit))
+    beside_workers = memory_beside_workers(memory_limit, checks.workers_for(lines.tally.checked).count)
+    lines.tally.add_spread_keys(spread_row_count(lake, list(versions[RAW_ORDER_LINES.name]), memory_limit=beside_workers))
     of_night = [findings for findings in happened if versions[findings.table.name]]
     found = [lines, customers.findings, *(people.findings for people in prospects), *of_night, *snapshots]
     recovered = sorted({version for each in versions.values() for version in each if version.known_on != day})

@@ -29,3 +29,9 @@ def memory_bytes(size: str) -> int:
         return int(float(number) / 100 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     base = 1024 if "i" in unit.lower() else 1000
     return int(float(number) * base ** "BKMGT".index(unit[0].upper()))
+
+
+def memory_beside_workers(size: str, worker_count: int) -> str:
+    """Return what an engine may take of `size`, as engines write it, beside so many workers that stay: half of it at least."""
+    whole = memory_bytes(size)
+    return f"{max(whole - worker_count * WORKER_BYTES, whole // 2) >> 20}MiB" if worker_count > 1 else size

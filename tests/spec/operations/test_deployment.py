@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.errors import ConfigError, LockTimeout, PipelineError, TransientError
-from pipeline.lake.limits import cpu_count, memory_bytes
+from pipeline.lake.limits import WORKER_BYTES, cpu_count, memory_beside_workers, memory_bytes
 from pipeline.operations.deployment import Deployment, company_of_environment, is_airflow_configured
 from pipeline.operations.night import Night
 
@@ -78,6 +78,12 @@ def test_workers_are_as_many_as_processors_and_memory_allow_or_as_set(shop: Path
 def test_sizes_of_memory_are_counted_in_bytes(size: str, count: int) -> None:
     assert memory_bytes(size) == count
     assert 0 < memory_bytes("50%") < memory_bytes("100%")
+
+
+def test_an_engine_beside_workers_takes_what_they_leave_but_no_less_than_half() -> None:
+    assert memory_beside_workers("3GB", 1) == "3GB"
+    assert memory_bytes(memory_beside_workers("3GB", 2)) <= 3_000_000_000 - 2 * WORKER_BYTES
+    assert memory_bytes(memory_beside_workers("3GB", 64)) == pytest.approx(1_500_000_000, rel=0.001)
 
 
 def test_processors_are_those_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
