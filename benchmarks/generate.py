@@ -46,12 +46,12 @@ class Shop:
 def write_shop(shop: Shop, lake: Lake) -> int:
     """Write the order lines of each day, and a snapshot of the customers; return the number of lines."""
     lake.root.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=lake.root) as scratch, closing(_orders(shop, Path(scratch))) as orders:
+    with TemporaryDirectory(dir=lake.root) as scratch, closing(orders_of(shop, Path(scratch))) as orders:
         _write_customers(shop, lake, orders)
-        return sum(_write_lines(shop, lake, orders, *block) for block in _blocks(shop))
+        return sum(_write_lines(shop, lake, orders, *block) for block in blocks(shop))
 
 
-def _orders(shop: Shop, scratch: Path) -> duckdb.DuckDBPyConnection:
+def orders_of(shop: Shop, scratch: Path) -> duckdb.DuckDBPyConnection:
     """Return a database file's connection whose table `orders` holds every order and refund."""
     connection = duckdb.connect(scratch / "shop.duckdb", config={"memory_limit": "3GB", "temp_directory": str(scratch / "spill")})
     connection.execute("SET TimeZone = 'UTC'")
@@ -80,7 +80,7 @@ def _write_lines(shop: Shop, lake: Lake, orders: duckdb.DuckDBPyConnection, from
     return sum(lake.write_event_days(ORDER_LINES, lines, {Version(day, day): {} for day in days}).values())
 
 
-def _blocks(shop: Shop) -> Iterator[tuple[int, int]]:
+def blocks(shop: Shop) -> Iterator[tuple[int, int]]:
     """Yield first and last day of stretches that fit into memory."""
     size = max(1, BLOCK_LINES * shop.days // shop.lines)
     for start in range(0, shop.days, size):

@@ -18,6 +18,7 @@ import crm_tables
 import declared_features
 import definitions_step
 import duckdb
+import first_night
 import full_recompute
 import morning_page
 import nights
@@ -35,6 +36,7 @@ from measure import GIB, Result, print_results
 from rich.console import Console
 
 BENCHES = (
+    "first",
     "validation",
     "features",
     "state",
@@ -108,6 +110,7 @@ SIZES = {
 def measured(bench: str, size: Size, folder: Path) -> list[Result]:
     """Return the results of one bench."""
     measures: Mapping[str, Callable[[], list[Result]]] = {
+        "first": lambda: first_night.results(size.year, folder, rounds=size.rounds),
         "validation": lambda: validation.results(stored_lake(size.year, folder), folder, rounds=size.rounds),
         "features": lambda: full_recompute.results(stored_lake(size.year, folder), folder, rounds=size.rounds, names=size.peers),
         "state": lambda: state_step.results(stored_lake(size.history, folder), folder, rounds=size.rounds),

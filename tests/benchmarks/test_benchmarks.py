@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -84,6 +87,39 @@ def test_a_longer_history_ends_on_the_same_day_and_twice_is_the_same(tmp_path: P
     assert len(paths) == 10
     assert LAST_DAY in {version.day for version in first.versions(ORDER_LINES)}
     assert all(path.read_bytes() == (second.root / path.relative_to(first.root)).read_bytes() for path in paths)
+
+
+def test_a_first_night_is_measured_from_the_files_of_a_made_up_shop(tmp_path: Path) -> None:
+    from first_night import run_step, stored_source
+    from generate import LAST_DAY, Shop
+
+    from pipeline.lake.lake import Lake
+    from pipeline.lake.tables import EXTRACTIONS, ORDER_LINES, REJECTED_ROWS
+
+    company = stored_source(Shop(lines=10_000, customers=300, days=20), tmp_path)
+    for step in ("extract", "validate"):
+        run_step(step, company, tmp_path / "lake")
+    lake = Lake(tmp_path / "lake")
+    read = {row["source_table"]: row["row_count"] for row in lake.read(EXTRACTIONS, day=LAST_DAY).to_pylist()}
+    clean = sum(rows.num_rows for _, rows in lake.rows(ORDER_LINES, lake.versions(ORDER_LINES)))
+    rejected = lake.read(REJECTED_ROWS, day=LAST_DAY).num_rows
+    assert (read["raw_customers"], read["raw_order_lines"]) == (300, clean + rejected)
+    assert 0 < rejected < clean / 500
+
+
+def test_memory_of_all_processes_is_added_up(tmp_path: Path) -> None:
+    from first_night import peak_of_children
+
+    held = "held = bytearray(100 << 20); open('{}', 'w').close(); import sys; sys.stdin.read()"
+    files = [tmp_path / "one", tmp_path / "other"]
+    with peak_of_children() as peak:
+        processes = [subprocess.Popen([sys.executable, "-c", held.format(file)], stdin=subprocess.PIPE) for file in files]
+        while not all(file.exists() for file in files):
+            time.sleep(0.01)
+        time.sleep(0.5)
+        for process in processes:
+            process.communicate()
+    assert peak() > 2 * 100 << 20
 
 
 def test_results_of_campaigns_are_measured_beside_reading_their_members(tmp_path: Path) -> None:
