@@ -27,10 +27,9 @@ from pipeline.ingestion import validate
 from pipeline.ingestion.validate import validate_sources
 from pipeline.ingestion.validation import partition_groups
 from pipeline.lake.bucket.bucket_store import BucketStore
-from pipeline.lake.engines import spark_workers
 from pipeline.lake.engines.spark_session import connect
 from pipeline.lake.engines.spark_workers import SparkWorkers
-from pipeline.lake.executors.versions import installed_versions
+from pipeline.lake.executors import versions
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.worker_process import LogLine
@@ -187,7 +186,8 @@ def test_answers_come_in_the_order_of_items_and_log_lines_before_them(
 def test_executors_without_the_packages_leave_the_work_to_this_machine(
     lake: Lake, executors_of: WorkersOver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(spark_workers, "installed_versions", lambda: {**installed_versions(), "pandas": "1.2"})
+    found = versions.installed_versions()
+    monkeypatch.setattr(versions, "installed_versions", lambda: {**found, "pandas": "1.2"})
     with caplog.at_level(logging.INFO, logger="pipeline"):
         workers = executors_of(lake)
         assert list(workers.map(lambda number: (number, os.getpid()), [1, 2])) == [(1, os.getpid()), (2, os.getpid())]

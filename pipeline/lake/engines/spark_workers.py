@@ -21,7 +21,7 @@ from pipeline.lake.disk import disk_errors
 from pipeline.lake.engines.spark_errors import AGAIN, translating_spark_errors
 from pipeline.lake.engines.spark_session import SparkConnection, connect
 from pipeline.lake.executors.exchange import Exchange, exchange_of
-from pipeline.lake.executors.versions import WORK_PACKAGES, installed_versions
+from pipeline.lake.executors.versions import lacking_packages
 from pipeline.lake.executors.working import ANSWERS, INPUT, OUTPUT, PARCEL, STORE, ItemWorker, TaskAnswer
 from pipeline.lake.store import Store
 from pipeline.lake.workers import Answer, Item, Workers
@@ -65,12 +65,10 @@ class SparkWorkers:
     def _connection(self) -> SparkConnection | None:
         """A session whose executors can do the work; None where they lack what it needs."""
         connection = connect(self._remote)
-        ours, theirs = installed_versions(), connection.executor
-        wanted = [name for name in WORK_PACKAGES if theirs.get(name) != ours.get(name)]
-        if wanted:
+        if lacking := lacking_packages(connection.executor):
             connection.close()
-            packages = " ".join(f"{name}=={ours.get(name, '')}" for name in wanted)
-            log.info("executors lack %s, so files are validated and erased by processes of this machine: %s", packages, self._beside.count)
+            packages, count = " ".join(lacking), self._beside.count
+            log.info("executors lack %s, so files are validated and erased by processes of this machine: %s", packages, count)
             return None
         self._resources.callback(connection.close)
         return connection
@@ -142,7 +140,7 @@ class Parcel:
 
     def _pickled(self, piece: object) -> bytes:
         buffer = BytesIO()
-        _Pickler(buffer, self).dump(piece)
+        _WorkPickler(buffer, self).dump(piece)
         return buffer.getvalue()
 
     def _send(self, path: Path) -> str | None:
@@ -154,7 +152,7 @@ class Parcel:
         return self._sent[str(path)]
 
 
-class _Pickler(pickle.Pickler):
+class _WorkPickler(pickle.Pickler):
     def __init__(self, buffer: BytesIO, parcel: Parcel) -> None:
         super().__init__(buffer, pickle.HIGHEST_PROTOCOL)
         self._parcel = parcel

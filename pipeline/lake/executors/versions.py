@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -23,6 +23,12 @@ def installed_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def lacking_packages(found: Mapping[str, str]) -> list[str]:
+    """Return what an executor with the versions `found` must be given before it can do work on files, as pip is told of it."""
+    ours = installed_versions()
+    return [f"{name}=={ours.get(name, '')}" for name in WORK_PACKAGES if found.get(name) != ours.get(name)]
 
 
 def answer_with_versions(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -64,7 +64,7 @@ class ItemWorker:
         return work(item)
 
 
-class _Unpickler(pickle.Unpickler):
+class _WorkUnpickler(pickle.Unpickler):
     def __init__(self, content: bytes, files: TaskFiles) -> None:
         super().__init__(BytesIO(content))
         self._files = files
@@ -76,7 +76,7 @@ class _Unpickler(pickle.Unpickler):
         return self._files.path_to_read(*rest) if kind == INPUT else self._files.path_to_write(*rest)
 
 
-class _Pickler(pickle.Pickler):
+class _AnswerPickler(pickle.Pickler):
     def __init__(self, buffer: BytesIO, files: TaskFiles) -> None:
         super().__init__(buffer, pickle.HIGHEST_PROTOCOL)
         self._files = files
@@ -89,10 +89,10 @@ class _Pickler(pickle.Pickler):
 
 
 def _unpickled(content: bytes, files: TaskFiles) -> Any:  # noqa: ANN401 - the work, or an item
-    return _Unpickler(content, files).load()
+    return _WorkUnpickler(content, files).load()
 
 
 def _pickled(answer: TaskAnswer, files: TaskFiles) -> bytes:
     buffer = BytesIO()
-    _Pickler(buffer, files).dump(answer)
+    _AnswerPickler(buffer, files).dump(answer)
     return buffer.getvalue()

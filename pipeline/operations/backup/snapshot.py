@@ -21,7 +21,7 @@ from pipeline.operations.erasure.erase import holding_off_nights
 
 WAIT_SECONDS = 600
 # Private to running processes, or made again by whoever needs it.
-LEFT_OUT = (addresses.LOCKS, addresses.STAGING, addresses.PENDING, addresses.CACHES)
+LEFT_OUT = (addresses.LOCKS, addresses.STAGING, addresses.PENDING, addresses.EXCHANGE, addresses.CACHES)
 # Changed where they are: databases, and files that lines are added to. All others appear by a rename, and a link keeps what they were.
 CHANGED_IN_PLACE = (addresses.SQLITE, addresses.SYNC, addresses.NOTIFICATIONS, addresses.BACKFILLS)
 # After the lock that nights hold; a sync has a lock of its own name.

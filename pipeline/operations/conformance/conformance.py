@@ -46,10 +46,14 @@ def check_conformance(place: str) -> Iterator[CheckedPart]:
         yield CheckedPart("engine", "DuckDB, in this process")
     else:
         from pipeline.lake.engines.spark_session import versions_at
+        from pipeline.lake.executors.versions import lacking_packages
 
         versions = versions_at(remote)
         known = ", ".join(f"{name} {versions[name]}" for name in ("python", "pyarrow", "obstore") if name in versions)
         yield CheckedPart("engine", f"Spark {versions['spark']}; executors have {known}, and run the code of this program")
+        lacking = " ".join(lacking_packages(versions))
+        finding = f"beside the night, as executors lack {lacking}" if lacking else "in executors, where tables are large"
+        yield CheckedPart("validation, erasure", finding)
     with temporary_folder() as folder, _lake_of_its_own(place) as lake:
         lake.write_text("begun", "")  # the first change of all, before which a bucket is checked
         yield CheckedPart("store", f"takes and gives back objects: {lake.where()}")
