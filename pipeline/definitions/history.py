@@ -26,6 +26,7 @@ from zoneinfo import ZoneInfo
 from pipeline.definitions.audiences import load_audiences
 from pipeline.definitions.company import Company, with_declared_features
 from pipeline.definitions.company_sections import Attribute
+from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.past_definitions import PastDefinitions
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 from pipeline.definitions.translations import Translations, company_translations, documented_translations, translations_document
@@ -100,9 +101,15 @@ def segmentation_digest(company: Company) -> str:
     features, schemes = (company.definitions(folder, ".toml") for folder in ("features", "segments"))
     # A declared feature may have any name, such as `title`.
     declared = {file: {name: _without_words(each) for name, each in content.toml().items()} for file, content in features.items()}
-    decided = {name: _without_words(content.toml()) for name, content in schemes.items()}
+    decided = {name: _decided(content) for name, content in schemes.items()}
     settings = _without_words(_night_settings(company))
     return _digest({"settings": settings, "features": declared, "segments": decided, **_list_entries(company)})
+
+
+# A night asks twice, of two dozen schemes that hardly ever change.
+@lru_cache(maxsize=128)
+def _decided(scheme: Definition) -> object:
+    return _without_words(scheme.toml())
 
 
 def _without_words(entry: object) -> object:

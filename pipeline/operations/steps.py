@@ -98,11 +98,9 @@ def features(night: Night) -> None:
     """Compute rollups and the features of every customer; of a restatement, as the later night knows them."""
     from pipeline.features import compute_features, compute_rollups
 
-    with hold_night(night) as company:
-        with night.deployment.engine() as engine:
-            compute_rollups(night.lake, engine, night.day, known_on=night.known_on, counts_as_order=company.counts_as_order)
-        with night.deployment.engine() as engine:
-            compute_features(company, night.lake, engine, night.day, known_on=night.known_on)
+    with hold_night(night) as company, night.deployment.engine() as engine:
+        compute_rollups(night.lake, engine, night.day, known_on=night.known_on, counts_as_order=company.counts_as_order)
+        compute_features(company, night.lake, engine, night.day, known_on=night.known_on)
 
 
 def segment(night: Night) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -51,6 +51,12 @@ class KeptRows:
         masks = self.masks[partition]
         rejected = sum(mask.false_count for mask in masks)
         return {"raw_row_count": sum(map(len, masks)), "rejected_row_count": rejected}
+
+    def held_columns(self, names: Sequence[str]) -> pa.Table | None:
+        """Return these columns of all rows that were checked, set aside or not; None where not all of them are in memory."""
+        if not self.held or any(len(self.held.get(partition, ())) < len(masks) for partition, masks in self.masks.items()):
+            return None
+        return pa.concat_tables(rows.select(names) for pieces in self.held.values() for rows in pieces)
 
     @property
     def row_count(self) -> int:

@@ -7,9 +7,10 @@ from contextlib import closing
 
 from sqlglot import exp, parse_one
 
-from pipeline.lake.engines.duckdb import open_engine
+from pipeline.ingestion.validation.kept_rows import KeptRows
+from pipeline.lake.engines.duckdb import open_engine, select_from_memory
 from pipeline.lake.lake import Lake, Version
-from pipeline.lake.tables import RAW_ORDER_LINES
+from pipeline.lake.tables import EVENT_DAY, RAW_ORDER_LINES
 
 # Orders first: they are fewer than lines, and hardly any is on two days.
 _SPREAD_ROW_COUNT = parse_one(
@@ -30,10 +31,15 @@ _SPREAD_ROW_COUNT = parse_one(
 )
 
 
-def spread_row_count(lake: Lake, versions: Sequence[Version], *, memory_limit: str) -> int:
-    """Return how many raw order lines of `versions` have the key of a line on another day; memory is bounded, the rest spills."""
+def spread_row_count(lake: Lake, versions: Sequence[Version], kept: KeptRows, *, memory_limit: str) -> int:
+    """Return how many raw order lines of `versions` have the key of a line on another day; memory is bounded, the rest spills.
+
+    They are read again where `kept` does not hold all of them any more.
+    """
     if len({version.day for version in versions}) < 2:  # noqa: PLR2004
         return 0
+    if (held := kept.held_columns([EVENT_DAY.name, *RAW_ORDER_LINES.key])) is not None:
+        return int(select_from_memory(RAW_ORDER_LINES, held, _SPREAD_ROW_COUNT)["row_count"][0].as_py())
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         engine.register(RAW_ORDER_LINES, lake.parts(RAW_ORDER_LINES, versions))
         return int(engine.run(_SPREAD_ROW_COUNT, {}).read_all()["row_count"][0].as_py())

@@ -127,11 +127,12 @@ def test_different_rows_with_one_key_are_all_set_aside(motley: Lake) -> None:
     assert rules_of(motley, "conflicting") == ["key_is_unique"] * 2
 
 
-def test_lines_of_one_key_on_two_days_are_kept_counted_and_warned_of(company: Company, lake: Lake) -> None:
+@pytest.mark.parametrize("batch_rows", [2, 1_000], ids=["read again", "in memory"])
+def test_lines_of_one_key_on_two_days_are_kept_counted_and_warned_of(company: Company, lake: Lake, batch_rows: int) -> None:
     day_before = NIGHT - timedelta(days=1)
     write_raw(company, lake, [a_raw_line(1, day=day_before), a_raw_line(2, day=day_before)], day=day_before)
     write_raw(company, lake, [a_raw_line(2), a_raw_line(2, line_number=2), a_raw_line(3, order_id=None)])
-    validate_sources(replace(company, rejected_share_limit=1.0), lake, NIGHT)
+    validate_sources(replace(company, rejected_share_limit=1.0), lake, NIGHT, batch_rows=batch_rows)
     found = results(lake)["raw_order_lines", "key_is_of_one_day"]
     assert (found["failed_count"], found["severity"], found["is_passed"]) == (2, "warning", True)
     assert [line["order_id"] for line in clean_lines(lake, day=day_before) + clean_lines(lake)] == ["o1", "o2", "o2", "o2"]
