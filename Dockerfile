@@ -37,7 +37,7 @@ RUN groupadd --gid 10001 segments \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /run/airflow --shell /usr/sbin/nologin segments \
  && install --directory --owner=10001 --group=10001 --mode=0750 /lake /var/log/airflow \
  && install --directory --mode=0755 /company \
- && printf '%s\n' '#!/opt/venv/bin/python' 'from pipeline.cli import main' 'main()' >/usr/local/bin/segments \
- && chmod 755 /usr/local/bin/segments
+ && printf '%s\n' '#!/opt/venv/bin/python' 'from pipeline.cli import main' 'main()' >/opt/venv/bin/segments \
+ && chmod 755 /opt/venv/bin/segments
 USER 10001:10001
 WORKDIR /opt/segments
