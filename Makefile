@@ -24,10 +24,10 @@ PYTHONS := python3 python3.13 python3.12 python3.11
 IS_SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bucket test bench ui cluster check check-lock check-types check-style audit sbom docs docs-serve docs-reference docs-picture texts lock clean
+.PHONY: help setup run bucket test test-containers bench ui cluster check check-lock check-types check-style audit sbom docs docs-serve docs-reference docs-picture texts lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo 'COMPANY=$(COMPANY) LAKE=$(LAKE) DAY=$(or $(DAY),<last_day of the company>) PORT=$(PORT) can be set on the command line.'
 
@@ -47,6 +47,9 @@ bucket: .venv/.dev ## Serve an object store on loopback until Ctrl-C, to try a l
 
 test: .venv/.dev ## Run all tests (ARGS='-k name' for some)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+
+test-containers: .venv/.dev ## Run docker-compose.yml in a Docker Engine of its own (needs root, .ci/install-packages; 5 minutes)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m containers tests/containers $(ARGS)
 
 bench: .venv/.dev ## Measure cost against its bars (SIZE=small, medium or large; ARGS='--only state' for one)
 	$(BIN)/python benchmarks/run.py --size '$(SIZE)' $(ARGS)
