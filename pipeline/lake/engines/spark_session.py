@@ -33,6 +33,9 @@ PORT_SECONDS = 10
 RETRIES = 6  # within about half a minute
 # What decides about numbers, dates and texts: a cluster may have set it otherwise.
 SETTINGS = {
+    # Spark takes what our reader gives for a few rows, and would send the rows of everybody through the server to each executor.
+    "spark.sql.autoBroadcastJoinThreshold": "-1",
+    "spark.sql.adaptive.autoBroadcastJoinThreshold": "10MB",  # by then it has counted them
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.caseSensitive": "false",

@@ -7,13 +7,39 @@ from typing import cast
 
 from sqlglot import exp
 
+from pipeline.lake.engines.spark_functions import with_cheap_functions
+
 
 def spark_sql(statement: exp.Query) -> str:
     """Return `statement` as Spark writes it."""
-    return _with_names_apart(statement).sql("spark")
+    return with_cheap_functions(_with_anti_joins(with_names_apart(statement))).sql("spark")
 
 
-def _with_names_apart(statement: exp.Query) -> exp.Query:
+def _with_anti_joins(statement: exp.Query) -> exp.Query:
+    """Return `statement` with an anti join for each `NOT key IN (SELECT key ...)`, of keys that are never null.
+
+    As it allows for nulls, Spark would send all rows of the subquery through the server to each executor, however many they are.
+    """
+    if not any(isinstance(test.this, exp.In) and test.this.args.get("query") for test in statement.find_all(exp.Not)):
+        return statement
+    joined = statement.copy()
+    for number, select in enumerate(list(joined.find_all(exp.Select))):
+        where = select.args.get("where")
+        conditions = list(where.this.flatten()) if where and isinstance(where.this, exp.And) else [where.this] if where else []
+        anti = [each for each in conditions if isinstance(each, exp.Not) and isinstance(each.this, exp.In) and each.this.args.get("query")]
+        for place, test in enumerate(anti):
+            name = f"absent_{number}_{place}"
+            rows = test.this.args["query"].this.subquery(copy=False)
+            alias = exp.TableAlias(this=exp.to_identifier(f"rows_{name}"), columns=[exp.to_identifier(name)])
+            rows.set("alias", alias)
+            select.join(rows, on=test.this.this.eq(exp.column(name)), join_type="left anti", copy=False)
+        if anti:
+            left = [each for each in conditions if each not in anti]
+            select.set("where", exp.Where(this=exp.and_(*left, copy=False)) if left else None)
+    return joined
+
+
+def with_names_apart(statement: exp.Query) -> exp.Query:
     """Return `statement` with a name of its own for each WITH query where names repeat: sqlglot moves all of them to the top for Spark."""
     names = Counter(query.alias for query in statement.find_all(exp.CTE))
     if not names or max(names.values()) == 1:
