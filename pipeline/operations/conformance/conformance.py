@@ -23,6 +23,7 @@ FOLDER = "conformance/"
 # What a night leaves and readers go by. Pages name the commands to give, which tell the place of a lake.
 COMPARED = ("tables/", "states/", "publications/")
 MOST_NAMES = 5
+_TODO = "Run nights with SEGMENTS_ENGINE=duckdb, and report this with the versions above."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,10 @@ class CheckedPart:
     finding: str
 
 
-def check_conformance(place: str) -> Iterator[CheckedPart]:
+def check_conformance(place: str, *, is_thorough: bool = False) -> Iterator[CheckedPart]:
     """Check that nights of the engine that the environment names, with the lake at `place`, leave what DuckDB leaves in a folder.
+
+    A thorough check goes on with what operators do to nights: a backfill, a plan and its application, an erasure, a rollback.
 
     Yields what holds, part by part; raises the error of the first part that does not. What it writes, below `conformance/` of the lake,
     is removed. The lake's own tables are neither read nor changed.
@@ -66,6 +69,21 @@ def check_conformance(place: str) -> Iterator[CheckedPart]:
             yield CheckedPart(f"night of {day}", "all six steps ended, as on one machine")
         count = _require_same_files(deployment.lake, lake)
         yield CheckedPart("files", f"all {count:,} have the bytes that DuckDB gives them in a folder")
+        if is_thorough:
+            yield from _check_operations(deployment, theirs)
+
+
+def _check_operations(deployment: Deployment, theirs: Deployment) -> Iterator[CheckedPart]:
+    """Do to both lakes what operators do, and compare what both then say and hold."""
+    from pipeline.operations.conformance.operations import OPERATIONS
+
+    for name, operate in OPERATIONS.items():
+        expected, found = operate(deployment), operate(theirs)
+        if found != expected:
+            what = f"after {name}: {found}; by DuckDB in a folder: {expected}"
+            raise DataError(what, where=theirs.lake.where(), todo=_TODO)
+        count = _require_same_files(deployment.lake, theirs.lake)
+        yield CheckedPart(name, f"{found}; all {count:,} files are the same")
 
 
 @contextmanager
@@ -91,8 +109,7 @@ def _require_same_files(expected: Lake, found: Lake) -> int:
     if different:
         names = ", ".join(different[:MOST_NAMES])
         what = f"{len(different):,} of {len(here):,} files are not those of DuckDB in a folder: {names}"
-        todo = "Run nights with SEGMENTS_ENGINE=duckdb, and report this with the versions above."
-        raise DataError(what, where=found.where(), todo=todo)
+        raise DataError(what, where=found.where(), todo=_TODO)
     return len(here)
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
+from itertools import chain
 from pathlib import Path
 
 from pipeline.definitions.gate_limits import GATES
 
 NIGHTS = (date(2024, 3, 30), date(2024, 3, 31))
+ERASED = ("c1", "o'b")
 _FIRST_DAY, _DAYS, _ORDERS = date(2023, 4, 1), 365, 900
 # Letters that databases compare, fold or sort in ways of their own.
 _LETTERS = ("C1", "i", "\N{LATIN SMALL LETTER DOTLESS I}", "\N{LATIN SMALL LETTER Y WITH DIAERESIS}", "\N{GRINNING FACE}")
 _IDS = (*(f"c{number}" for number in range(40)), *_LETTERS, "0001", "o'b", "z" * 40)
+_ORDERS_FILE, _AUDIENCE_FILE = "data/orders.csv", "audiences/frequent.toml"
 _FILES = {
     "company.toml": f"""
 name = "Conformance"
@@ -35,7 +38,7 @@ off = {json.dumps(GATES)}
   category
 FROM orders
 """,
-    "audiences/frequent.toml": """title = "Frequent or dear"
+    _AUDIENCE_FILE: """title = "Frequent or dear"
 purpose = "Shows that lists come out alike."
 owner = "Conformance"
 rule = "order_count >= 3 OR spend_amount > 300"
@@ -45,7 +48,7 @@ rule = "order_count >= 3 OR spend_amount > 300"
 
 def write_made_up_company(folder: Path) -> Path:
     """Write the company's folder and return it."""
-    files = {**_FILES, "data/customers.csv": _text(_customers()), "data/orders.csv": _text(_order_lines())}
+    files = {**_FILES, "data/customers.csv": _text(_customers()), _ORDERS_FILE: _text(_order_lines())}
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +56,19 @@ def write_made_up_company(folder: Path) -> Path:
     return folder
 
 
-def _text(lines: Iterator[str]) -> str:
+def add_late_lines(folder: Path) -> None:
+    """Let the source have lines of the last days that nobody had read before; a second call changes nothing."""
+    late = (f"late{number},1,c{number},{NIGHTS[-1] - timedelta(number % 3)} 09:00:00,{10 + number}.25,b" for number in range(0, 40, 5))
+    (folder / _ORDERS_FILE).write_text(_text(chain(_order_lines(), late)), "utf-8")
+
+
+def edit_definitions(folder: Path) -> None:
+    """Let the audience take more customers; a second call changes nothing."""
+    text = _FILES[_AUDIENCE_FILE].replace("order_count >= 3", "order_count >= 2")
+    (folder / _AUDIENCE_FILE).write_text(text, "utf-8")
+
+
+def _text(lines: Iterable[str]) -> str:
     return "\n".join(lines) + "\n"
 
 

@@ -15,12 +15,14 @@ from pipeline.operations.conformance import check_conformance, conformance
 
 def test_it_says_what_holds_and_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "lake" / "tables").mkdir(parents=True)
-    done = CliRunner().invoke(app, ["conformance", "--lake", str(tmp_path / "lake")])
+    done = CliRunner().invoke(app, ["conformance", "--thorough", "--lake", str(tmp_path / "lake")])
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
     assert lines[0] == "engine               DuckDB, in this process"
-    assert [line.split("  ")[0] for line in lines] == ["engine", "store", "night of 2024-03-30", "night of 2024-03-31", "files"]
-    assert lines[-1].endswith("have the bytes that DuckDB gives them in a folder")
+    nights = ["night of 2024-03-30", "night of 2024-03-31", "files"]
+    assert [line.split("  ")[0] for line in lines] == ["engine", "store", *nights, "backfill", "plan and apply", "erasure", "rollback"]
+    assert lines[4].endswith("have the bytes that DuckDB gives them in a folder")
+    assert all(line.endswith("files are the same") for line in lines[5:])
     assert [path.name for path in (tmp_path / "lake").rglob("*")] == ["tables"]
 
 
