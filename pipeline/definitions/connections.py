@@ -134,7 +134,8 @@ def _airflow_connection_uri(value: str, variable: str) -> str:
         if parts.scheme in HTTP:
             return http_uri(_http_fields(value), where=where)
     except (ValueError, AttributeError):
-        raise ConfigError("the connection is neither a URI nor JSON", where=where) from None
+        todo = "Set it to a URI such as postgresql://reader@host:5432/shop, or to a connection of Airflow as JSON."
+        raise ConfigError("the connection is neither a URI nor JSON", where=where, todo=todo) from None
     if parts.scheme not in _SCHEMES:
         raise _unknown_kind(parts.scheme, variable)
     # Airflow's own settings of a connection are none that a database knows.

@@ -26,7 +26,10 @@ IDENTIFIER = "[a-z][a-z0-9_]*"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What fields are read from, and how errors speak of it: `todo` takes the place of any other next step."""
+    """What fields are read from, and how errors speak of it: `todo` takes the place of any other next step.
+
+    An error without one says what would be right, which then is the next step.
+    """
 
     where: str
     kind: type[PipelineError] = ConfigError
@@ -36,7 +39,7 @@ class Document:
 
     def error(self, what: str, todo: str = "") -> PipelineError:
         """Return the error to be raised."""
-        return self.kind(f"{self.preface}{what}", where=self.where, todo=self.todo or todo)
+        return self.kind(f"{self.preface}{what}", where=self.where, todo=self.todo or todo or "Correct that place.")
 
 
 class Fields:
@@ -225,7 +228,8 @@ class Fields:
             # Cut off: comparing a name of a million letters with all known ones would take minutes.
             hint = did_you_mean(key[:LONGEST_SHOWN], self._known)
             shown = printable_value(key)[1:-1]  # of a long name the end says which it is
-            error = self.document.error(f"`{self.name_of(shown)}` is not a known {self.document.noun}{hint}")
+            what = f"`{self.name_of(shown)}` is not a known {self.document.noun}{hint}"
+            error = self.document.error(what, "Correct its name, or remove it.")
             error.setting = self.name_of(key)
             unknown.errors.append(error)
             if len(unknown.errors) == MOST_UNKNOWN:

@@ -76,7 +76,8 @@ def read_evidence(content: Fields, names: Mapping[str, Kind]) -> tuple[str, ...]
     for name in evidence:
         kind = names.get(name)
         if kind is None or "." in name:
-            raise ConfigError(f"evidence `{name}` is unknown{did_you_mean(name, names)}", where=content.where)
+            todo = "Name a feature or an attribute; declare it under [needs] where a company may lack it."
+            raise ConfigError(f"evidence `{name}` is unknown{did_you_mean(name, names)}", where=content.where, todo=todo)
         if kind not in EVIDENCE_KINDS or name in AGEING_FEATURES:
             raise ConfigError(
                 f"`{name}` cannot be evidence: it changes every night or prints differently from engine to engine",

@@ -107,9 +107,8 @@ class Suite:
         content = result.result
         if "unexpected_count" not in content:
             if rule.rejects_rows:
-                raise ConfigError(
-                    f"the rule `{rule.name}` is about no single row, so it cannot reject any", where=str(self.definition.file)
-                )
+                what = f"the rule `{rule.name}` is about no single row, so it cannot reject any"
+                raise ConfigError(what, where=str(self.definition.file), todo="Set `meta.rejects_rows` to false.")
             return RuleFinding(rule, int(not result.success), is_about_rows=False, positions=np.empty(0, np.int64))
         positions = content.get("unexpected_index_list") if rule.rejects_rows else None
         return RuleFinding(rule, content["unexpected_count"], is_about_rows=True, positions=np.asarray(positions or [], np.int64))
@@ -140,7 +139,8 @@ def _build_library_suite(definition: SuiteDefinition) -> ExpectationSuite:
     except ValueError as error:
         raise ConfigError(f"an expectation has wrong arguments: {error}", where=str(file), todo="Mend its `kwargs`.") from None
     if len(suite.expectations) != len(entries):
-        raise ConfigError(f"{len(entries) - len(suite.expectations)} expectations were not understood", where=str(file))
+        what = f"{len(entries) - len(suite.expectations)} expectations were not understood"
+        raise ConfigError(what, where=str(file), todo="Compare each `type` with docs/reference/expectations.md.")
     return suite
 
 

@@ -133,10 +133,11 @@ def parse_suite(text: str, file: Path) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise ConfigError(f"not valid JSON: {error}", where=str(file)) from None
+        raise ConfigError(f"not valid JSON: {error}", where=str(file), todo="Correct that place.") from None
     entries = content.get("expectations") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ConfigError("`expectations` must be a list of objects", where=str(file))
+        todo = 'Write {"expectations": [{"type": "...", "kwargs": {...}}]}.'
+        raise ConfigError("`expectations` must be a list of objects", where=str(file), todo=todo)
     return dict(content)
 
 

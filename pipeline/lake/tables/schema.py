@@ -14,6 +14,7 @@ from pipeline.errors import SchemaDrift
 
 MONEY_DECIMALS = 4
 FIRST_SCHEMA_VERSION = 1
+_REMEDY = "Let the query give its columns as the page of tables declares them, then run again."
 RAW_PREFIX = "raw_"  # how the name of a table begins that holds rows as the source gave them
 Spelling = Literal["", "lower", "title", "upper"]
 
@@ -155,8 +156,8 @@ class Table:
         """
         missing = [name for name in self.column_names if name not in data.column_names]
         if missing:
-            raise SchemaDrift(f"{self.name} lacks {', '.join(missing)}", where=self.name)
+            raise SchemaDrift(f"{self.name} lacks {', '.join(missing)}", where=self.name, todo=_REMEDY)
         try:
             return data.select(self.column_names).cast(self.schema, safe=True)
         except pa.ArrowInvalid:
-            raise SchemaDrift(f"{self.name} does not fit its declared types", where=self.name) from None
+            raise SchemaDrift(f"{self.name} does not fit its declared types", where=self.name, todo=_REMEDY) from None
