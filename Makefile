@@ -9,6 +9,7 @@ CLUSTER_PORT ?= 15002
 WORKERS ?= 2
 ARGS ?=
 SIZE ?= small
+SECONDS ?= 60
 
 BIN := .venv/bin
 SYNC := $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode
@@ -24,7 +25,7 @@ PYTHONS := python3 python3.13 python3.12 python3.11
 IS_SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bucket test test-containers bench ui cluster check check-lock check-types check-style audit sbom docs docs-serve docs-reference docs-picture texts lock clean
+.PHONY: help setup run bucket test test-containers fuzz bench ui cluster check check-lock check-types check-style audit sbom docs docs-serve docs-reference docs-picture texts lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +51,9 @@ test: .venv/.dev ## Run all tests (ARGS='-k name' for some)
 
 test-containers: .venv/.dev ## Run docker-compose.yml in a Docker Engine of its own (needs root, .ci/install-packages; 5 minutes)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m containers tests/containers $(ARGS)
+
+fuzz: .venv/.dev ## Feed broken rules, definitions, files and lakes to whatever reads them (SECONDS=60)
+	@$(BIN)/python tests/fuzzing/run.py --seconds '$(SECONDS)' $(ARGS)
 
 bench: .venv/.dev ## Measure cost against its bars (SIZE=small, medium or large; ARGS='--only state' for one)
 	$(BIN)/python benchmarks/run.py --size '$(SIZE)' $(ARGS)
