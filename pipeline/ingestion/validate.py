@@ -141,7 +141,7 @@ def validate_sources(  # noqa: PLR0913
         # In the order of REJECTED_ROWS, which is that of the tables' names.
         as_stored = sorted([*snapshots, customers.findings, lines, *(people.findings for people in prospects), *happened], key=_table_name)
         lake.write(REJECTED_ROWS, (batch for findings in as_stored for batch in findings.rejected_rows()), day=day)
-    beside_workers = memory_beside_workers(memory_limit, checks.workers_for(lines.tally.checked).count)
+    beside_workers = memory_beside_workers(memory_limit, checks.workers_for(lines.tally.checked).process_count)
     lines.tally.add_spread_keys(spread_row_count(lake, list(versions[RAW_ORDER_LINES.name]), lines.kept, memory_limit=beside_workers))
     of_night = [findings for findings in happened if versions[findings.table.name]]
     found = [lines, customers.findings, *(people.findings for people in prospects), *of_night, *snapshots]

@@ -19,6 +19,10 @@ class Workers(Protocol):
     def count(self) -> int:
         """How many items are worked on at a time."""
 
+    @property
+    def process_count(self) -> int:
+        """How many of them share the memory of this machine."""
+
     def map(self, work: Callable[[Item], Answer], items: Sequence[Item]) -> Iterator[Answer]:
         """Yield what `work` answers of each item, in the order of `items`.
 
@@ -34,7 +38,7 @@ class Workers(Protocol):
 class OwnProcess:
     """The process that asks, one item after the other."""
 
-    count = 1
+    count = process_count = 1
 
     def map(self, work: Callable[[Item], Answer], items: Sequence[Item]) -> Iterator[Answer]:
         return map(work, items)
@@ -50,7 +54,7 @@ class WorkerProcesses:
     """Up to `count` processes on this machine, started when they are needed; a single item is worked on here."""
 
     def __init__(self, count: int) -> None:
-        self.count = count
+        self.count = self.process_count = count
         self._processes: list[WorkerProcess] = []
 
     def map(self, work: Callable[[Item], Answer], items: Sequence[Item]) -> Iterator[Answer]:

@@ -95,6 +95,10 @@ class DyingWorkers:
     def count(self) -> int:
         return self._workers.count
 
+    @property
+    def process_count(self) -> int:
+        return self._workers.process_count
+
     def map(self, work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
         self._calls += 1
         dying = partial(dying_work.die_once, str(self._folder / f"died-{self._calls}"), work)
@@ -177,6 +181,7 @@ def test_answers_come_in_the_order_of_items_and_log_lines_before_them(
     workers = executors_of(lake)
     assert list(workers.map(time.sleep, [0.3, 0.0])) == [None, None]
     assert list(workers.map(abs, [-7, 3, -1])) == [7, 3, 1]
+    assert (workers.count, workers.process_count) == (2, 1)
     lines = [LogLine("pipeline.test", level, text) for level, text in ((logging.WARNING, "one"), (logging.DEBUG, "hidden"))]
     with caplog.at_level(logging.INFO, logger="pipeline"):
         list(workers.map(LogLine.pass_on, lines))

@@ -50,6 +50,10 @@ class SparkWorkers:
         # Never one, which would say that rows may be held in the memory of this process.
         return max(self._connection.parallelism, 2) if self._connection else self._beside.count
 
+    @property
+    def process_count(self) -> int:
+        return 1 if self._connection else self._beside.process_count
+
     def map(self, work: Callable[[Item], Answer], items: Sequence[Item]) -> Iterator[Answer]:
         if len(items) < 2:  # noqa: PLR2004 - nothing is done side by side
             yield from map(work, items)
