@@ -9,11 +9,12 @@ ARG PIP_INDEX_URL
 ARG UV_DEFAULT_INDEX=${PIP_INDEX_URL}
 WORKDIR /build
 COPY requirements-uv.txt requirements-deploy.txt wheels* ./
-RUN if ls *.whl >/dev/null 2>&1; then export PIP_NO_INDEX=1 PIP_FIND_LINKS=/build UV_NO_INDEX=1 UV_FIND_LINKS=/build; fi \
+RUN from= \
+ && if ls *.whl >/dev/null 2>&1; then from="--no-index --find-links=/build"; fi \
  && if [ -z "$UV_DEFAULT_INDEX" ]; then unset UV_DEFAULT_INDEX; fi \
- && pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-uv.txt \
+ && pip install $from --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-uv.txt \
  && python -m venv --without-pip /opt/venv \
- && uv pip sync --no-cache --python /opt/venv/bin/python --require-hashes --only-binary :all: --compile-bytecode requirements-deploy.txt
+ && uv pip sync $from --no-cache --python /opt/venv/bin/python --require-hashes --only-binary :all: --compile-bytecode requirements-deploy.txt
 
 FROM ${PYTHON_IMAGE}
 ENV PATH=/opt/venv/bin:$PATH \
