@@ -43,7 +43,7 @@ def lake(folder: Path) -> Lake:
 @pytest.fixture(params=["folder", "bucket"])
 def claimed(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
     """Return a lake in a store of each kind that a night of the first format has claimed, and nothing else."""
-    server: ObjectStore = request.getfixturevalue("object_store") if request.param == "bucket" else None
+    server: ObjectStore | None = request.getfixturevalue("object_store") if request.param == "bucket" else None
     lake = Lake(server.new_store(tmp_path / "cache") if server else tmp_path / "lake")
     write_claim(lake, LakeClaim("Shop", "EUR", "Europe/Berlin", format=1, program=""))
     return lake
