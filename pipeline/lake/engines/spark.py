@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 from sqlglot import exp
 
-from pipeline.errors import DataError, PipelineError
+from pipeline.errors import DataError, PipelineError, TransientError
+from pipeline.lake.disk import disk_errors
 from pipeline.lake.engines import Files, Parameter, empty_select, parameter_names, parts_of, paths_by_condition, place_of
 from pipeline.lake.engines.spark_errors import translating_spark_errors
-from pipeline.lake.engines.spark_holding import queries_to_hold, scan_counts, with_queries_inside
-from pipeline.lake.engines.spark_rows import SparkRows
 from pipeline.lake.engines.spark_session import SparkConnection
-from pipeline.lake.engines.spark_sql import spark_sql, with_names_apart
+from pipeline.lake.engines.spark_sql import spark_sql
 from pipeline.lake.engines.spark_views import SparkView, needed_columns, order_of, table_names
+from pipeline.lake.event_days import MonthFile, Version, month_of
 from pipeline.lake.executors.exchange import Exchange, exchange_of
 from pipeline.lake.executors.reading import FileReader, read_in_tasks
+from pipeline.lake.executors.writing import WRITTEN, WRITTEN_VERSIONS, FileWriter, MonthFileWriter
 from pipeline.lake.file_stamps import FileStamp, file_stamp
+from pipeline.lake.parquet import write_parquet
+from pipeline.lake.remote_rows import MonthFilePlan, RemoteRows, WrittenMonthFile
 from pipeline.lake.store import Store
 from pipeline.lake.tables import EVENT_DAY, KNOWN_ON, Table
 from pipeline.lake.version_parts import VersionParts
@@ -34,9 +37,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-CUSTOMER_ID = "customer_id"
-# Files that a statement reads more than once are held from this size on: what is small is read again faster.
-HELD_BYTES = 4 << 20
+FILE_OF_EVENT_DAY = (f"TRUNC({EVENT_DAY.name}, 'MONTH')", KNOWN_ON.name)
 # What a process takes of a statement. The largest answers that a night asks for are samples of customers, which models are fitted on.
 MOST_ROWS = 1_000_000
 
@@ -56,12 +57,9 @@ class SparkEngine:
         self._sent: dict[FileStamp, str | None] = {}
         self._resources = ExitStack()
         self._registered: dict[str, SparkView] = {}
-        self._held: dict[str, DataFrame] = {}
-        self._held_queries: list[DataFrame] = []
 
     def register(self, table: Table, files: Files) -> None:
         parts = parts_of(self._store, files, self._folder if isinstance(files, VersionParts) else Path())
-        self._release_table(table.name)
         self._registered[table.name] = SparkView(table, parts=tuple(parts))
 
     def define(self, table: Table, statement: exp.Query) -> None:
@@ -75,10 +73,6 @@ class SparkEngine:
         self._resources.callback(self._release, rows)
         self._registered[table.name] = self._connection.views[table.name] = SparkView(table)
 
-    def _release_table(self, name: str) -> None:
-        if name in self._held:
-            self._release(self._held.pop(name))
-
     def _release(self, rows: DataFrame) -> None:
         # What is wrong with the server is told by the statement that failed, not by what tidies up after it.
         with suppress(PipelineError), translating_spark_errors(exp.Select(), {}):
@@ -91,21 +85,7 @@ class SparkEngine:
         """Return the rows of `statement` as Spark's plan, over what is registered now."""
         with translating_spark_errors(statement, self._places_of(statement)):
             self._make_views(statement)
-            return self._session.sql(spark_sql(self._with_held_queries(statement, parameters)), args=dict(parameters))
-
-    def _with_held_queries(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> exp.Query:
-        """Return `statement` over views of those of its WITH queries that Spark is told to hold, until the rows are collected."""
-        large = [view.table.name for view in self._views_of(statement) if view.byte_count >= HELD_BYTES]
-        held = with_names_apart(statement).copy() if large else statement
-        for query in queries_to_hold(held, large) if large else ():
-            alone = with_queries_inside(query.this, held)
-            used = {name: parameters[name] for name in parameter_names(alone)}
-            rows = self._session.sql(spark_sql(alone), args=used).persist()
-            name = f"held_{query.alias}"
-            rows.createOrReplaceTempView(name)
-            self._held_queries.append(rows)
-            query.set("this", exp.select("*").from_(name))
-        return held
+            return self._session.sql(spark_sql(statement), args=dict(parameters))
 
     def collect(self, rows: DataFrame, statement: exp.Query) -> pa.Table:
         """Return the rows of a plan; raises DataError where they are too many for a process."""
@@ -121,15 +101,10 @@ class SparkEngine:
                         raise DataError(
                             what, todo="That is a fault of this program: report it, and run the night with SEGMENTS_ENGINE=duckdb."
                         )
-            found = pa.concat_tables(pieces) if pieces else rows.toArrow()
-        while self._held_queries:
-            self._release(self._held_queries.pop())
-        return found
+            return pa.concat_tables(pieces) if pieces else rows.toArrow()
 
     def close(self) -> None:
         self._registered.clear()
-        for rows in (*self._held.values(), *self._held_queries):
-            self._release(rows)
         self._resources.close()
         self._connection.close()
 
@@ -137,7 +112,6 @@ class SparkEngine:
         """Make the views that `statement` reads: those of a table that was registered anew, or of which more columns are read now."""
         views = list(self._views_of(statement))
         statements = [statement, *(view.statement for view in views if view.statement)]
-        scans = scan_counts(with_names_apart(statement), {view.table.name: view.statement for view in views if view.statement})
         anew: set[str] = set()
         for view in views:
             name = view.table.name
@@ -147,23 +121,11 @@ class SparkEngine:
                     anew.add(name)
             elif view.parts is not None:
                 columns = needed_columns(view.table, statements)
-                is_held = view.is_held or (scans[name] > 1 and view.byte_count >= HELD_BYTES)
-                if not self._is_made(view) or not columns.issubset(view.columns) or is_held != view.is_held:
+                if not self._is_made(view) or not columns.issubset(view.columns):
                     view.columns |= columns
-                    view.is_held = is_held
-                    self._release_table(name)
-                    rows = self._held_rows(view) if is_held else self._rows_of(view)
-                    rows.createOrReplaceTempView(name)
+                    self._rows_of(view).createOrReplaceTempView(name)
                     anew.add(name)
             self._connection.views[name] = view
-
-    def _held_rows(self, view: SparkView) -> DataFrame:
-        """Return the rows of files that Spark holds once it has read them; those of a customer lie together, as statements need them."""
-        rows = self._rows_of(view)
-        if CUSTOMER_ID in view.columns and len(view.parts or ()) > 1:
-            rows = rows.repartition(self._connection.parallelism, CUSTOMER_ID)
-        rows = self._held[view.table.name] = rows.persist()
-        return rows
 
     def _is_made(self, view: SparkView) -> bool:
         """Return whether the session's view of that name is this one: engines may share a session, and register other files."""
@@ -240,3 +202,48 @@ class SparkEngine:
             # Only within tasks: a total order would be found by a sample of the rows, which means to work out all of them twice.
             rows = rows.sortWithinPartitions(*order) if order else rows
             return self.collect(rows.mapInArrow(writer, self._connection.spark_schema(answer)), statement)
+
+
+class SparkRows(RemoteRows):
+    """The rows of a statement on Spark, worked out whenever they are read or written."""
+
+    def __init__(self, engine: SparkEngine, statement: exp.Query, parameters: Mapping[str, Parameter]) -> None:
+        self._engine, self._statement, self._parameters = engine, statement, parameters
+
+    def read_all(self) -> pa.Table:
+        return self._engine.collect(self._engine.select(self._statement, self._parameters), self._statement)
+
+    def write_file(self, schema: pa.Schema, path: Path, manifest: Mapping[str, Any]) -> int:
+        exchange = self._engine.exchange
+        with disk_errors(path.parent, path=path), exchange.receiving(path.parent) as place:
+            writer = FileWriter(exchange, place, schema, dict(manifest), order_of(self._statement))
+            answers = self._engine.write(self._statement, self._parameters, writer, WRITTEN).to_pylist()
+            if not answers:  # a statement that Spark knows to be empty beforehand has no task that could write
+                return write_parquet(schema, self, path, manifest)
+            if len(answers) > 1:
+                raise _several_writers(len(answers))
+            exchange.take(answers[0]["name"], path)
+            return int(answers[0]["row_count"])
+
+    def write_month_files(self, table: Table, plans: Sequence[MonthFilePlan], folder: Path) -> Mapping[MonthFile, WrittenMonthFile]:
+        files = {(plan.file.month, plan.file.known_on): plan.file for plan in plans}
+        exchange, names = self._engine.exchange, dict[MonthFile, str]()
+        counts: dict[MonthFile, dict[Version, int]] = {}
+        with exchange.receiving(folder) as place:
+            writer = MonthFileWriter(exchange, place, table, plans, order_of(self._statement))
+            answers = self._engine.write(self._statement, self._parameters, writer, WRITTEN_VERSIONS, spread=FILE_OF_EVENT_DAY)
+            for answer in answers.to_pylist():
+                version = Version(answer["day"], answer["known_on"])
+                file = files[month_of(version.day), version.known_on]
+                if names.setdefault(file, answer["name"]) != answer["name"]:
+                    raise _several_writers(2)
+                counts.setdefault(file, {})[version] = answer["row_count"]
+            paths = {file: folder / Path(name).name for file, name in names.items()}
+            for file, name in names.items():
+                exchange.take(name, paths[file])
+        return {file: WrittenMonthFile(paths[file], found) for file, found in counts.items()}
+
+
+def _several_writers(count: int) -> TransientError:
+    what = f"Spark gave the rows of one file to {count} tasks, which no file can be made of"
+    return TransientError(what, todo="Run that again; if it stays so, use another Spark server, or SEGMENTS_ENGINE=duckdb.")

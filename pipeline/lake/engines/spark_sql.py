@@ -12,7 +12,7 @@ from pipeline.lake.engines.spark_functions import with_cheap_functions
 
 def spark_sql(statement: exp.Query) -> str:
     """Return `statement` as Spark writes it."""
-    return with_cheap_functions(_with_anti_joins(with_names_apart(statement))).sql("spark")
+    return with_cheap_functions(_with_anti_joins(_with_names_apart(statement))).sql("spark")
 
 
 def _with_anti_joins(statement: exp.Query) -> exp.Query:
@@ -39,7 +39,7 @@ def _with_anti_joins(statement: exp.Query) -> exp.Query:
     return joined
 
 
-def with_names_apart(statement: exp.Query) -> exp.Query:
+def _with_names_apart(statement: exp.Query) -> exp.Query:
     """Return `statement` with a name of its own for each WITH query where names repeat: sqlglot moves all of them to the top for Spark."""
     names = Counter(query.alias for query in statement.find_all(exp.CTE))
     if not names or max(names.values()) == 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from sqlglot import exp
 
@@ -12,23 +11,14 @@ from pipeline.lake.file_parts import FilePart
 from pipeline.lake.tables import Table
 
 
-@dataclass
+@dataclass(slots=True)
 class SparkView:
-    """A registered table: files, or a statement, or rows that Spark holds already; and the columns that its view has so far.
-
-    `is_held` says whether Spark holds the rows of files once it has read them.
-    """
+    """A registered table: files, or a statement, or rows that Spark holds already; and the columns that its view has so far."""
 
     table: Table
     parts: tuple[FilePart, ...] | None = None
     statement: exp.Query | None = None
     columns: set[str] = field(default_factory=set)
-    is_held: bool = False
-
-    @cached_property
-    def byte_count(self) -> int:
-        """How large the files are."""
-        return sum(part.path.stat().st_size for part in self.parts or ())
 
 
 def table_names(statement: exp.Query) -> list[str]:

@@ -1,17 +1,11 @@
-"""What Spark is given for a statement: joins that need no room on its server, cheap functions, and nothing worked out twice."""
+"""What Spark is given for a statement: joins that need no room on its server, and cheap functions."""
 
 from __future__ import annotations
-
-from collections import Counter
 
 import pytest
 from sqlglot import exp, parse_one
 
-from pipeline.features.state_sql import all_states_statement
-from pipeline.lake.engines.spark_holding import queries_to_hold, scan_counts, with_queries_inside
-from pipeline.lake.engines.spark_sql import spark_sql, with_names_apart
-
-ROLLUPS = ("customer_days", "customer_day_categories")
+from pipeline.lake.engines.spark_sql import spark_sql
 
 
 def of(text: str) -> exp.Select:
@@ -31,21 +25,3 @@ def test_other_conditions_stay(text: str) -> None:
 
 def test_days_apart_are_counted_without_instants() -> None:
     assert spark_sql(of("SELECT DATEDIFF('day', a, b) AS days FROM t")) == "SELECT CAST(DATEDIFF(b, a) AS BIGINT) AS days FROM t"
-
-
-def test_what_a_with_query_reads_counts_as_often_as_it_is_read() -> None:
-    statement = of("WITH a AS (SELECT x FROM t), b AS (SELECT x FROM a UNION ALL SELECT x FROM a) SELECT x FROM b JOIN v USING (x)")
-    assert scan_counts(statement, {"v": of("SELECT x FROM t")}) == Counter({"t": 3})
-
-
-def test_a_with_query_that_reads_a_table_of_its_name_reads_that() -> None:
-    statement = of("WITH t AS (SELECT x, COUNT(*) AS n FROM t GROUP BY x) SELECT one.x FROM t AS one JOIN t AS other USING (x)")
-    assert queries_to_hold(statement, ["t"]) == []
-
-
-def test_what_states_work_out_twice_is_held() -> None:
-    statement = with_names_apart(all_states_statement())
-    [held] = queries_to_hold(statement, ROLLUPS)
-    assert held.alias == "ranked_categories"
-    assert {table.name for table in with_queries_inside(held.this, statement).find_all(exp.Table)} == {"customer_day_categories"}
-    assert queries_to_hold(statement, []) == []
