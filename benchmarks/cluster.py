@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +20,7 @@ from lakes import company, engine, linked_lake
 from measure import Result, cost
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from local.spark_cluster import SparkCluster, running_cluster
+from local.spark_cluster import THOROUGH_JAVA_OPTIONS, SparkCluster, running_cluster
 from pipeline.features import compute_features, compute_rollups
 from pipeline.features.rollup_set import ROLLUPS
 from pipeline.lake.engines.spark import SparkEngine
@@ -35,7 +35,7 @@ Step = Callable[[Lake, SparkEngine], None]
 
 def results(lake: Lake, scratch: Path) -> list[Result]:
     """Return what rollups and features of a first night cost on a cluster whose Java is warm, as a share of DuckDB's."""
-    with TemporaryDirectory(dir=scratch) as folder, running_cluster(Path(folder) / "cluster", memory="3g") as cluster:
+    with TemporaryDirectory(dir=scratch) as folder, _cluster_in(Path(folder) / "cluster") as cluster:
         by_duckdb, by_spark, warming = (_lines_of(lake, Path(folder) / name) for name in ("duckdb", "spark", "warming"))
         connection = connect(cluster.remote)
         for step in (_rollups, _features):  # what Java has seen before costs half
@@ -54,6 +54,11 @@ def results(lake: Lake, scratch: Path) -> list[Result]:
         different = _different_files(by_duckdb, by_spark)
         found.append(Result("files that differ between the two, of all", len(different), len(_digests(by_spark)), "files", bar=0))
     return found
+
+
+def _cluster_in(folder: Path) -> AbstractContextManager[SparkCluster]:
+    """Return a cluster as one for many rows is: Java compiles what it runs often as well as it can."""
+    return running_cluster(folder, memory="3g", java_options=THOROUGH_JAVA_OPTIONS)
 
 
 def _lines_of(lake: Lake, folder: Path) -> Lake:

