@@ -25,7 +25,7 @@ PYTHONS := python3 python3.13 python3.12 python3.11
 IS_SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bucket test test-containers fuzz bench ui cluster check check-lock check-types check-style audit sbom docs docs-serve docs-reference docs-picture texts lock clean
+.PHONY: help setup run bucket test test-containers fuzz bench ui cluster check check-lock check-types check-style audit sbom docs docs-serve docs-reference docs-pictures texts lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,8 +90,8 @@ texts: .venv/.dev ## Bring the catalogues of texts up to date with the pages, fo
 			--input-file "$$scratch" --output-file $$file --locale $$(basename $$file .po) || exit 1; \
 	done
 
-docs-picture: .venv/.dev ## Draw docs/summary.png from the live night of the demo (needs chromium)
-	$(BIN)/python docs/draw_summary.py --company '$(COMPANY)' --lake '$(LAKE)'
+docs-pictures: .venv/.dev ## Take the pictures of the documentation anew (needs chromium; ARGS='summary' for some)
+	PYTHONPATH=. $(BIN)/python docs/draw_pictures.py $(ARGS)
 
 lock: .venv/bin/uv ## Write requirements*.txt anew from pyproject.toml and requirements*.in
 	$(LOCK) $(DEPENDENCIES) requirements.in -o requirements.txt

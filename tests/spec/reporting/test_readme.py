@@ -7,11 +7,13 @@ import shlex
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
 import typer.main
 import yaml
+from markdown.extensions.toc import slugify
 from support.nights import run_night
 from typer._click.core import Command
 from typer.core import TyperGroup
@@ -22,6 +24,7 @@ from pipeline.lake.lake import Lake
 
 README, DOCS = PROJECT_ROOT / "README.md", PROJECT_ROOT / "docs"
 PAGES = [README, PROJECT_ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+OUTSIDE = [PROJECT_ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
 FILES = re.compile(r"```\w+\n(?:#|--) file: (?P<path>\S+)\n(?P<text>.*?)```", re.DOTALL)
 SHELL = re.compile(r"```(?:sh|bash)\n(?P<text>.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)(?:#(?P<anchor>[^)]+))?\)")
@@ -93,14 +96,34 @@ def test_every_command_within_a_sentence_exists_with_its_options(page: Path) -> 
             assert {word for word in words[1:] if word.startswith("--")} <= known, text
 
 
-@pytest.mark.parametrize("page", [README, PROJECT_ROOT / "CONTRIBUTING.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", OUTSIDE, ids=lambda page: str(page.relative_to(PROJECT_ROOT)))
 def test_every_link_outside_the_site_leads_somewhere(page: Path) -> None:
     """Links of the site itself are checked by `make docs`."""
     for found in LINK.finditer(page.read_text("utf-8")):
-        target = PROJECT_ROOT / found["target"]
+        target = page.parent / found["target"]
         assert target.exists(), found.group()
         headings = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE) if found["anchor"] else []
-        assert not found["anchor"] or found["anchor"] in {heading.lower().replace(" ", "-") for heading in headings}, found.group()
+        assert not found["anchor"] or found["anchor"] in {slugify(heading, "-") for heading in headings}, found.group()
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OUTSIDE[2:]], ids=lambda page: str(page.relative_to(PROJECT_ROOT)))
+def test_every_address_elsewhere_is_whole_and_encrypted(page: Path) -> None:
+    """Nobody is asked whether it answers: tests do without the network."""
+    for address in re.findall(r"\]\((\w+:[^)]*)\)", page.read_text("utf-8")):
+        parts = urlsplit(address)
+        assert parts.scheme in {"https", "mailto"}, address
+        assert parts.scheme == "mailto" or re.fullmatch(r"([a-z0-9-]+\.)+[a-z]{2,}", parts.netloc), address
+
+
+def test_every_message_that_troubleshooting_quotes_is_one_of_ours() -> None:
+    page = (DOCS / "operate" / "troubleshooting.md").read_text("utf-8")
+    quoted = re.findall(r"^\| `([^`]+)`", page, re.MULTILINE)
+    code = "\n".join(file.read_text("utf-8") for folder in ("pipeline", "local") for file in (PROJECT_ROOT / folder).rglob("*.py"))
+    code += (PROJECT_ROOT / "Makefile").read_text("utf-8")
+    assert len(quoted) >= 10
+    for message in set(quoted) - {"command not found: segments"}:  # the shell's own
+        parts = [part.strip() for part in message.removeprefix("my_shop ").split("...")]
+        assert [part for part in parts if part not in code] == [], message
 
 
 @pytest.mark.parametrize("page", [PROJECT_ROOT / "CONTRIBUTING.md", *sorted((DOCS / "develop").glob("*.md"))], ids=lambda page: page.stem)
