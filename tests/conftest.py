@@ -27,6 +27,7 @@ SPARK, DEMO_NIGHT = "tests/engines", "tests/dags/test_run_night.py"
 TOGETHER = {
     "tests/golden/test_companies.py": DEMO_NIGHT,
     "tests/integration/test_company_from_postgresql.py": DEMO_NIGHT,
+    "tests/integration/test_commands_on_pages.py": DEMO_NIGHT,
 }
 # Begun first, longest first: a file of minutes that is begun last runs on beside idle workers.
 LONGEST = (

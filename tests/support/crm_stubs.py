@@ -294,3 +294,22 @@ class ReceiverStub(Stub):
 
 def _error(category: str, message: str, key: str) -> dict[str, Any]:
     return {"status": "error", "category": category, "message": message, "context": {"ids": [key]}, "errors": [], "links": {}}
+
+
+class Contacts(Stub):
+    """The system of the guide to sinks: contacts with labels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: dict[str, dict[str, Any]] = {}
+
+    def answer(self, method: str, path: str, query: dict[str, list[str]], content: Any) -> Answer:
+        if method == "GET":
+            return 200, [self.held[one] for one in query["id"] if one in self.held]
+        one = path.removeprefix("/contacts/")
+        if method == "DELETE":
+            return (204, None) if self.held.pop(one, None) else (404, None)
+        contact = self.held.setdefault(one, {"id": one, "labels": []})
+        contact["labels"] = sorted((set(contact["labels"]) | set(content.pop("add"))) - set(content.pop("remove")))
+        contact.update(content)
+        return 200, contact

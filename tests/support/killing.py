@@ -108,11 +108,11 @@ class Killer:
 
 @contextmanager
 def killer() -> Iterator[Killer]:
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), _load) as pool:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), load_night) as pool:
         yield Killer(pool)
 
 
-def _load() -> None:
+def load_night() -> None:
     """Load what a night loads, once and not in every child; nothing of it starts a thread."""
     for name in (
         "pandas",

@@ -6,11 +6,10 @@ import re
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.crm_publications import Person, publish_people, write_crm_company
-from support.crm_stubs import Answer, Stub, serving
+from support.crm_stubs import Contacts, serving
 from support.deployments import REPO
 
 from pipeline.operations.deployment import Deployment
@@ -20,23 +19,6 @@ from pipeline.operations.sync import sync_sinks
 PAGE = REPO / "docs" / "guides" / "own-sink.md"
 STRANGE = ("ann#2", "ann?x=1", "x/y", "p,q", "50%25", "ქეთი é")  # ids that are no words of an address
 CODE = re.compile(r"```(?:python|toml)\n# file: (?P<name>\S+)\n(?P<text>.*?)```", re.DOTALL)
-
-
-class Contacts(Stub):
-    def __init__(self) -> None:
-        super().__init__()
-        self.held: dict[str, dict[str, Any]] = {}
-
-    def answer(self, method: str, path: str, query: dict[str, list[str]], content: Any) -> Answer:
-        if method == "GET":
-            return 200, [self.held[one] for one in query["id"] if one in self.held]
-        one = path.removeprefix("/contacts/")
-        if method == "DELETE":
-            return (204, None) if self.held.pop(one, None) else (404, None)
-        contact = self.held.setdefault(one, {"id": one, "labels": []})
-        contact["labels"] = sorted((set(contact["labels"]) | set(content.pop("add"))) - set(content.pop("remove")))
-        contact.update(content)
-        return 200, contact
 
 
 def test_the_sink_of_the_guide_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
