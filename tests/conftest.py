@@ -40,6 +40,7 @@ LONGEST = (
     "tests/integration/test_sync_tryton.py",
     "tests/integration/test_nights_on_a_bucket.py",
     "tests/faults/test_night_crashes.py",
+    "tests/golden/test_stored_lakes.py",
     "tests/property/test_night_laws.py",
     "tests/security/test_erasure.py",
     "tests/spec/segmentation/test_move_reasons.py",
