@@ -29,7 +29,7 @@ SHOWN = [(page, found) for page in PAGES for found in PICTURE.finditer(page.read
 
 def test_every_picture_is_one_that_the_script_takes_and_a_page_shows() -> None:
     files = sorted(FOLDER.iterdir())
-    assert [file.stem for file in files] == sorted(draw_pictures.PICTURES)
+    assert {file.name for file in files} == {f"{name}.png" for name in draw_pictures.PICTURES}
     assert {(page.parent / found["path"]).resolve() for page, found in SHOWN} == set(files)
 
 
