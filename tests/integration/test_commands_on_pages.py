@@ -88,6 +88,11 @@ ONLY_PARSED = {
 }
 # What no test can run, and why.
 NOT_RUN: Mapping[str, str] = {
+    ".ci/install-packages": "it changes the machine; CI runs it",
+    "before=$(git log": "it needs the history of the repository",
+    "git worktree add": "it needs the history of the repository",
+    ".venv/bin/python benchmarks/first_night.py": "it takes an hour; tests/benchmarks runs a small one",
+    "PYTHONPATH=$PWD/../before": "it takes an hour, and the program as it was",
     "make setup": "it asks a package index; whoever runs this has run it",
     "make test": "it is what runs this",
     "make check": "it runs beside the tests",

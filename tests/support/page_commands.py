@@ -31,7 +31,7 @@ class PageCommand:
     shown: str = ""
 
     def is_shown_as(self, output: str) -> bool:
-        lines = "\n".join(line.rstrip() for line in output.rstrip().splitlines())
+        lines = "".join(f"{line.rstrip()}\n" for line in output.rstrip().splitlines())
         return re.fullmatch(_pattern(self.shown), lines) is not None
 
 
@@ -63,5 +63,5 @@ def commands_of(page: Path) -> list[PageCommand]:
 def _pattern(shown: str) -> str:
     lines = [line.rstrip() for line in shown.rstrip().splitlines()]
     return "".join(
-        r"(?:.*\n)*?" if line.strip() == ANYTHING else ".*?".join(map(re.escape, line.split(ANYTHING))) + r"(?:\n|\Z)" for line in lines
+        r"(?:.*\n)*?" if line.strip() == ANYTHING else ".*?".join(map(re.escape, line.split(ANYTHING))) + r"\n" for line in lines
     )
