@@ -100,7 +100,7 @@ class Findings:
         """Return one row of VALIDATION_RESULTS per rule."""
         about_keys = (NOT_REPEATED, KEY_OF_ONE_DAY) if self.table.partition is Partition.EVENT_DAY else (NOT_REPEATED,)
         is_within = self.is_within_limit()
-        share = self._result(WITHIN_LIMIT, int(not is_within)) | {"is_passed": is_within}
+        share = self._result(WITHIN_LIMIT, 0 if is_within else self.tally.rejected_count) | {"is_passed": is_within}
         counted = (self._result(rule, self.tally.failed[rule.name]) for rule in about_keys)
         return [*counted, *self._suite_results(), share]
 

@@ -13,7 +13,13 @@ VALIDATION_RESULTS = Table(
         Column("severity", Kind.TEXT, "`critical` stops the night; `warning` is reported.", required=True),
         Column("rejects_rows", Kind.FLAG, "Whether a row that breaks the rule is set aside.", required=True),
         Column("checked_count", Kind.INTEGER, "Rows that were checked.", required=True),
-        Column("failed_count", Kind.INTEGER, "Rows that broke the rule, or 1 where the rule is about the whole table.", required=True),
+        Column(
+            "failed_count",
+            Kind.INTEGER,
+            "Rows that broke the rule; of `table_keeps_enough_rows`, where too many were set aside, all of these; 1 of another rule about "
+            "the whole table.",
+            required=True,
+        ),
         Column("is_passed", Kind.FLAG, "Whether the night may go on as far as this rule is concerned.", required=True),
     ),
     ("source_table", "rule"),

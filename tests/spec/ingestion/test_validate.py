@@ -384,6 +384,7 @@ def test_too_many_rejected_rows_close_the_gate_and_say_what_to_do(company: Compa
     assert "`rejected_share_limit` in company.toml under [gates]" in refused.value.todo
     assert not lake.versions(ORDER_LINES)
     assert len(rejected(lake)) == 3
+    assert results(lake)["raw_order_lines", "table_keeps_enough_rows"]["failed_count"] == 3
     validate_sources(replace(company, rejected_share_limit=0.34), lake, NIGHT)
     assert len(clean_lines(lake)) == 6
 
