@@ -14,7 +14,7 @@ from threading import Thread
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 REPO = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -57,10 +57,10 @@ def phone(browser: Browser) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def served(site: Path) -> Iterator[str]:
     """Yield the address under which `make docs-serve` would show the site."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(site)))
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(site))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -94,7 +94,7 @@ def test_a_page_is_read_in_the_dark_and_on_a_desk(site: Path, browser: Browser, 
 def test_on_a_phone_the_menu_leads_to_every_part_of_the_site(site: Path, phone: Page) -> None:
     phone.goto((site / "index.html").as_uri())
     link = phone.locator("nav.md-nav--primary").get_by_text("Exit codes", exact=True)
-    assert not link.is_visible()
+    expect(link).not_to_be_in_viewport()
     phone.locator("label[for=__drawer].md-header__button").click()
     phone.locator("nav.md-nav--primary").get_by_text("Reference", exact=True).first.click()
     link.click()
