@@ -36,7 +36,8 @@ def backfill(deployment: Deployment) -> str:
     report = run_backfill(deployment, plan, parallel=1, watch=_Unwatched())
     for failed in report.failures:
         message = failed.failure.message if failed.failure else ""
-        raise DataError(f"the night of {failed.day} failed in a backfill: {message}", where=deployment.lake.where())
+        what = f"the night of {failed.day} failed in a backfill: {message}"
+        raise DataError(what, where=deployment.lake.where(), todo="Follow that message, then run segments conformance --thorough again.")
     return f"{BACKFILLED_DAYS} nights were read again and restated with rows that came late"
 
 
