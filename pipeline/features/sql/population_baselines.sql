@@ -14,35 +14,32 @@ WITH figures AS (
   FROM customer_states
   WHERE order_count >= 3
 ),
-counts AS (
-  -- A row for each figure that occurs, alone in its column: of as many rows as there are customers only these have to be put in order.
-  SELECT new_category_share, category_entropy, add_on_share, return_share, COUNT(*) AS customer_count
-  FROM figures
-  GROUP BY GROUPING SETS ((new_category_share), (category_entropy), (add_on_share), (return_share))
-),
 places AS (
   SELECT
     new_category_share,
+    COUNT(new_category_share) OVER (ORDER BY new_category_share NULLS LAST RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+      AS new_category_share_place,
+    COUNT(new_category_share) OVER () AS new_category_share_count,
     category_entropy,
+    COUNT(category_entropy) OVER (ORDER BY category_entropy NULLS LAST RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+      AS category_entropy_place,
+    COUNT(category_entropy) OVER () AS category_entropy_count,
     add_on_share,
+    COUNT(add_on_share) OVER (ORDER BY add_on_share NULLS LAST RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+      AS add_on_share_place,
+    COUNT(add_on_share) OVER () AS add_on_share_count,
     return_share,
-    SUM(customer_count) OVER (
-      PARTITION BY new_category_share IS NULL, category_entropy IS NULL, add_on_share IS NULL, return_share IS NULL
-      ORDER BY new_category_share, category_entropy, add_on_share, return_share
-      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS place,
-    SUM(customer_count) OVER (
-      PARTITION BY new_category_share IS NULL, category_entropy IS NULL, add_on_share IS NULL, return_share IS NULL
-    ) AS customer_count
-  FROM counts
+    COUNT(return_share) OVER (ORDER BY return_share NULLS LAST RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+      AS return_share_place,
+    COUNT(return_share) OVER () AS return_share_count
+  FROM figures
 ),
 quantiles AS (
-  -- Who lacks a figure is in a row without any, which has no part in the least.
   SELECT
-    MIN(CASE WHEN 4 * place >= 3 * customer_count THEN new_category_share END) AS new_category_share_q75,
-    MIN(CASE WHEN 4 * place >= 3 * customer_count THEN category_entropy END) AS category_entropy_q75,
-    MIN(CASE WHEN 4 * place >= 3 * customer_count THEN add_on_share END) AS add_on_share_q75,
-    MIN(CASE WHEN 4 * place >= 3 * customer_count THEN return_share END) AS return_share_q75
+    MIN(CASE WHEN 4 * new_category_share_place >= 3 * new_category_share_count THEN new_category_share END) AS new_category_share_q75,
+    MIN(CASE WHEN 4 * category_entropy_place >= 3 * category_entropy_count THEN category_entropy END) AS category_entropy_q75,
+    MIN(CASE WHEN 4 * add_on_share_place >= 3 * add_on_share_count THEN add_on_share END) AS add_on_share_q75,
+    MIN(CASE WHEN 4 * return_share_place >= 3 * return_share_count THEN return_share END) AS return_share_q75
   FROM places
 ),
 conversions AS (
@@ -50,20 +47,16 @@ conversions AS (
   FROM customer_visits
   WHERE visit_count >= 3
 ),
-conversion_counts AS (
-  SELECT conversion_share, COUNT(*) AS visitor_count
-  FROM conversions
-  GROUP BY conversion_share
-),
 conversion_places AS (
   SELECT
     conversion_share,
-    SUM(visitor_count) OVER (ORDER BY conversion_share ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS place,
-    SUM(visitor_count) OVER () AS visitor_count
-  FROM conversion_counts
+    COUNT(conversion_share) OVER (ORDER BY conversion_share NULLS LAST RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+      AS conversion_share_place,
+    COUNT(conversion_share) OVER () AS conversion_share_count
+  FROM conversions
 ),
 conversion_quantile AS (
-  SELECT MIN(CASE WHEN 4 * place >= visitor_count THEN conversion_share END) AS conversion_share_q25
+  SELECT MIN(CASE WHEN 4 * conversion_share_place >= conversion_share_count THEN conversion_share END) AS conversion_share_q25
   FROM conversion_places
 ),
 lines AS (
