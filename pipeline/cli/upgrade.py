@@ -32,7 +32,7 @@ def upgrade(lake: LakeOption = LAKE, dry_run: DryRunOption = False) -> None:  # 
     if dry_run:
         write_text("Nothing was done. Do it without --dry-run.\n")
         return
-    upgrade_lake(opened, tell=lambda line: write_text(f"{line}\n"))
+    upgrade_lake(opened, progress=lambda line: write_text(f"{line}\n"))
 
 
 def _plan_lines(planned: Upgrade, lake: str) -> list[str]:

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
 FORMAT = 2
-FIRST_FORMAT = 1
-"""That of lakes which were claimed before formats had numbers."""
+FIRST_FORMAT = 1  # of lakes that were claimed before formats had numbers
 
 
 @dataclass(frozen=True, slots=True)

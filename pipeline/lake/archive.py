@@ -32,7 +32,7 @@ class ArchivedFile:
 
 
 class ArchiveWriter:
-    """Writes files one after the other; used as a context, at whose end the archive is complete."""
+    """Writes files one after the other; the archive is complete once it is closed."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._tar = tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT, bufsize=CHUNK_BYTES)  # noqa: SIM115 - closed by `close`
@@ -109,7 +109,7 @@ def unpack_archive(file: BinaryIO, folder: Path, *, where: str) -> dict[str, Arc
     disk refuses.
     """
     unpacked: dict[str, ArchivedFile] = {}
-    with _telling_of_damage(where), tarfile.open(fileobj=file, mode="r|*", bufsize=CHUNK_BYTES) as tar:
+    with _translating_archive_errors(where), tarfile.open(fileobj=file, mode="r|*", bufsize=CHUNK_BYTES) as tar:
         for member in tar:
             parts = PurePosixPath(member.name).parts
             if not member.isfile() or not parts or parts[0] == "/" or ".." in parts:
@@ -132,7 +132,7 @@ def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> Archi
 
 
 @contextmanager
-def _telling_of_damage(where: str) -> Iterator[None]:
+def _translating_archive_errors(where: str) -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, EOFError):

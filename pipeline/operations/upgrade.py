@@ -36,8 +36,8 @@ def plan_upgrade(lake: Lake, migrations: Sequence[Migration] = MIGRATIONS) -> Up
     return Upgrade(claim, [each for each in migrations if claim and each.before >= claim.format])
 
 
-def upgrade_lake(lake: Lake, migrations: Sequence[Migration] = MIGRATIONS, *, tell: Callable[[str], None] = log.info) -> None:
-    """Do what `plan_upgrade` says, and tell of each step as it begins.
+def upgrade_lake(lake: Lake, migrations: Sequence[Migration] = MIGRATIONS, *, progress: Callable[[str], None] = log.info) -> None:
+    """Do what `plan_upgrade` says, and report each step to `progress` as it begins.
 
     Raises LockTimeout where a night runs, DataError where the lake is older than the first release, ConfigError as `plan_upgrade` does.
     """
@@ -46,9 +46,9 @@ def upgrade_lake(lake: Lake, migrations: Sequence[Migration] = MIGRATIONS, *, te
         lake.store.finish_transaction(CUSTOMER_SEGMENT_INTERVALS.name)
         for migration in plan_upgrade(lake, migrations).migrations:
             for step in migration.steps:
-                tell(f"{migration.before} to {migration.after}: {step.description}")
+                progress(f"{migration.before} to {migration.after}: {step.description}")
                 step.run(lake)
             lake.store.flush()  # what the steps wrote outlives a power cut before the lake says that it is there
             if claim := read_claim(lake):
                 write_claim(lake, replace(claim, format=migration.after, program=__version__))
-            tell(f"{migration.before} to {migration.after}: done, the lake is of format {migration.after}")
+            progress(f"{migration.before} to {migration.after}: done, the lake is of format {migration.after}")

@@ -15,9 +15,7 @@ from pipeline.lake.plain_folders import FolderWriter
 from pipeline.operations.backup.manifest import LAKE, MANIFEST, BackupManifest, read_manifest
 from pipeline.operations.backup.snapshot import LEFT_OUT, require_folder
 from pipeline.operations.backup.unfinished import TRANSACTION, finish_restore
-from pipeline.operations.erasure.erase import holding_off_nights
-
-WAIT_SECONDS = 5  # nobody works on a lake where nothing is
+from pipeline.operations.quiet_lake import quiet_lake
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ def restore(lake: Lake, company: Company, file: BinaryIO, *, where: str) -> Rest
     require_folder(lake)
     finish_restore(lake)
     _require_empty(lake)
-    with holding_off_nights(lake, wait_seconds=WAIT_SECONDS), lake.disk_errors("restore"):
+    with quiet_lake(lake), lake.disk_errors("restore"):
         _require_empty(lake)  # a night may have begun meanwhile
         with lake.private_folder() as folder:
             manifest = _verified(folder, unpack_archive(file, folder, where=where), where=where)

@@ -56,7 +56,7 @@ def back_up(lake: Lake, file: BinaryIO, *, wait_seconds: float = WAIT_SECONDS) -
                 lake.store.finish_transaction(transaction)
             company, current = _company_name(lake), _live_prefix(lake)
             wanted = [address for address in lake.list_addresses("") if not address.startswith(LEFT_OUT)]
-            linked = {address: _keep(lake, address, folder / str(number)) for number, address in enumerate(wanted)}
+            linked = {address: _private_copy(lake, address, folder / str(number)) for number, address in enumerate(wanted)}
         if not linked:
             raise ConfigError("there is nothing to back up", where=lake.where(), todo="Name a lake with --lake, or SEGMENTS_LAKE.")
         archive = ArchiveWriter(file)
@@ -90,7 +90,7 @@ def _holding_off_writers(lake: Lake, wait_seconds: float) -> Iterator[None]:
         yield
 
 
-def _keep(lake: Lake, address: str, path: Path) -> Path:
+def _private_copy(lake: Lake, address: str, path: Path) -> Path:
     """Return a private file with what is at `address` now, whatever happens to it afterwards."""
     if address.startswith(CHANGED_IN_PLACE):
         copy_file(lake.local(address), path)
