@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from support import dying_work
 from support.builders import a_company
-from support.motley_days import OUTPUTS, validated, write_motley_days
+from support.motley_days import OUTPUTS, damage_month, validated, write_motley_days
 from support.object_store import CREDENTIALS, ObjectStore
 from support.raw_nights import NIGHT
 
@@ -167,8 +167,7 @@ def test_an_executor_that_dies_after_it_has_written_changes_nothing(
 def test_what_is_wrong_in_an_executor_is_told_as_it_is_here(company: Company, tmp_path: Path, executors_of: WorkersOver) -> None:
     lake = Lake(tmp_path / "lake")
     write_motley_days(company, lake)
-    [file] = (lake.root / "tables" / "raw_order_lines").rglob("month=2023-10/**/*.parquet")
-    file.write_bytes(file.read_bytes()[:100] + b"x" + file.read_bytes()[101:])
+    file = damage_month(lake)
     with pytest.raises(DataError, match="raw_order_lines is damaged") as raised:
         validate_sources(company, lake, NIGHT, workers=executors_of(lake))
     assert raised.value.where == str(file)

@@ -13,37 +13,15 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from sqlglot import exp
+from support.rule_words import WORDS
 
 from fuzzing.target import Fault, Outcome, Target, result_or_message
-from pipeline.definitions.rules import Vocabulary, joined_kind, parse_rule, parse_score, parse_value, rule_value
-from pipeline.definitions.rules.event_sources import event_sources
+from pipeline.definitions.rules import joined_kind, parse_rule, parse_score, parse_value, rule_value
 from pipeline.definitions.rules.functions import FUNCTIONS
 from pipeline.lake.statements import duckdb_text
-from pipeline.lake.tables import VISITS, Kind
+from pipeline.lake.tables import Kind
 
 REPO = Path(__file__).resolve().parents[2]
-NAMES = {
-    "r_score": Kind.INTEGER,
-    "spend_amount": Kind.MONEY,
-    "share": Kind.NUMBER,
-    "city": Kind.TEXT,
-    "is_prospect": Kind.FLAG,
-    "born": Kind.DATE,
-    "as_of_date": Kind.DATE,
-    "customer_id": Kind.TEXT,
-    "tags": Kind.TEXT,
-    "rfm.segment": Kind.TEXT,
-}
-WORDS = Vocabulary(
-    NAMES,
-    {"most": 3, "least": -0.5, "place": "'; DROP TABLE x --", "since": date(2024, 1, 31), "wanted": False},
-    {"rfm.segment": {"Champions": "champions", "champions": "champions"}},
-    separators={"tags": ","},
-    lists={"vip": "0123456789ab"},
-    schemes={"rfm": {"champions": "champions"}, "groups": None},
-    audiences={"regulars": exp.column("is_prospect", quoted=True)},
-    sources=event_sources([VISITS]),
-)
 VALUES: Mapping[Kind, Sequence[Any]] = {
     Kind.INTEGER: (None, 0, 1, 3, 5, -7, 400, 2**31),
     Kind.MONEY: (None, *(Decimal(text) for text in ("-0.0001", "0", "0.0001", "19.99", "99999999999999.9999", "1000"))),
@@ -122,7 +100,7 @@ LOWER(city)
 STARTS_WITH(city, 'a')
 MOST_FREQUENT(order_lines.category)
 """.splitlines()
-LANGUAGE = (*NAMES, *FUNCTIONS, *PHRASES)
+LANGUAGE = (*WORDS.names, *FUNCTIONS, *PHRASES)
 
 
 @cache
@@ -179,7 +157,7 @@ def _in_sql(tree: exp.Expression, kinds: Mapping[str, Kind], rows: Sequence[Mapp
 
 
 def _kind(name: str, aggregates: Mapping[str, Kind]) -> Kind:
-    kind = NAMES.get(name) or aggregates.get(name) or joined_kind(name)
+    kind = WORDS.names.get(name) or aggregates.get(name) or joined_kind(name)
     if kind is None:
         raise Fault(f"a rule names the column {name}, of which nobody knows the kind")
     return kind

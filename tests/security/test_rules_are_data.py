@@ -7,40 +7,17 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
+from support.rule_words import COLUMNS, WORDS
 
-from pipeline.definitions.rules import ListColumn, StayColumn, Vocabulary, joined_column, parse_rule
-from pipeline.definitions.rules.event_sources import event_sources
+from pipeline.definitions.rules import ListColumn, StayColumn, joined_column, parse_rule
 from pipeline.definitions.rules.functions import FUNCTIONS
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import VISITS, Kind
 
-NAMES = {
-    "r_score": Kind.INTEGER,
-    "spend_amount": Kind.MONEY,
-    "share": Kind.NUMBER,
-    "city": Kind.TEXT,
-    "is_prospect": Kind.FLAG,
-    "born": Kind.DATE,
-    "as_of_date": Kind.DATE,
-    "customer_id": Kind.TEXT,
-    "tags": Kind.TEXT,
-}
-WORDS = Vocabulary(
-    {**NAMES, "rfm.segment": Kind.TEXT},
-    {"most": 3, "least": -0.5, "place": "'; DROP TABLE x --", "since": date(2024, 1, 31), "wanted": False},
-    {"rfm.segment": {"Champions": "champions", "champions": "champions"}},
-    separators={"tags": ","},
-    lists={"vip": "0123456789ab"},
-    schemes={"rfm": {"champions": "champions"}, "groups": None},
-    audiences={"regulars": exp.column("is_prospect", quoted=True)},
-    sources=event_sources([VISITS]),
-)
 AGGREGATE = re.compile(r"[a-z0-9_]+_(order_lines|orders|visits)(_[a-z0-9_]+)?_[0-9a-f]{8}")
 ALLOWED = (
     exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In, exp.Is, exp.Null, exp.Add, exp.Sub, exp.Mul,
@@ -298,7 +275,8 @@ def test_text_within_quotes_stays_text(text: str) -> None:
 
 
 FRAGMENTS = [
-    *NAMES, "AND", "OR", "NOT", "IN", "IS", "NULL", "BETWEEN", "TRUE", "DATE", "(", ")", ",", "=", "<>", "<", ">=", "+", "-", "*", "/", "%",
+    *COLUMNS,
+    "AND", "OR", "NOT", "IN", "IS", "NULL", "BETWEEN", "TRUE", "DATE", "(", ")", ",", "=", "<>", "<", ">=", "+", "-", "*", "/", "%",
     "1", "0.5", "'a'", "'2024-01-31'", "''", '"city"', ";", "--", "/*", "*/", "@x", "$x", "SELECT", "FROM", "CAST", "AS", "::", ".", "`",
     "[", "]", "{", "}", "\\", "'", '"', "\n", "\x00", "é", "\u0131", "LIKE", "CASE", "WHEN", "EXISTS", "count", "SYMMETRIC", "ALL", "ANY",
     "rfm.segment", "rfm.", "champions", "'champions'", "@most", "@least", "@place", "@since", "@wanted", "@",
@@ -357,10 +335,10 @@ DAYS = ["", " LAST 9 DAYS", " LAST 9 DAYS BEFORE 2 DAYS AGO", " LAST x DAYS", " 
 
 def a_likely_rule(chance: random.Random) -> list[str]:
     """Return words that may well be a rule, so that what lies behind the parser is reached too."""
-    calls = [f"{name}({chance.choice([*NAMES, 'LOWER(city)', 'TODAY'])}{chance.choice(['', ', 1', ', NULL'])})" for name in FUNCTIONS]
+    calls = [f"{name}({chance.choice([*COLUMNS, 'LOWER(city)', 'TODAY'])}{chance.choice(['', ', 1', ', NULL'])})" for name in FUNCTIONS]
     calls += [f"{name}({chance.choice(['city', 'ANY(tags)'])}, 'a')" for name in ("CONTAINS", "STARTS_WITH", "ENDS_WITH", "COALESCE")]
     sides = [
-        *NAMES,
+        *COLUMNS,
         chance.choice(calls),
         f"{chance.choice(AGGREGATES)}{chance.choice(DAYS)})",
         "TODAY - 3",

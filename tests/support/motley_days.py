@@ -33,6 +33,13 @@ def write_motley_days(company: Company, lake: Lake) -> None:
     write_raw(company, lake, [], day=NIGHT - timedelta(days=3), customers=[{"customer_id": "c1"}, {}], prospects=[{"customer_id": "p1"}])
 
 
+def damage_month(lake: Lake) -> Path:
+    """Change a byte in the file of the first month of raw order lines, and return where it is."""
+    [file] = (lake.root / "tables" / "raw_order_lines").rglob("month=2023-10/**/*.parquet")
+    file.write_bytes(file.read_bytes()[:100] + b"x" + file.read_bytes()[101:])
+    return file
+
+
 def validated(company: Company, root: Path, workers: Workers) -> Mapping[str, bytes]:
     """Return the files that validation leaves in a lake below `root`."""
     lake = Lake(root)

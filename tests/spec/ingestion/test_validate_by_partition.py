@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.builders import a_company
-from support.motley_days import OUTPUTS, validated, write_motley_days
+from support.motley_days import OUTPUTS, damage_month, validated, write_motley_days
 from support.nights import tree_bytes
 from support.object_store import CREDENTIALS, ObjectStore
 from support.raw_nights import NIGHT, results
@@ -129,8 +129,7 @@ def test_a_killed_worker_leaves_no_half_month_and_the_next_run_mends_it(
 def test_what_is_wrong_in_a_worker_is_told_as_it_is_here(company: Company, tmp_path: Path, workers: WorkerProcesses) -> None:
     lake = Lake(tmp_path / "lake")
     write_motley_days(company, lake)
-    [file] = (lake.root / "tables" / "raw_order_lines").rglob("month=2023-10/**/*.parquet")
-    file.write_bytes(file.read_bytes()[:100] + b"x" + file.read_bytes()[101:])
+    file = damage_month(lake)
     with pytest.raises(DataError, match="raw_order_lines is damaged") as raised:
         validate_sources(company, lake, NIGHT, workers=workers)
     assert raised.value.where == str(file)
