@@ -30,11 +30,12 @@ def recording_step(night: Night, step: str) -> Iterator[None]:
             yield
     finally:
         seconds, cpu = time.monotonic() - started, _cpu_seconds() - cpu_before
-        if not night.is_restatement and night.day >= max(night.lake.nights(EXTRACTIONS), default=night.day):
-            try:
+        try:
+            if not night.is_restatement and night.day >= max(night.lake.nights(EXTRACTIONS), default=night.day):
                 write_step_record(night.lake, step, StepRecord(night.day, round(seconds, 3), round(cpu, 3)))
-            except PipelineError as error:
-                log.warning("what %s took is not noted: %s", step, error.what)
+        except PipelineError as error:
+            # What the step itself came to is what counts.
+            log.warning("what %s took is not noted: %s", step, error.what)
 
 
 def _cpu_seconds() -> float:
