@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
+from pipeline.spelling import printable_text
+
 
 class PipelineError(Exception):
     """Base of every error shown to people without a traceback.
 
     `setting` is the path of the setting that is wrong in its file, such as `source.path`, where it is one. `others` are faults of other
-    parts of the same file, found in the same reading.
+    parts of the same file, found in the same reading. The text has no character that a terminal or a log's reader would obey: it may quote
+    names and values from anybody's file.
     """
 
     exit_code = 1
@@ -31,7 +34,7 @@ class PipelineError(Exception):
             lines.append(f"  where: {self.where}")
         if self.todo:
             lines.append(f"  next:  {self.todo}")
-        return "\n".join(lines)
+        return printable_text("\n".join(lines))
 
 
 class ConfigError(PipelineError):

@@ -31,14 +31,21 @@ def test_a_target_accepts_something_of_what_people_write(target: Target) -> None
 
 
 def test_a_message_without_a_next_step_or_with_an_escape_is_a_fault() -> None:
-    for error in (ConfigError("wrong"), ConfigError("wrong \x1b[2J", todo="Mend it.")):
-        with pytest.raises(Fault):
-            raise_as_target(error)
+    with pytest.raises(Fault):
+        raise_as_target(ConfigError("wrong"))
+    with pytest.raises(Fault):
+        require_message("wrong \x1b[2J", "Mend it.")
     outcome = Outcome()
     with result_or_message(outcome):
         raise ConfigError("wrong", todo="Mend it.")
     assert (outcome.is_accepted, outcome.words) == (False, ["wrong"])
     require_message("a Persian\u200cword", "Mend it.")
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x00", "\r", "\u2028", "\u202e", "\ufeff"])
+def test_a_message_quotes_no_character_that_is_obeyed(character: str) -> None:
+    quoted = f"the column sold{character}at"
+    require_message(str(ConfigError(quoted, where=quoted, todo=quoted)), quoted)
 
 
 def raise_as_target(error: ConfigError) -> None:
