@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from support.published_nights import target_rows
-from support.stored_lakes import ARCHIVES, DECLARED_TABLES, ERASED, LAST_NIGHT, add_day, places, unpack, write_stored_nights
+from support.stored_lakes import DECLARED_TABLES, ERASED, LAST_NIGHT, VERSIONS, add_day, places, unpack, write_stored_nights
 from typer.testing import CliRunner
 
 from pipeline.cli import app
@@ -23,7 +23,6 @@ from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import ALL_TABLES, CUSTOMER_FEATURES, Column, Kind, Table
 
-VERSIONS = sorted(file.name.removesuffix(".tar.xz") for file in ARCHIVES.glob("*.tar.xz"))
 NEXT = LAST_NIGHT + timedelta(days=1)
 DUE = date(2024, 4, 5)  # of the campaign
 # Files also say which declaration wrote them since 0.2.0, so that a publication of the same rows has another id.

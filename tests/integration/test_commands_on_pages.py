@@ -17,6 +17,7 @@ from support.crm_stubs import Contacts, serving
 from support.onboarding import EXPORTS
 from support.page_commands import PageCommand, PageFile, blocks_of, commands_of, steps_of
 from support.page_shell import Ended, PageShell, page_programs
+from support.stored_lakes import VERSIONS, unpack
 
 from pipeline.definitions.company import PROJECT_ROOT
 from pipeline.lake.lake import Lake
@@ -36,6 +37,7 @@ SHOP_IN_POSTGRESQL = "postgresql://reader@db.example.com:5432/shop?sslmode=requi
 PLAN = "$(segments plan {options} --json | python -c \"import json, sys; print(json.load(sys.stdin)['plan_id'])\")"
 EXPORT = "tests/spec/operations/test_export.py::test_an_export_has_what_is_live_and_the_pages_and_nothing_else"
 ON_A_BUCKET = "tests/integration/test_nights_on_a_bucket.py::test_every_object_after_every_deed_has_the_bytes_of_the_folder"
+ON_A_CLUSTER = "tests/engines/test_spark_nights.py::test_every_file_of_a_night_has_the_bytes_that_duckdb_gives_it"
 
 SHOP_TABLES = """
 CREATE SCHEMA shop;
@@ -52,7 +54,8 @@ RUN_BY: Mapping[str, str] = {
     "make ui": "tests/dags/test_scheduler.py::test_what_is_served_says_it_is_healthy",
     "make bench": "tests/benchmarks/test_benchmarks.py::test_a_bench_runs_end_to_end_and_judges_itself",
     "make bucket": ON_A_BUCKET,
-    "make cluster": "tests/engines/test_spark_nights.py::test_every_file_of_a_night_has_the_bytes_that_duckdb_gives_it",
+    "make cluster": ON_A_CLUSTER,
+    "SEGMENTS_ENGINE=spark": ON_A_CLUSTER,
     "segments run --lake s3://": ON_A_BUCKET,
     "segments run --company my_shop --lake s3://": ON_A_BUCKET,
     "segments conformance": "tests/spec/operations/test_conformance.py::test_it_says_what_holds_and_leaves_nothing_behind",
@@ -60,31 +63,6 @@ RUN_BY: Mapping[str, str] = {
     "deploy/write-env": "tests/security/test_write_env.py::test_every_setting_that_must_be_filled_in_is_and_the_file_is_its_owners_alone",
     "segments restore": "tests/spec/operations/test_backup.py::test_a_restored_lake_is_the_same_but_for_what_is_private_or_made_again",
     "check-jsonschema": "tests/spec/reporting/test_editor_schemas.py::test_every_file_that_the_documentation_shows_is_taken",
-}
-# Pages whose commands are so far only parsed, by tests/spec/reporting/test_readme.py: take one out once its reader gets through it.
-ONLY_PARSED = {
-    "docs/get-started/first-campaign.md",
-    "docs/get-started/from-postgresql.md",
-    "docs/guides/clusters.md",
-    "docs/guides/own-sink.md",
-    "docs/guides/predictions.md",
-    "docs/guides/sync.md",
-    *(
-        f"docs/operate/{name}.md"
-        for name in (
-            "airflow",
-            "backfill",
-            "backup",
-            "erasure",
-            "gates",
-            "late-rows",
-            "monitoring",
-            "rollback",
-            "security",
-            "spark",
-            "upgrades",
-        )
-    ),
 }
 # What no test can run, and why.
 NOT_RUN: Mapping[str, str] = {
@@ -135,6 +113,12 @@ def with_the_shop(folder: Path, lakes: Lakes) -> None:
 def after_a_night_of_the_shop(folder: Path, lakes: Lakes) -> None:
     with_the_shop(folder, lakes)
     shutil.copytree(lakes.shop / "my_lake", folder / "my_lake", symlinks=True)
+
+
+def with_a_lake_of_an_older_version(folder: Path, _: Lakes) -> None:
+    unpack(VERSIONS[0], folder)
+    for ours, theirs in (("shop", "my_shop"), ("lake", "my_lake")):
+        (folder / ours).rename(folder / theirs)
 
 
 def with_exports(folder: Path, _: Lakes) -> None:
@@ -230,6 +214,7 @@ READERS: Mapping[str, Reader] = {
     "docs/operate/rollback.md": Reader(
         has=(after_nights_of_a_slice,), writes={"2014-01-28-d2cde57134d3": "$(ls lake/publications | grep 2014-01-28)"}
     ),
+    "docs/operate/upgrades.md": Reader(has=(with_a_lake_of_an_older_version,)),
 }
 
 
@@ -269,7 +254,7 @@ def shop_in_postgresql(postgres_uri: str) -> str:
     return postgres_uri
 
 
-@pytest.mark.parametrize("page", [name for name, page in PAGES.items() if commands_of(page) and name not in ONLY_PARSED])
+@pytest.mark.parametrize("page", [name for name, page in PAGES.items() if commands_of(page)])
 def test_every_command_of_a_page_works_in_the_order_of_the_page(
     page: str, tmp_path: Path, programs: Path, lakes: Lakes, request: pytest.FixtureRequest
 ) -> None:

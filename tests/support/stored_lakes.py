@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ARCHIVES = Path(__file__).resolve().parents[1] / "lakes"
+VERSIONS = sorted(file.name.removesuffix(".tar.xz") for file in ARCHIVES.glob("*.tar.xz"))
 FIRST_DAY, FIRST_NIGHT, LAST_NIGHT = date(2024, 1, 1), date(2024, 3, 29), date(2024, 4, 1)
 LATE_DAY = date(2024, 3, 10)
 ERASED = "c017"
