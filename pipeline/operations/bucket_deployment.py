@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.definitions.connections import object_store_endpoint, object_store_region
+from pipeline.definitions.connections import object_store_endpoint, object_store_region, redact_uri
 from pipeline.definitions.fields import printable_value
 from pipeline.definitions.settings import is_memory_size
 from pipeline.errors import ConfigError
@@ -32,7 +32,7 @@ def open_bucket(url: str, environment: Mapping[str, str], connections: Callable[
         from pipeline.lake.bucket.bucket_store import BucketStore
     except ModuleNotFoundError as missing:
         todo = "Install it: pip install 'customer-segments[bucket]', or what requirements-bucket.txt pins."
-        raise ConfigError(f"a lake in a bucket needs the package {missing.name}", where=url, todo=todo) from None
+        raise ConfigError(f"a lake in a bucket needs the package {missing.name}", where=redact_uri(url), todo=todo) from None
     from pipeline.lake.bucket.settings import AwsConnection, Credentials, aws_connection
 
     name = environment.get(CONNECTION, "")
@@ -42,14 +42,16 @@ def open_bucket(url: str, environment: Mapping[str, str], connections: Callable[
 
 def bucket_settings(url: str, environment: Mapping[str, str], connection: AwsConnection) -> BucketSettings:
     """Return where the bucket is and where its copies are kept; raises ConfigError as `open_bucket` does."""
-    from pipeline.lake.bucket.settings import BucketSettings, split_url
+    from pipeline.lake.bucket.settings import BucketSettings, require_endpoint, split_url
 
     bucket, prefix = split_url(url)
     # The client of object stores reads these by itself, too; here they are needed to tell a plain connection from one by TLS.
     endpoint = connection.endpoint or object_store_endpoint(environment)
+    if endpoint:
+        endpoint = require_endpoint(endpoint, where="endpoint_url of the connection" if connection.endpoint else "AWS_ENDPOINT_URL")
     region = connection.region or object_store_region(environment)
     cache, limit = cache_folder(environment), cache_limit(environment)
-    return BucketSettings(bucket, prefix, cache, endpoint=endpoint.rstrip("/"), region=region, cache_bytes=limit)
+    return BucketSettings(bucket, prefix, cache, endpoint=endpoint, region=region, cache_bytes=limit)
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:

@@ -22,8 +22,11 @@ from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.sinks import read_sink
 from pipeline.errors import PipelineError
 from pipeline.ingestion.reading import Extraction, open_source
+from pipeline.lake.engines.spark_session import connect as connect_to_spark
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
+from pipeline.operations.bucket_deployment import open_bucket
+from pipeline.publication.iceberg.catalogs import opened_catalog
 from pipeline.publication.targets.postgresql import postgresql_session
 from pipeline.publication.targets.postgresql_connection import require_reachable
 
@@ -68,6 +71,26 @@ def use_sink(kind: str, address: str, folder: Path) -> None:
     with_connection.erase({"c1": "c1"})
 
 
+def open_lake_in_bucket(address: str, folder: Path) -> None:
+    environment = {"SEGMENTS_LAKE_CONNECTION": "store", "SEGMENTS_CACHE": str(folder), "AWS_ENDPOINT_URL": address}
+    open_bucket("s3://bucket/prefix", environment, lambda _: address).read("company.json")
+
+
+def open_lake_at(address: str, folder: Path) -> None:
+    environment = {"AWS_SECRET_ACCESS_KEY": SECRET, "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "SEGMENTS_CACHE": str(folder)}
+    open_bucket(address, environment, lambda _: address).read("company.json")
+
+
+def open_iceberg_catalog(address: str, folder: Path) -> None:
+    properties = {"uri": address, "credential": SECRET, "token": SECRET, "s3.secret-access-key": SECRET}
+    with opened_catalog("lake", properties, metadata=str(folder)) as catalog:
+        catalog.list_namespaces()
+
+
+def open_spark_session(address: str, _folder: Path) -> None:
+    connect_to_spark(f"{address}/;token={SECRET};use_ssl=true")
+
+
 SETTINGS = {"mailchimp": 'list_id = "a1"\n'}
 HOOK = "http://:a-secret-to-sign-with@127.0.0.1:1/hooks/s3cr3tcanary"
 OPENED: dict[str, tuple[str, Callable[[str, Path], None]]] = {
@@ -78,6 +101,11 @@ OPENED: dict[str, tuple[str, Callable[[str, Path], None]]] = {
     "a webhook": ("http", partial(use_sink, "webhook")),
     "Tryton": ("http", partial(use_sink, "tryton")),
     "Mailchimp": ("http", partial(use_sink, "mailchimp")),
+    "a connection to an object store": ("aws", open_lake_in_bucket),
+    "an address of a lake": ("s3", open_lake_at),
+    "a catalogue served by HTTP": ("http", open_iceberg_catalog),
+    "a catalogue in a database": ("postgresql+psycopg", open_iceberg_catalog),
+    "a Spark cluster": ("sc", open_spark_session),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -12,6 +13,7 @@ from pipeline.errors import ConfigError
 SCHEME = "s3://"
 DEFAULT_CACHE_BYTES = 20_000_000_000
 LEASE_SECONDS = 60.0
+BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,31 @@ def aws_connection(uri: str, *, where: str) -> AwsConnection:
 
 def split_url(url: str) -> tuple[str, str]:
     """Return bucket and prefix of an address such as s3://bucket/prefix; raises ConfigError where it is none."""
-    parts = urlsplit(url)
-    names = [name for name in parts.path.split("/") if name]
-    if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc or {".", ".."} & {*names}:
+    try:
+        parts = urlsplit(url)
+        names = [name for name in parts.path.split("/") if name]
+        has_more = bool(parts.query or parts.fragment or {".", ".."} & {*names})
+        is_address = parts.scheme == "s3" and BUCKET.fullmatch(parts.netloc) and not has_more
+    except ValueError:
+        is_address = False
+    if not is_address:
         todo = "Write one such as s3://my-bucket/segments; credentials belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         raise ConfigError("this is no address of a lake in a bucket", where="SEGMENTS_LAKE or --lake", todo=todo)
     return parts.netloc, "/".join(names)
+
+
+def require_endpoint(endpoint: str, *, where: str) -> str:
+    """Return the address of an object store, without a `/` at its end; raises ConfigError where it is none, or has credentials in it.
+
+    The client of object stores would end the process for some of these.
+    """
+    try:
+        parts = urlsplit(endpoint)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        has_more = bool(parts.username or parts.password or parts.query or parts.fragment or parts.netloc.endswith(":"))
+    except ValueError:
+        is_address = has_more = False
+    if not is_address or has_more:
+        todo = "Write one such as https://storage.example.org:9000; credentials belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        raise ConfigError("this is no address of an object store", where=where, todo=todo)
+    return endpoint.rstrip("/")

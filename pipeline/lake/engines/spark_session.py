@@ -91,7 +91,7 @@ def connect(remote: str) -> SparkConnection:
     session = open_session(remote, SETTINGS)
     with _translating_connection_errors(remote):
         send_code(session)
-        executor = _require_equal_versions(remote, session)
+        executor = _require_equal_versions(session)
     return SparkConnection(remote, session, executor=executor)
 
 
@@ -155,13 +155,13 @@ def _require_answering_port(remote: str, where: str) -> None:
 
 
 def _place_of(remote: str, where: str) -> tuple[str, int]:
-    parts = urlsplit(remote)
     try:
-        place = (parts.hostname or "", parts.port or DEFAULT_PORT)
+        parts = urlsplit(remote)
+        place = (parts.hostname or "", parts.port or DEFAULT_PORT) if parts.scheme == "sc" else ("", 0)
     except ValueError:
         place = ("", 0)
-    if parts.scheme != "sc" or not place[0]:
-        what = f"{where.rpartition(' ')[2]} is no address of a Spark Connect server: {parts.scheme or 'nothing'}://..."
+    if not place[0]:
+        what = f"{where.rpartition(' ')[2]} is no address of a Spark Connect server"
         raise ConfigError(what, where=where, todo="Write it as sc://host:15002.")
     return place
 
@@ -173,7 +173,7 @@ def _require_server(remote: str, version: str, where: str) -> None:
         raise ConfigError(what, where=where, todo="Use a cluster of Spark 4.")
 
 
-def _require_equal_versions(remote: str, session: SparkSession) -> dict[str, str]:
+def _require_equal_versions(session: SparkSession) -> dict[str, str]:
     """Return the versions of an executor, once its own are ours: another Python cannot run our code, another pyarrow writes other bytes."""
     from pyspark.errors import PySparkException
 
@@ -188,7 +188,7 @@ def _require_equal_versions(remote: str, session: SparkSession) -> dict[str, str
     if wrong:
         found = ", ".join(f"{name} {theirs.get(name, 'missing')} instead of {ours[name]}" for name in wrong)
         todo = "Give executors and this process the same: " + " ".join(f"{name}=={ours[name]}" for name in wrong)
-        raise ConfigError(f"executors of Spark have {found}: files would not be the same", where=remote, todo=todo)
+        raise ConfigError(f"executors of Spark have {found}: files would not be the same", where=REMOTE, todo=todo)
     return theirs
 
 

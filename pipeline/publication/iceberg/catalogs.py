@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
@@ -31,7 +32,8 @@ def opened_catalog(name: str, properties: Mapping[str, str], *, metadata: str) -
     # It warns of each column without statistics, of which it gets none by intention.
     logging.getLogger("pyiceberg").setLevel(logging.ERROR)
     given = properties if _is_served(properties) else {"warehouse": metadata, **properties}
-    with _translating_errors(where):
+    with _translating_errors(where), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some quote the catalogue's address, and with it the password
         try:
             catalog = load_catalog(name, **given)
         except (ImportError, ValueError) as error:
