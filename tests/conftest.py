@@ -23,8 +23,12 @@ from support.deployments import DEMO, Deployment
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SPARK, DEMO_NIGHT = "tests/engines", "tests/dags/test_run_night.py"
-# What takes minutes to set up is set up once where all that reads it is handed out together.
+# Runs of DAGs in forks of a process that has Airflow loaded: one process for all of them.
+AIRFLOW = "tests/dags/test_notifications.py"
+FORKED = ("backfill_days", "cluster_wait", "connections", "crm_sync", "declared_events", "erase_customers", "failing_nights", "last_day")
+# What takes long to set up is set up once where all that reads it is handed out together.
 TOGETHER = {
+    **{f"tests/dags/test_{name}.py": AIRFLOW for name in (*FORKED, "nightly_segments", "refit_clusters", "schedule")},
     "tests/golden/test_companies.py": DEMO_NIGHT,
     "tests/integration/test_company_from_postgresql.py": DEMO_NIGHT,
     "tests/integration/test_commands_on_pages.py": DEMO_NIGHT,
@@ -35,6 +39,7 @@ LONGEST = (
     DEMO_NIGHT,
     "tests/dags/test_killed_tasks.py",
     "tests/dags/test_scheduler.py",
+    AIRFLOW,
     "tests/browser/test_page_in_browsers.py",
     "tests/property/test_flat_nights.py",
     "tests/integration/test_sync_tryton.py",
@@ -53,7 +58,6 @@ LONGEST = (
     "tests/faults/test_gates_keep_last_good.py",
     "tests/property/test_feature_laws.py",
     "tests/faults/test_extract_faults.py",
-    "tests/dags/test_refit_clusters.py",
     "tests/faults/test_full_disks.py",
     "tests/benchmarks/test_benchmarks.py",
     "tests/faults/test_failed_nights.py",
@@ -70,7 +74,7 @@ LONGEST = (
 
 
 def unit_of(nodeid: str) -> str:
-    """Return what a test is handed out with: its file, or all that share a Spark session or the night of the demo."""
+    """Return what a test is handed out with: its file, or all that share a Spark session, a loaded Airflow or the night of the demo."""
     file = nodeid.partition("::")[0]
     return SPARK if file.startswith(f"{SPARK}/") else TOGETHER.get(file, file)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 
 import pytest
+from support.airflow_forks import AirflowForks
 from support.deployments import Deployment, a_small_company
 
 from pipeline.calendar import days_between
@@ -28,15 +27,11 @@ RANGES = [
 
 
 @pytest.fixture(scope="module")
-def planned(small: Deployment, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[str]]]:
+def planned(airflow: AirflowForks, small: Deployment, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[str]]]:
     folder = tmp_path_factory.mktemp("zones")
     companies = [a_company(folder / name_of(zone, when), zone, schedule) for zone in ZONES for when, schedule in SCHEDULES.items()]
-    script, found = Path(__file__).with_name("list_backfills.py"), folder / "days.json"
-    command = [sys.executable, str(script), str(found), json.dumps(RANGES), *map(str, companies)]
-    run = subprocess.run(command, env=small.environment(), capture_output=True, text=True, timeout=180, check=False)
-    assert run.returncode == 0, run.stderr
-    listed: dict[str, list[list[str]]] = json.loads(found.read_text())
-    return listed
+    script = Path(__file__).with_name("list_backfills.py")
+    return airflow.run_script(script, small, folder / "days.json", json.dumps(RANGES), *map(str, companies))
 
 
 def name_of(zone: str, when: str) -> str:

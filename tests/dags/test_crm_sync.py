@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from support.airflow_forks import AirflowForks
 from support.dag_runs import Facts, passed_on, run_apart
 from support.deployments import CANARY, LAST_DAY, REPO, Deployment, a_small_company
 from support.nights import run_night
@@ -71,8 +72,8 @@ def test_it_starts_when_a_night_is_live_and_retries_what_may_pass(facts: Facts) 
     assert task["doc"]
 
 
-def test_a_company_without_sinks_has_no_schedule(small: Deployment, tmp_path: Path) -> None:
-    assert run_apart(SCRIPT, small, tmp_path / "facts.json", "crm_sync")["schedule"] is None
+def test_a_company_without_sinks_has_no_schedule(airflow: AirflowForks, small: Deployment, tmp_path: Path) -> None:
+    assert airflow.run_script(SCRIPT, small, tmp_path / "facts.json", "crm_sync")["schedule"] is None
 
 
 def test_the_file_is_under_sixty_lines() -> None:

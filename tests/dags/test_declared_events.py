@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import psycopg
+from support.airflow_forks import AirflowForks
 from support.deployments import CANARY, LAST_DAY, Deployment, a_small_company
 from support.events import rows_known
 from support.nights import run_night
@@ -56,10 +57,10 @@ def in_postgresql(company: Path, uri: str) -> None:
     toml.write_text(toml.read_text().replace('kind = "files"\npath = "data"', 'kind = "postgresql"\nconnection = "shop"'))
 
 
-def test_a_dag_run_reads_checks_and_stores_the_event(tmp_path: Path, postgres_uri: str) -> None:
+def test_a_dag_run_reads_checks_and_stores_the_event(airflow: AirflowForks, tmp_path: Path, postgres_uri: str) -> None:
     deployment = Deployment.of(a_company(tmp_path), tmp_path)
     in_postgresql(deployment.company, postgres_uri)
-    run = deployment.run_night(SEGMENTS_CONNECTION_SHOP=postgres_uri)
+    run = airflow.run_night(deployment, SEGMENTS_CONNECTION_SHOP=postgres_uri)
     assert run.returncode == 0, run.stderr
     require_stored(deployment)
     assert f"{CANARY}-m".encode() not in deployment.everything_airflow_kept()

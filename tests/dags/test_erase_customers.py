@@ -5,7 +5,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from support.dag_runs import Facts, passed_on, run_apart
+from support.airflow_forks import AirflowForks
+from support.dag_runs import Facts, passed_on
 from support.deployments import CANARY, LAST_DAY, REPO, Deployment, a_small_company
 from support.nights import run_night
 from support.traces import traces
@@ -32,9 +33,9 @@ def listing(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 
 
 @pytest.fixture(scope="module")
-def facts(listing: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
+def facts(airflow: AirflowForks, listing: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
     """Return what the DAG is, after one run of it in a lake of one night whose customers are all listed."""
-    return run_apart(SCRIPT, listing, tmp_path_factory.mktemp("facts") / "facts.json", "erase_customers", "run")
+    return airflow.run_script(SCRIPT, listing, tmp_path_factory.mktemp("facts") / "facts.json", "erase_customers", "run")
 
 
 def test_a_run_erases_everybody_on_the_list(listing: Deployment, facts: Facts) -> None:
@@ -58,8 +59,8 @@ def test_it_runs_every_noon_one_at_a_time_and_retries_what_may_pass(facts: Facts
     assert all(task["retries"] > 0 and task["timeout_seconds"] and task["owner"] == "segments" and task["doc"] for task in facts["tasks"])
 
 
-def test_a_company_without_a_list_has_no_schedule(small: Deployment, tmp_path: Path) -> None:
-    assert run_apart(SCRIPT, small, tmp_path / "facts.json", "erase_customers")["schedule"] is None
+def test_a_company_without_a_list_has_no_schedule(airflow: AirflowForks, small: Deployment, tmp_path: Path) -> None:
+    assert airflow.run_script(SCRIPT, small, tmp_path / "facts.json", "erase_customers")["schedule"] is None
 
 
 def test_the_file_is_under_sixty_lines() -> None:

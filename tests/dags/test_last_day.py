@@ -7,7 +7,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.dag_runs import Facts, run_apart
+from support.airflow_forks import AirflowForks
+from support.dag_runs import Facts
 from support.deployments import LAST_DAY, Deployment, a_small_company
 
 from pipeline.calendar import business_day
@@ -16,7 +17,7 @@ OF_THE_CLOCK = ("check_published", "nightly_segments", "refit_clusters")
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+def found(airflow: AirflowForks, tmp_path_factory: pytest.TempPathFactory) -> Facts:
     folder = tmp_path_factory.mktemp("ended")
     tomorrow = business_day(datetime.now(UTC), ZoneInfo("Europe/Berlin")) + timedelta(days=2)
     last_days = {"ended": LAST_DAY, "ongoing": tomorrow.isoformat(), "weekly": LAST_DAY}
@@ -27,7 +28,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Facts:
             file.write('\n[notify]\nnot_published_by = "07:00"\n[notify.team]\nkind = "webhook"\non = ["not_published"]\n')
         (companies[name] / "sources" / "erasures.sql").write_text("SELECT id AS customer_id FROM customers WHERE id IS NULL\n")
     weekly = Deployment.of(companies["weekly"], folder)
-    return run_apart(Path(__file__).with_name("run_last_day.py"), weekly, folder / "facts.json", *map(str, companies.values()))
+    script = Path(__file__).with_name("run_last_day.py")
+    return airflow.run_script(script, weekly, folder / "facts.json", *map(str, companies.values()))
 
 
 def _prepend(file: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.airflow_forks import AirflowForks
 from support.deployments import REPO, Deployment, a_small_company
 
 from pipeline.lake.tables import PUBLISHED_TABLES
@@ -119,9 +120,8 @@ def test_the_dag_says_what_it_is(facts: Facts) -> None:
 
 
 @pytest.mark.parametrize("folder", [None, "nowhere"])
-def test_without_a_company_the_import_error_says_what_to_set(small: Deployment, tmp_path: Path, folder: str | None) -> None:
-    environment = small.environment() | {"SEGMENTS_COMPANY": folder or ""}
-    command = [sys.executable, str(REPO / "dags" / "nightly_segments.py")]
-    run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+def test_without_a_company_the_import_error_says_what_to_set(airflow: AirflowForks, small: Deployment, folder: str | None) -> None:
+    run = airflow.run(str(REPO / "dags" / "nightly_segments.py"), environment=small.environment() | {"SEGMENTS_COMPANY": folder or ""})
+    assert run.returncode == 1
     assert "ConfigError" in run.stderr
     assert "SEGMENTS_COMPANY" in run.stderr

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.dag_runs import Facts, run_apart
+from support.airflow_forks import AirflowForks
+from support.dag_runs import Facts
 from support.deployments import CANARY, Deployment, a_small_company
 from support.receivers import JsonReceiver, MailServer, free_port, json_receiver, mail_server
 
@@ -67,7 +68,7 @@ class Nights:
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
+def nights(airflow: AirflowForks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
     folder = tmp_path_factory.mktemp("notified")
     company = a_small_company(folder / "company")
     text = (company / "company.toml").read_text().replace('"Small"', '"Küçük & Co"')
@@ -79,7 +80,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
         mail_in, away = mail_connection(mails.port), mail_connection(free_port())
         mails.refused = "gone@shop.example"
         receiver_in = f"http://127.0.0.1:{receiver.port}"
-        facts = run_apart(SCRIPT, deployment, folder / "facts.json", mail_in, away, receiver_in)
+        facts = airflow.run_script(SCRIPT, deployment, folder / "facts.json", mail_in, away, receiver_in)
         yield Nights(facts, deployment, deployment.everything_airflow_kept().decode(errors="replace"), mails, receiver)
 
 

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import date, timedelta
 from inspect import signature
 from pathlib import Path
 
 import pytest
-from support.dag_runs import Facts, run_apart
+from support.airflow_forks import AirflowForks
+from support.dag_runs import Facts
 from support.deployments import REPO, Deployment
 from support.nights import write_shop
 from support.refit_nights import customers_of, measure_drift, noise_of, segment_night, write_features
@@ -35,11 +34,11 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 
 
 @pytest.fixture(scope="module")
-def facts(town: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
+def facts(airflow: AirflowForks, town: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
     """Return what the DAG is, and how a run for each of the two nights ended, one after the other."""
     runs = [json.dumps({"day": day.isoformat()}) for day in (DAY, DAY + timedelta(days=30))]
     models = town.lake / "models" / "behaviour_clusters"
-    return run_apart(SCRIPT, town, tmp_path_factory.mktemp("facts") / "facts.json", str(models), *runs)
+    return airflow.run_script(SCRIPT, town, tmp_path_factory.mktemp("facts") / "facts.json", str(models), *runs)
 
 
 def test_a_run_fits_judges_and_promotes_without_asking_anybody(facts: Facts) -> None:
@@ -71,12 +70,14 @@ def test_a_candidate_that_is_refused_fails_the_run_and_the_model_stays(facts: Fa
     assert refused["models"] == promoted["models"]
 
 
-def test_a_live_night_that_drifted_says_so_with_its_day_and_another_says_nothing(tmp_path: Path) -> None:
+def test_a_live_night_that_drifted_says_so_with_its_day_and_another_says_nothing(airflow: AirflowForks, tmp_path: Path) -> None:
     later = DAY + timedelta(days=30)
     deployment = Deployment.of(tmp_path / "company", tmp_path)
     write_shop(deployment.company, [], customers=[], settings=f"last_day = {later}\n")
     write_drifting_nights(deployment, later)
-    before, once_live = asked(deployment, tmp_path, later)
+    script, database = SCRIPT.with_name("run_drift.py"), deployment.home / "airflow.db"
+    found = tmp_path / "asked.json"
+    before, once_live = airflow.run_script(script, deployment, found, str(database), later.isoformat(), str(deployment.lake))
     assert before == {"state": "skipped", "events": []}
     assert once_live == {"state": "success", "events": [{"day": later.isoformat()}]}
 
@@ -88,16 +89,6 @@ def write_drifting_nights(deployment: Deployment, later: date) -> None:
         write_features(lake, company, customers_of(*kinds, each=60), day)
         segment_night(lake, company, day)
         measure_drift(lake, company, day)
-
-
-def asked(deployment: Deployment, folder: Path, day: date) -> list[Facts]:
-    """Return how asking for a refit ended before the night was live, and once it was."""
-    found, script = folder / "asked.json", SCRIPT.with_name("run_drift.py")
-    command = [sys.executable, str(script), str(found), str(deployment.home / "airflow.db"), day.isoformat(), str(deployment.lake)]
-    run = subprocess.run(command, env=deployment.environment(), capture_output=True, text=True, timeout=300, check=False)
-    assert run.returncode == 0, run.stderr[-3_000:]
-    told: list[Facts] = json.loads(found.read_text())
-    return told
 
 
 def test_the_file_is_under_sixty_lines() -> None:

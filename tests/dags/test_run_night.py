@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -22,33 +19,12 @@ from pipeline.lake.lake import Lake
 from pipeline.operations.steps import STEPS
 
 Run = CompletedProcess[str]
-SECRET = f"{CANARY}-password"
-UNREACHABLE = f"postgresql://segments:{SECRET}@127.0.0.1:1/crm"
 PROGRESS = re.compile(r"\[\d/6\] \w+ .+|      \S.*")
 
 
 @pytest.fixture(scope="module")
 def small_night(small: Deployment) -> Run:
     return small.run_night()
-
-
-@pytest.fixture
-def with_database_target(small: Deployment, tmp_path: Path) -> Deployment:
-    company = tmp_path / "company"
-    shutil.copytree(small.company, company)
-    with (company / "company.toml").open("a") as file:
-        file.write('\n[publish]\nkind = "postgresql"\nconnection = "crm"\n')
-    return Deployment.of(company, tmp_path)
-
-
-def keep_connection(deployment: Deployment, name: str, uri: str) -> None:
-    """Add a connection to Airflow's database, which encrypts it."""
-    script = (
-        "import sys; from airflow.utils.db import initdb; initdb(); from airflow import settings; from airflow.models import Connection;"
-        "session = settings.Session(); session.add(Connection(conn_id=sys.argv[1], uri=sys.argv[2])); session.commit()"
-    )
-    environment = deployment.environment()
-    subprocess.run([sys.executable, "-c", script, name, uri], env=environment, check=True, capture_output=True, timeout=120)
 
 
 def test_the_demo_night_ends_published_with_its_summary(demo: Deployment, demo_night: Run) -> None:
@@ -100,30 +76,6 @@ def test_airflow_keeps_no_value_of_any_customer(small: Deployment, small_night: 
     # A favourite category is the name of a segment, and no value of any one customer.
     assert CANARY not in (small_night.stdout + small_night.stderr).replace(f"{CANARY}-wine", "")
     assert CANARY.encode() not in small.everything_airflow_kept()
-
-
-def test_a_connection_kept_by_airflow_serves_and_its_password_stays_secret(with_database_target: Deployment) -> None:
-    keep_connection(with_database_target, "crm", UNREACHABLE)
-    run = with_database_target.run_night()
-    assert run.returncode == 7, run.stderr
-    what, where, todo = run.stderr.splitlines()[-3:]
-    assert what.startswith("TransientError: ")
-    assert where.startswith("  where: ")
-    assert todo.startswith("  next:  ")
-    assert "Traceback" not in run.stderr
-    assert SECRET not in run.stdout + run.stderr
-    assert SECRET.encode() not in with_database_target.everything_airflow_kept()
-
-
-def test_a_connection_that_nobody_knows_is_asked_for_by_name(with_database_target: Deployment) -> None:
-    run = with_database_target.run_night()
-    assert run.returncode == 3, run.stderr
-    assert "SEGMENTS_CONNECTION_CRM" in run.stderr
-    assert "Airflow connection `crm`" in run.stderr
-    assert not (with_database_target.lake / "current").exists()
-    log = (with_database_target.home / "logs" / f"night-{LAST_DAY}.log").read_text()
-    told = [line for line in log.splitlines() if "[pipeline.airflow]" in line and "[error" in line]
-    assert [said in line for said, line in zip(("ConfigError: ", "where: ", "next: "), told, strict=True)] == [True] * 3
 
 
 def test_a_day_that_is_none_is_refused_before_anything_starts(small: Deployment) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from support.airflow_forks import AirflowForks
 from support.deployments import LAST_DAY, Deployment, a_small_company
 
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Tokyo", "America/Santiago", "Africa/Cairo", "Pacific/Auckland")
@@ -17,16 +15,11 @@ Days = dict[str, dict[str, list[str]]]
 
 
 @pytest.fixture(scope="module")
-def days(small: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Days:
+def days(airflow: AirflowForks, small: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Days:
     folder = tmp_path_factory.mktemp("zones")
     companies = [str(a_small_company(folder / zone.replace("/", "-"), zone=zone, last_day=None)) for zone in ZONES]
     companies.append(str(a_small_company(folder / "ended", last_day=LAST_DAY)))
-    script, found = Path(__file__).with_name("list_days.py"), folder / "days.json"
-    command = [sys.executable, str(script), str(found), *companies]
-    run = subprocess.run(command, env=small.environment(), capture_output=True, text=True, timeout=180, check=False)
-    assert run.returncode == 0, run.stderr
-    listed: Days = json.loads(found.read_text())
-    return listed
+    return airflow.run_script(Path(__file__).with_name("list_days.py"), small, folder / "days.json", *companies)
 
 
 @pytest.mark.parametrize("zone", ZONES)

@@ -19,6 +19,11 @@ def run_apart(script: Path, deployment: Deployment, found: Path, *arguments: str
     """Run `script` in the deployment's environment and return what it wrote to `found`; no customer may be in what it printed."""
     command = [sys.executable, str(script), str(found), *arguments]
     run = subprocess.run(command, env=deployment.environment(), capture_output=True, text=True, timeout=300, check=False)
+    return facts_of(run, found)
+
+
+def facts_of(run: subprocess.CompletedProcess[str], found: Path) -> Facts:
+    """Return what a script wrote to `found`, of which no customer may be in what it printed."""
     assert found.exists(), run.stderr[-3_000:]
     assert CANARY not in run.stdout + run.stderr
     described: Facts = json.loads(found.read_text())
