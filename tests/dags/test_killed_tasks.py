@@ -24,8 +24,8 @@ from support.served_airflow import BACKFILL, DAG, Interface, served
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES
 
-BEFORE = [date(2024, 3, day) for day in (28, 29, 30)]
-AGAIN = BEFORE[1].isoformat()
+BEFORE = [date(2024, 3, day) for day in (29, 30)]
+AGAIN = BEFORE[0].isoformat()
 CUSTOMERS = [f"c{n}" for n in range(12)]
 ORDERS = [f"o{n},1,c{n % 12},2024-03-{1 + n % 30:02} 10:00:00,1,{n}.25,a" for n in range(60)]
 KILLS = 4

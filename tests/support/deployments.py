@@ -38,7 +38,8 @@ class Deployment:
         """Set options of a section of its Airflow, in the file that Airflow reads beside the environment."""
         self.home.mkdir(mode=0o700, exist_ok=True)
         lines = [f"[{section}]", *(f"{name} = {value}" for name, value in options.items())]
-        (self.home / "airflow.cfg").write_text("\n".join(lines) + "\n")
+        with (self.home / "airflow.cfg").open("a") as file:
+            file.write("\n".join(lines) + "\n")
 
     def environment(self) -> dict[str, str]:
         return airflow_home.airflow_environment(company=self.company, lake=self.lake, home=self.home)

@@ -24,11 +24,24 @@ LOCKED_TRIES = 10
 RUN_SECONDS = 240
 READING_SECONDS = 8
 ENDED = {"success", "failed", "skipped", "upstream_failed"}
+# Airflow's own place for what its processes load: tasks are forks of forks of the scheduler, and load nothing that it has.
+LOCAL_SETTINGS = f"""
+import sys
+__all__ = []
+if "scheduler" in sys.argv:
+    sys.path.append({str(REPO / "tests")!r})
+    from support.killing import load_night
+    load_night()
+"""
 
 
 @contextmanager
 def served(deployment: Deployment) -> Iterator[Interface]:
-    """Serve an Airflow on a free port until the block ends."""
+    """Serve an Airflow on a free port until the block ends; its files of DAGs are read once, and nights loaded once."""
+    deployment.configure("dag_processor", min_file_process_interval=3_600)
+    settings = deployment.home / "config" / "airflow_local_settings.py"
+    settings.parent.mkdir()
+    settings.write_text(LOCAL_SETTINGS)
     port = _free_port()
     command = [sys.executable, "-m", "local.serve_ui", *deployment.options, "--port", str(port)]
     environment = os.environ | {"PYTHONPATH": str(REPO)}
