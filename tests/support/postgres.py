@@ -6,7 +6,14 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+_NUMBERS = count(1)
 
 
 @contextmanager
@@ -21,3 +28,17 @@ def running_postgres() -> Iterator[str]:
             yield server.get_uri()
         finally:
             server.cleanup()
+
+
+@contextmanager
+def fresh_database(postgres: str) -> Iterator[str]:
+    """Yield the libpq URI of an empty database of that server that lives as long as the block."""
+    name = f"test_{next(_NUMBERS)}"
+    _administer(postgres, "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", name)
+    yield urlunsplit(urlsplit(postgres)._replace(path=f"/{name}"))
+    _administer(postgres, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _administer(uri: str, statement: str, database: str) -> None:
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(sql.Identifier(database)))
