@@ -24,6 +24,8 @@ from airflow import configuration, settings
 from airflow.api_fastapi.execution_api.app import InProcessExecutionAPI
 from airflow.sdk import configuration as sdk_configuration
 from airflow.sdk.execution_time import supervisor
+from airflow.sdk.observability import stats
+from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
 from airflow.utils.db import initdb
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -107,6 +109,7 @@ def become(environment: Mapping[str, str], output: list[str]) -> None:
     for read in (configuration.conf, sdk_configuration.conf):
         read.read(Path(environment["AIRFLOW_HOME"]) / "airflow.cfg")
     settings.initialize()
+    stats.initialize(factory=get_stats_factory(), export_legacy_names=configuration.conf.getboolean("metrics", "legacy_names_on"))
 
 
 def exit_code_of(command: list[str]) -> int:

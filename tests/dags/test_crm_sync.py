@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.airflow_forks import AirflowForks
-from support.dag_runs import Facts, passed_on, run_apart
+from support.dag_runs import Facts, passed_on
 from support.deployments import CANARY, LAST_DAY, REPO, Deployment, a_small_company
 from support.nights import run_night
 from support.receivers import datagram_receiver
@@ -40,9 +40,9 @@ def datagrams(synced: Deployment) -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def facts(synced: Deployment, datagrams: list[str], tmp_path_factory: pytest.TempPathFactory) -> Facts:
+def facts(airflow: AirflowForks, synced: Deployment, datagrams: list[str], tmp_path_factory: pytest.TempPathFactory) -> Facts:
     del datagrams  # received from here on
-    return run_apart(SCRIPT, synced, tmp_path_factory.mktemp("facts") / "facts.json", "crm_sync", "run")
+    return airflow.run_script(SCRIPT, synced, tmp_path_factory.mktemp("facts") / "facts.json", "crm_sync", "run")
 
 
 def test_a_run_syncs_each_sink_in_a_task_of_its_own(synced: Deployment, facts: Facts) -> None:
