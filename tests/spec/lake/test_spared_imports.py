@@ -41,16 +41,12 @@ def output_of(program: str, folder: Path) -> list[str]:
     return subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def test_a_night_loads_no_engine_and_no_chart(tmp_path: Path) -> None:
-    assert output_of(LOADED, tmp_path) == ["[]"]
-
-
 def test_a_process_that_uses_spark_already_checks_rows_too(tmp_path: Path) -> None:
     checked = "import pyspark.sql; from pipeline.ingestion.validation import expectations; expectations._batch_definition()"
     assert output_of(f"{checked}; print('checked')", tmp_path) == ["checked"]
 
 
-def test_a_rule_that_needs_statistics_has_them(tmp_path: Path) -> None:
+def test_a_night_loads_no_engine_and_no_chart_and_a_rule_that_needs_statistics_has_them(tmp_path: Path) -> None:
     assert output_of(LOADED + DIVERGENCE, tmp_path) == ["[]", "[True, False]"]
 
 
