@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import time
@@ -15,56 +14,24 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support.worker_tasks import (
+    UnreadableItem,
+    after_a_while,
+    die,
+    divide,
+    hold_folder,
+    key_of,
+    refuse_odd,
+    refuse_strangely,
+    square,
+    warn,
+)
 
 from pipeline.errors import DataError, TransientError
 from pipeline.lake.bucket.bucket_store import BucketStore
 from pipeline.lake.bucket.settings import BucketSettings, Credentials
 from pipeline.lake.lake import Lake
 from pipeline.lake.workers import OwnProcess, WorkerProcesses
-
-log = logging.getLogger("pipeline.test")
-
-
-def square(number: int) -> tuple[int, int]:
-    return number * number, os.getpid()
-
-
-def after_a_while(seconds: float) -> float:
-    time.sleep(seconds)
-    return seconds
-
-
-def refuse_odd(number: int) -> int:
-    if number == 3:
-        time.sleep(0.3)  # the other one fails first
-    if number % 2:
-        raise DataError(f"{number} is odd", where="here", todo="Take an even one.")
-    return number
-
-
-def divide(number: int) -> float:
-    return 1 / number
-
-
-def refuse_strangely(_: int) -> None:
-    class LocalError(Exception):
-        pass
-
-    raise LocalError
-
-
-def die(number: int) -> None:
-    os.kill(os.getpid(), signal.SIGKILL if number == 2 else signal.SIGCONT)
-
-
-def warn(number: int) -> None:
-    log.warning("%s is told", number)
-
-
-def hold_folder(lake: Lake, seconds: float) -> None:
-    with lake.private_folder() as folder:
-        (folder / "half").touch()
-        time.sleep(seconds)
 
 
 @pytest.fixture(scope="module")
@@ -102,13 +69,6 @@ def test_an_unforeseen_error_says_where_it_came_from(workers: WorkerProcesses) -
         list(workers.map(refuse_strangely, [1, 2]))
 
 
-class UnreadableItem:
-    """An item that can be sent, but not taken in, as a lake may be that cannot be opened there."""
-
-    def __reduce__(self) -> tuple[object, tuple[int]]:
-        return refuse_odd, (5,)
-
-
 def test_what_a_worker_cannot_take_in_is_an_error_and_nobody_waits_for_ever(workers: WorkerProcesses) -> None:
     with pytest.raises(DataError, match="5 is odd"):
         list(workers.map(str, [UnreadableItem(), UnreadableItem()]))
@@ -136,12 +96,6 @@ def test_whoever_stops_listening_ends_the_work(workers: WorkerProcesses, tmp_pat
     answers.close()  # type: ignore[attr-defined]  # a generator
     assert time.monotonic() - started < 10
     assert not list((tmp_path / "staging").iterdir())
-
-
-def key_of(lake: Lake) -> tuple[str, str]:
-    store = lake.store
-    assert isinstance(store, BucketStore)
-    return store.settings().bucket, store._credentials.key
 
 
 def test_a_lake_in_a_bucket_is_opened_by_workers_and_its_credentials_travel_to_nobody_else(
