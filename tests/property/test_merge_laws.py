@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import random
-from contextlib import closing
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.builders import an_order_line, write_customers, write_rows
+from support.builders import a_company, an_order_line, write_customers, write_rows
 from support.declared_features import OF_SEQUENCES, a_declaring_company
+from support.feature_nights import NightsInOrder, compute, compute_in_order, computed_without_caches
 
 from pipeline.definitions.company import Company
-from pipeline.features import compute_features, compute_rollups
 from pipeline.features.cache import cached_files, forget_caches
-from pipeline.lake.addresses import CACHES
-from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import (
-    CUSTOMER_FEATURES,
-    CUSTOMER_MERGES,
-    MERGED_ARCHIVES,
-    ORDER_LINES,
-    POPULATION_BASELINES,
-    POPULATION_RHYTHM,
-    VISITS,
-)
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_MERGES, MERGED_ARCHIVES, ORDER_LINES, VISITS
 
-OPENING, FIRST = date(2023, 11, 20), date(2024, 2, 26)  # eight nights lead over the turn of a month
+OPENING, FIRST = date(2024, 1, 2), date(2024, 2, 26)  # seven nights lead over the turn of a month
 DECLARED = ("orders_a", "spend_week_before", "last_refund", "first_channel", "category_40", *OF_SEQUENCES)
 NAMES = [f"c{number:02}" for number in range(30)]
-NIGHTS = [FIRST + timedelta(offset) for offset in range(8)]
+NIGHTS = [FIRST + timedelta(offset) for offset in range(7)]
 # When each was merged into whom, and the first night that knows: chains that grow at either end, one learned late.
 MERGES = [
     ("c00", "c01", date(2024, 1, 5), FIRST),
@@ -43,6 +32,7 @@ MERGES = [
     ("c07", "c02", NIGHTS[5], NIGHTS[5]),
     ("c08", "nobody_yet", NIGHTS[4], NIGHTS[4]),
 ]
+WHEN_SURVIVORS_DIFFER = [NIGHTS[place] for place in (0, 2, 3, 4, 6)]  # the last of them: since the night before it
 
 ENDINGS = ("_q75", "_q25", "_baseline", "_score")
 FROZEN = {name for name in CUSTOMER_FEATURES.column_names if "_limit_" in name or name.endswith(ENDINGS)}
@@ -107,77 +97,76 @@ def write_shop(lake: Lake, company: Company, *, rename: tuple[date, date] | None
         write_rows(lake, CUSTOMER_MERGES, rows, known_on=night)
 
 
-def compute(company: Company, lake: Lake, day: date, known_on: date | None = None) -> list[bytes]:
-    with closing(DuckDBEngine(lake.store, memory_limit="1GB", threads=1)) as engine:
-        compute_rollups(lake, engine, day, known_on=known_on)
-        compute_features(company, lake, engine, day, known_on=known_on)
-    tables = (POPULATION_RHYTHM, POPULATION_BASELINES, CUSTOMER_FEATURES)
-    return [lake.path(table, day=day, known_on=known_on).read_bytes() for table in tables]
-
-
-def computed_without_caches(company: Company, lake: Lake, day: date, known_on: date | None = None) -> list[bytes]:
-    caches, aside = lake.root / CACHES, lake.root / "aside"
-    caches.rename(aside)
-    written = compute(company, lake, day, known_on)
-    forget_caches(lake)
-    aside.rename(caches)
-    return written
-
-
 def rows_of(lake: Lake, day: date, known_on: date | None = None) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = lake.read(CUSTOMER_FEATURES, day=day, known_on=known_on).to_pylist()
     return rows
 
 
-@pytest.mark.parametrize("window_days", [10, 90])
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Return what every night learns; nothing is computed yet."""
+    lake = Lake(tmp_path_factory.mktemp("shop") / "lake")
+    write_shop(lake, a_company(lake.root))
+    return lake
+
+
+@pytest.fixture(scope="module")
+def short_window(shop: Lake, tmp_path_factory: pytest.TempPathFactory) -> NightsInOrder:
+    """Return the nights of a company that declares features, and whose window begins after most of what happened."""
+    folder = tmp_path_factory.mktemp("short")
+    return compute_in_order(a_declaring_company(folder, DECLARED, window_days=10), copied(shop, folder), NIGHTS)
+
+
+@pytest.fixture(scope="module")
+def long_window(shop: Lake, tmp_path_factory: pytest.TempPathFactory) -> NightsInOrder:
+    """Return the nights of a company whose window begins before all that happened."""
+    folder = tmp_path_factory.mktemp("long")
+    return compute_in_order(a_company(folder, window_days=90), copied(shop, folder), NIGHTS)
+
+
+def copied(lake: Lake, folder: Path) -> Lake:
+    return Lake(shutil.copytree(lake.root, folder / "lake"))
+
+
 def test_nights_on_which_customers_are_merged_equal_the_full_recompute_and_carry_the_others(
-    tmp_path: Path, window_days: int, caplog: pytest.LogCaptureFixture
+    short_window: NightsInOrder, long_window: NightsInOrder
 ) -> None:
-    caplog.set_level(logging.INFO, "pipeline.features.customer_states")
-    company, lake = a_declaring_company(tmp_path, DECLARED, window_days=window_days), Lake(tmp_path / "lake")
-    write_shop(lake, company)
-    for night in NIGHTS:
-        caplog.clear()
-        rolled = compute(company, lake, night)
-        told = next(record.getMessage().split() for record in caplog.records if record.getMessage().startswith("customer_states: "))
-        assert night == FIRST or int(told[1]) < int(told[3]), night
-        assert rolled == computed_without_caches(company, lake, night), night
-    assert window_days == 90 or cached_files(lake, MERGED_ARCHIVES)
+    for nights, looked_at in ((short_window, NIGHTS), (long_window, [NIGHTS[3], NIGHTS[-1]])):
+        assert all(affected < total for affected, total in nights.recomputed[1:])
+        for night in looked_at:
+            assert nights.written[night] == computed_without_caches(nights.company, nights.lake, night), night
+    assert cached_files(short_window.lake, MERGED_ARCHIVES)
 
 
-@pytest.mark.parametrize("window_days", [10, 90])
-def test_a_night_says_what_it_would_say_if_the_source_had_used_the_survivors_ids(tmp_path: Path, window_days: int) -> None:
-    company, lake = a_declaring_company(tmp_path, DECLARED, window_days=window_days), Lake(tmp_path / "lake")
-    write_shop(lake, company)
-    for night in NIGHTS:
-        compute(company, lake, night)
+def test_a_night_says_what_it_would_say_if_the_source_had_used_the_survivors_ids(
+    short_window: NightsInOrder, long_window: NightsInOrder, tmp_path: Path
+) -> None:
+    for night in WHEN_SURVIVORS_DIFFER:
         renamed = Lake(tmp_path / f"renamed-{night}")
-        write_shop(renamed, company, rename=(night, night))
-        compute(company, renamed, night)
+        write_shop(renamed, short_window.company, rename=(night, night))
         # What is frozen on the first of the month knows the merges of that day.
         left_out = set() if night.day == 1 else FROZEN
-        told, expected = (
-            [{name: row[name] for name in row if name not in left_out} for row in rows_of(each, night)] for each in (lake, renamed)
-        )
-        assert told == expected, night
+        for nights in (short_window, long_window):
+            compute(nights.company, renamed, night)
+            found, expected = (
+                [{name: row[name] for name in row if name not in left_out} for row in rows_of(lake, night)]
+                for lake in (nights.lake, renamed)
+            )
+            assert found == expected, night
+            forget_caches(renamed)
 
 
-def test_a_restatement_knows_the_merges_of_the_night_that_it_goes_by(tmp_path: Path) -> None:
-    company, lake = a_declaring_company(tmp_path, DECLARED, window_days=90), Lake(tmp_path / "lake")
-    write_shop(lake, company)
-    compute(company, lake, NIGHTS[1])
+def test_a_restatement_knows_the_merges_of_the_night_that_it_goes_by(short_window: NightsInOrder, tmp_path: Path) -> None:
+    company, lake = short_window.company, copied(short_window.lake, tmp_path)
     assert "c05" in {row["customer_id"] for row in rows_of(lake, NIGHTS[1])}
-    restated = compute(company, lake, NIGHTS[1], NIGHTS[3])
-    assert restated == computed_without_caches(company, lake, NIGHTS[1], NIGHTS[3])
+    restated = compute(company, lake, NIGHTS[1], known_on=NIGHTS[3])
+    assert restated == computed_without_caches(company, lake, NIGHTS[1], known_on=NIGHTS[3])
     assert "c05" not in {row["customer_id"] for row in rows_of(lake, NIGHTS[1], NIGHTS[3])}
-    compute(company, lake, NIGHTS[0], NIGHTS[3])
+    compute(company, lake, NIGHTS[0], known_on=NIGHTS[3])
     assert "c05" in {row["customer_id"] for row in rows_of(lake, NIGHTS[0], NIGHTS[3])}, "merged later that day"
 
 
-def test_nights_in_any_order_say_the_same_of_merged_customers(tmp_path: Path) -> None:
-    told = []
-    for order in (NIGHTS, random.Random(1).sample(NIGHTS, len(NIGHTS))):
-        company, lake = a_declaring_company(tmp_path, DECLARED, window_days=10), Lake(tmp_path / f"lake{len(told)}")
-        write_shop(lake, company)
-        told.append(dict(sorted((night, compute(company, lake, night)) for night in order)))
-    assert told[0] == told[1]
+def test_nights_in_any_order_say_the_same_of_merged_customers(shop: Lake, short_window: NightsInOrder, tmp_path: Path) -> None:
+    lake = copied(shop, tmp_path)
+    for night in random.Random(1).sample(NIGHTS, 5):
+        assert compute(short_window.company, lake, night) == short_window.written[night], night
