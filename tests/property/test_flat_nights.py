@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,10 +15,11 @@ import duckdb
 import pytest
 from sqlglot import exp
 from support.builders import a_company, an_order_line, write_customers, write_order_lines
+from support.feature_nights import NightsInOrder, compute, compute_in_order, computed_without_caches, recomputed_customers
 from support.late_shops import FIRST, Shop
 
-from pipeline.definitions.company import Company, with_declared_features
-from pipeline.features import compute_features, compute_rollups
+from pipeline.definitions.company import with_declared_features
+from pipeline.features import compute_features
 from pipeline.features.cache import cache_session, cached, cached_files, forget_caches
 from pipeline.lake.addresses import CACHES
 from pipeline.lake.checksums import read_seal
@@ -33,8 +34,6 @@ from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
     CUSTOMER_STATES,
     ORDER_LINES,
-    POPULATION_BASELINES,
-    POPULATION_RHYTHM,
 )
 
 
@@ -51,69 +50,51 @@ def days(nights: int) -> list[date]:
     return [FIRST + timedelta(offset) for offset in range(nights)]
 
 
-def compute(company: Company, lake: Lake, day: date, *, known_on: date | None = None) -> list[bytes]:
-    """Compute a night and return the bytes of its tables."""
-    roll_up(lake, day, known_on=known_on)
-    return features_computed(company, lake, day, known_on=known_on)
-
-
-def roll_up(lake: Lake, day: date, *, known_on: date | None = None) -> None:
-    engine = DuckDBEngine(lake.store, memory_limit="1GB")
-    compute_rollups(lake, engine, day, known_on=known_on)
-    engine.close()
-
-
-def features_computed(company: Company, lake: Lake, day: date, *, known_on: date | None = None) -> list[bytes]:
-    engine = DuckDBEngine(lake.store, memory_limit="1GB")
-    compute_features(company, lake, engine, day, known_on=known_on)
-    engine.close()
-    written = (POPULATION_RHYTHM, POPULATION_BASELINES, CUSTOMER_FEATURES)
-    return [lake.path(table, day=day, known_on=known_on).read_bytes() for table in written]
-
-
-def computed_without_caches(company: Company, lake: Lake, day: date, *, known_on: date | None = None) -> list[bytes]:
-    """Compute a night from its rollups alone and leave the caches as they were."""
-    caches, aside = lake.root / CACHES, lake.root / "aside"
-    caches.rename(aside)
-    written = features_computed(company, lake, day, known_on=known_on)
-    forget_caches(lake)
-    aside.rename(caches)
-    return written
-
-
-def recomputed(caplog: pytest.LogCaptureFixture) -> list[tuple[int, int]]:
-    """Return how many customers each night recomputed, of how many."""
-    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("customer_states: ")]
-    return [(int(words[1]), int(words[3])) for words in (line.replace(",", "").split() for line in told)]
-
-
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO, "pipeline.features.customer_states")
-    return caplog
+def recomputed() -> Iterator[list[tuple[int, int]]]:
+    """Yield how many customers each night recomputed, of how many."""
+    with recomputed_customers() as counts:
+        yield counts
 
 
-@pytest.mark.parametrize(("seed", "window_days", "nights"), [(1, 10, 30), (2, 33, 8), (4, 70, 22)])
+@pytest.fixture(scope="module")
+def six_nights(tmp_path_factory: pytest.TempPathFactory) -> NightsInOrder:
+    """Return six nights in order, whose window of ten days begins after most of what happened."""
+    lake = Lake(tmp_path_factory.mktemp("six") / "lake")
+    a_shop(lake, 4, nights=6)
+    return compute_in_order(a_company(lake.root, window_days=10), lake, days(6))
+
+
+def copied(lake: Lake, folder: Path) -> Lake:
+    return Lake(shutil.copytree(lake.root, folder / "lake"))
+
+
+# Over the end of February, and of the month in which the window begins, before which all is archived; with nothing archived.
+@pytest.mark.parametrize(("seed", "window_days", "begin", "nights"), [(1, 10, 18, 13), (4, 70, 17, 5)])
 def test_nights_of_late_data_and_refunds_equal_the_full_recompute(
-    lake: Lake, seed: int, window_days: int, nights: int, told: pytest.LogCaptureFixture
+    lake: Lake, seed: int, window_days: int, begin: int, nights: int, recomputed: list[tuple[int, int]]
 ) -> None:
     shop, company = Shop(seed), a_company(lake.root, window_days=window_days)
     write_customers(lake, company, [{"customer_id": "never"}, {"customer_id": "c1"}], known_on=FIRST)
     shop.open(lake)
-    is_folded = []
-    for day in days(nights):
+    for day in days(begin):
         shop.night(lake, day)
+    is_folded = []
+    for place, day in enumerate(days(begin + nights)[begin:]):
+        shop.night(lake, day)
+        recomputed.clear()
         rolled = compute(company, lake, day)
+        affected, total = recomputed[0]
+        assert place == 0 or affected < total
         is_folded.append(not cached_files(lake, CHANGED_STATES))
-        counts = recomputed(told)
         assert rolled == computed_without_caches(company, lake, day), day
-        told.clear()
-        assert day == FIRST or counts[0][0] < counts[0][1]
     assert is_folded[0]
     assert 0 < sum(is_folded[1:]) < nights - 1
 
 
-def test_consecutive_nights_of_a_real_shop_equal_the_full_recompute(lake: Lake, shared_data: Path, told: pytest.LogCaptureFixture) -> None:
+def test_consecutive_nights_of_a_real_shop_equal_the_full_recompute(
+    lake: Lake, shared_data: Path, recomputed: list[tuple[int, int]]
+) -> None:
     nights = [date(1998, 4, 30), date(1998, 5, 1), date(1998, 5, 2)]
     company = a_company(lake.root, window_days=60)
     lines = [
@@ -125,7 +106,7 @@ def test_consecutive_nights_of_a_real_shop_equal_the_full_recompute(lake: Lake, 
     write_order_lines(lake, [line for line in lines if line["day"] < nights[0]], known_on=nights[0])
     for night in nights:
         assert compute(company, lake, night) == computed_without_caches(company, lake, night)
-    assert [total - affected > 400 for affected, total in recomputed(told)] == [False, False, True, False, True, False]
+    assert [total - affected > 400 for affected, total in recomputed] == [False, False, True, False, True, False]
 
 
 def cdnow_purchases(shared_data: Path) -> list[tuple[str, str, str]]:
@@ -148,43 +129,33 @@ def test_lifetime_figures_are_the_same_with_and_without_an_archive(lake: Lake) -
     assert cached_files(lake, CUSTOMER_ARCHIVES)
 
 
-def test_any_order_of_nights_and_lost_caches_change_no_byte(tmp_path: Path) -> None:
-    chance = random.Random(5)
-    written = []
-    for order in (days(8), chance.sample(days(8), 8)):
-        lake = Lake(tmp_path / f"lake{len(written)}")
-        a_shop(lake, 3, nights=8)
-        company = a_company(lake.root, window_days=10)
-        tables = {}
-        for day in order:
-            if order != days(8) and chance.random() < 0.2:
-                forget_caches(lake)
-            tables[day] = compute(company, lake, day)
-        written.append(dict(sorted(tables.items())))
-    assert written[0] == written[1]
-
-
-def test_restated_nights_start_from_each_other_and_equal_the_full_recompute(lake: Lake, told: pytest.LogCaptureFixture) -> None:
+def test_any_order_of_nights_and_lost_caches_change_no_byte(lake: Lake, six_nights: NightsInOrder) -> None:
     a_shop(lake, 4, nights=6)
-    company = a_company(lake.root, window_days=10)
-    last = days(6)[-1]
-    for day in days(6):
-        compute(company, lake, day)
+    for place, day in enumerate(random.Random(5).sample(days(6), 6)):
+        if place in {2, 4}:
+            forget_caches(lake)
+        assert compute(six_nights.company, lake, day) == six_nights.written[day], day
+
+
+def test_restated_nights_start_from_each_other_and_equal_the_full_recompute(
+    six_nights: NightsInOrder, tmp_path: Path, recomputed: list[tuple[int, int]]
+) -> None:
+    company, lake, last = six_nights.company, copied(six_nights.lake, tmp_path), days(6)[-1]
     for day in days(3):
-        told.clear()
+        recomputed.clear()
         restated = compute(company, lake, day, known_on=last)
-        counts = recomputed(told)
+        affected, total = recomputed[0]
         assert restated == computed_without_caches(company, lake, day, known_on=last)
-        assert day == FIRST or counts[0][0] < counts[0][1]
+        assert day == FIRST or affected < total
 
 
-def test_nights_computed_at_the_same_time_equal_the_full_recompute(lake: Lake) -> None:
-    a_shop(lake, 6, nights=5)
-    company = a_company(lake.root, window_days=10)
+def test_nights_computed_at_the_same_time_equal_those_in_order(lake: Lake, six_nights: NightsInOrder) -> None:
+    a_shop(lake, 4, nights=6)
+    company = six_nights.company
     compute(company, lake, FIRST)
     with ThreadPoolExecutor(4) as workers:
         together = dict(zip(days(5), workers.map(lambda day: compute(company, lake, day), days(5)), strict=True))
-    assert together == {day: computed_without_caches(company, lake, day) for day in days(5)}
+    assert together == {day: six_nights.written[day] for day in days(5)}
 
 
 def test_a_customer_whose_only_order_was_withdrawn_is_gone(lake: Lake) -> None:
@@ -206,16 +177,16 @@ def test_a_customer_whose_only_order_was_withdrawn_is_gone(lake: Lake) -> None:
         assert cached_files(lake, CHANGED_STATES)
 
 
-def test_a_restatement_leaves_the_next_night_the_base_that_its_changes_need(lake: Lake, told: pytest.LogCaptureFixture) -> None:
+def test_a_restatement_leaves_the_next_night_the_base_that_its_changes_need(lake: Lake, recomputed: list[tuple[int, int]]) -> None:
     a_shop(lake, 4, nights=5)
     company = a_company(lake.root, window_days=10)
     for day in (days(5)[0], days(5)[3]):
         compute(company, lake, day)
     assert cached_files(lake, CHANGED_STATES)
     compute(company, lake, days(5)[2], known_on=days(5)[3])
-    told.clear()
+    recomputed.clear()
     assert compute(company, lake, days(5)[4]) == computed_without_caches(company, lake, days(5)[4])
-    assert recomputed(told)[0][0] < recomputed(told)[0][1]
+    assert recomputed[0][0] < recomputed[0][1]
 
 
 def a_long_history(lake: Lake) -> Lake:
@@ -237,7 +208,7 @@ def kept_history(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 @pytest.fixture
 def long_history(kept_history: Lake, tmp_path: Path) -> Lake:
     """Return a copy of it, to be changed."""
-    return Lake(shutil.copytree(kept_history.root, tmp_path / "lake"))
+    return copied(kept_history, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +218,13 @@ def two_nights_computed(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     for day in days(2):
         compute(a_company(lake.root, window_days=35), lake, day)
     return lake
+
+
+@pytest.fixture(scope="module")
+def third_night(two_nights_computed: Lake, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """Return the third of them, computed without caches."""
+    lake = copied(two_nights_computed, tmp_path_factory.mktemp("third"))
+    return computed_without_caches(a_company(lake.root, window_days=35), lake, FIRST + timedelta(2))
 
 
 def test_the_next_night_reads_no_row_beyond_the_month_in_which_the_window_begins(long_history: Lake) -> None:
@@ -293,21 +271,21 @@ def make_rows_unreadable(path: Path) -> None:
     path.write_bytes(bytes(end) + content[end:])
 
 
-def test_a_night_run_again_recomputes_nobody(long_history: Lake, told: pytest.LogCaptureFixture) -> None:
+def test_a_night_run_again_recomputes_nobody(long_history: Lake, recomputed: list[tuple[int, int]]) -> None:
     lake, company = long_history, a_company(long_history.root, window_days=10)
     again = compute(company, lake, FIRST)
-    assert recomputed(told)[-1][0] == 0
+    assert recomputed[-1][0] == 0
     assert again == computed_without_caches(company, lake, FIRST)
 
 
-def test_a_rollup_rewritten_in_place_makes_the_night_recompute_everybody(long_history: Lake, told: pytest.LogCaptureFixture) -> None:
+def test_a_rollup_rewritten_in_place_makes_the_night_recompute_everybody(long_history: Lake, recomputed: list[tuple[int, int]]) -> None:
     lake, company = long_history, a_company(long_history.root, window_days=10)
     before = [row["lifetime_order_count"] for row in features(lake, FIRST)]
     version = lake.versions(CUSTOMER_DAYS)[0]
     rows = lake.read(CUSTOMER_DAYS, day=version.day, known_on=version.known_on).slice(0, 0)
     lake.write(CUSTOMER_DAYS, rows.to_batches(), day=version.day, known_on=version.known_on)
     compute_features(company, lake, DuckDBEngine(lake.store), FIRST)
-    affected, total = recomputed(told)[-1]
+    affected, total = recomputed[-1]
     assert affected == total
     assert sum(row["lifetime_order_count"] for row in features(lake, FIRST)) < sum(before)
 
@@ -317,10 +295,10 @@ def features(lake: Lake, day: date) -> list[dict[str, Any]]:
     return rows
 
 
-def test_another_window_makes_the_night_recompute_everybody(long_history: Lake, told: pytest.LogCaptureFixture) -> None:
+def test_another_window_makes_the_night_recompute_everybody(long_history: Lake, recomputed: list[tuple[int, int]]) -> None:
     lake, other = long_history, a_company(long_history.root, window_days=11)
     written = compute(other, lake, FIRST)
-    affected, total = recomputed(told)[-1]
+    affected, total = recomputed[-1]
     assert affected == total
     assert written == computed_without_caches(other, lake, FIRST)
 
@@ -329,15 +307,14 @@ def test_another_window_makes_the_night_recompute_everybody(long_history: Lake, 
     "folder",
     ["base_states", "changed_states", "customer_archives", "population_rhythm", "population_baselines"],
 )
-def test_a_damaged_cache_is_as_good_as_none(two_nights_computed: Lake, tmp_path: Path, folder: str) -> None:
-    lake = Lake(shutil.copytree(two_nights_computed.root, tmp_path / "lake"))
+def test_a_damaged_cache_is_as_good_as_none(two_nights_computed: Lake, third_night: list[bytes], tmp_path: Path, folder: str) -> None:
+    lake = copied(two_nights_computed, tmp_path)
     company = a_company(lake.root, window_days=35)
     for path in (lake.root / CACHES / folder).iterdir():
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-    night = FIRST + timedelta(2)
-    assert compute(company, lake, night) == computed_without_caches(company, lake, night)
+    assert compute(company, lake, FIRST + timedelta(2)) == third_night
 
 
 def test_a_cache_dropped_by_another_run_stays_readable_for_the_one_that_took_it(long_history: Lake) -> None:
@@ -352,11 +329,8 @@ def test_a_cache_dropped_by_another_run_stays_readable_for_the_one_that_took_it(
     engine.close()
 
 
-def test_a_chain_of_nights_keeps_few_caches(lake: Lake) -> None:
-    a_shop(lake, 8, nights=4)
-    company = a_company(lake.root, window_days=10)
-    for day in days(4):
-        compute(company, lake, day)
+def test_a_chain_of_nights_keeps_few_caches(six_nights: NightsInOrder) -> None:
+    lake = six_nights.lake
     assert len(cached_files(lake, BASE_STATES)) == 1
-    assert [key.day for key in cached_files(lake, CHANGED_STATES)] in ([], [days(4)[-1]])
+    assert [key.day for key in cached_files(lake, CHANGED_STATES)] in ([], [days(6)[-1]])
     assert len(cached_files(lake, CUSTOMER_ARCHIVES)) <= 4
