@@ -19,20 +19,20 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, POPULATION_BASELINES, POPULATION_RHYTHM
 
 NIGHT = date(2024, 3, 31)
-FEW = settings(max_examples=12, deadline=None, derandomize=True)
+FEW = settings(max_examples=5, deadline=None, derandomize=True)  # an example is a night or two: few, and each of many purchases
 
 purchases = st.lists(
     st.builds(
         dict,
         day=st.integers(0, 500).map(lambda ago: NIGHT - timedelta(ago)),
-        customer_id=st.sampled_from(["a", "b", "c", "d", "e", "f"]),
+        customer_id=st.sampled_from("abcdefgh"),
         net_amount=st.decimals(0, 500, places=4),
         discount_amount=st.sampled_from([Decimal(0), Decimal("2.5")]),
         category=st.sampled_from(["bread", "wine"]),
         channel=st.sampled_from(["web", "store"]),
     ),
     min_size=1,
-    max_size=25,
+    max_size=40,
 )
 
 
@@ -77,20 +77,17 @@ def test_row_order_and_threads_change_no_byte(rows: list[dict[str, Any]], chance
 
 
 @FEW
-@given(purchases)
-def test_equal_customers_have_equal_features_and_scores(rows: list[dict[str, Any]]) -> None:
-    twins = [{**row, "customer_id": f"{row['customer_id']}-twin"} for row in rows]
+@given(purchases, st.sets(st.sampled_from("abcdefgh"), min_size=4))
+def test_equal_customers_have_equal_features_and_scores_and_a_better_value_never_scores_worse(
+    rows: list[dict[str, Any]], with_twins: set[str]
+) -> None:
+    twins = [{**row, "customer_id": f"{row['customer_id']}-twin"} for row in rows if row["customer_id"] in with_twins]
     found = night_features(numbered([*rows, *twins]))
-    for name in {row["customer_id"] for row in rows}:
+    for name in {row["customer_id"] for row in rows} & with_twins:
         assert {**found[name], "customer_id": ""} == {**found[f"{name}-twin"], "customer_id": ""}
-
-
-@FEW
-@given(purchases)
-def test_a_better_value_never_scores_worse(rows: list[dict[str, Any]]) -> None:
-    found = [row for row in night_features(numbered(rows)).values() if row["order_day_count"] > 0]
+    buyers = [row for row in found.values() if row["order_day_count"] > 0]
     for value, score in (("last_order_date", "r_score"), ("order_day_count", "f_score"), ("spend_amount", "m_score")):
-        ordered = sorted(found, key=lambda row, value=value: row[value])  # type: ignore[misc]
+        ordered = sorted(buyers, key=lambda row, value=value: row[value])  # type: ignore[misc]
         scores = [row[score] for row in ordered]
         assert scores == sorted(scores)
         assert all(1 <= each <= 5 for each in scores)
