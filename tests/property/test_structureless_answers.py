@@ -1,4 +1,4 @@
-"""No clusters are made of answers that one trait, or chance, explains; planted groups of answers are found: kinds by sizes and seeds."""
+"""No clusters are made of answers that one trait, or chance, explains; planted groups of answers are found: kinds by sizes."""
 
 from __future__ import annotations
 
@@ -110,13 +110,12 @@ STRUCTURELESS: Mapping[str, Callable[[int, np.random.Generator], Columns]] = {
 }
 
 
-@pytest.mark.parametrize(("customers", "seeds"), [(120, 2), (500, 1)])
+@pytest.mark.parametrize("customers", [120, 400])
 @pytest.mark.parametrize("kind", STRUCTURELESS)
-def test_no_groups_are_made_up_where_answers_have_none(tmp_path: Path, kind: str, customers: int, seeds: int) -> None:
-    for seed in range(seeds):
-        table = a_table(STRUCTURELESS[kind](customers, np.random.default_rng([seed, customers])))
-        model = fit_model(table, scheme_of(tmp_path, table), day=DAY)
-        assert isinstance(model, NotFitted), [cluster.title for cluster in model.clusters]
+def test_no_groups_are_made_up_where_answers_have_none(tmp_path: Path, kind: str, customers: int) -> None:
+    table = a_table(STRUCTURELESS[kind](customers, np.random.default_rng(customers)))
+    model = fit_model(table, scheme_of(tmp_path, table), day=DAY)
+    assert isinstance(model, NotFitted), [cluster.title for cluster in model.clusters]
 
 
 def yes_to_other_questions(group: np.ndarray, random: np.random.Generator) -> Columns:
@@ -138,15 +137,14 @@ def other_people(group: np.ndarray, random: np.random.Generator) -> Columns:
     return {**other_texts(group, random), "age": pa.array(age.round())}
 
 
-@pytest.mark.parametrize("customers", [200, 800])
+@pytest.mark.parametrize("customers", [200, 600])
 @pytest.mark.parametrize("kind", [yes_to_other_questions, other_texts, other_people])
 def test_planted_groups_of_answers_are_found(
     tmp_path: Path, kind: Callable[[np.ndarray, np.random.Generator], Columns], customers: int
 ) -> None:
-    for seed in range(2):
-        random = np.random.default_rng([seed, customers])
-        group = random.integers(0, 4, customers)
-        table = a_table(kind(group, random))
-        model = fit_model(table, scheme_of(tmp_path, table), day=DAY)
-        assert isinstance(model, ClusterModel), model
-        assert adjusted_rand_score(group, nearest_clusters(table, model)) > 0.7
+    random = np.random.default_rng(customers)
+    group = random.integers(0, 4, customers)
+    table = a_table(kind(group, random))
+    model = fit_model(table, scheme_of(tmp_path, table), day=DAY)
+    assert isinstance(model, ClusterModel), model
+    assert adjusted_rand_score(group, nearest_clusters(table, model)) > 0.7
