@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import date
 from pathlib import Path
 
@@ -137,7 +137,7 @@ class EventDayStore:
                 if file in written:
                     counts |= written[file].counts
                     place = places[file]
-                    with replaced_file(place) if place else self.store.stage(file.address) as new:
+                    with _file_of_transaction(place) if place else self.store.stage(file.address) as new:
                         written[file].path.replace(new)
                 else:
                     with ExitStack() as opened:
@@ -151,7 +151,7 @@ class EventDayStore:
         file = self.month_file(table, Version(month, known_on))
         place = folder / file.address if folder else None
         plan = self._plan(table, file, facts, place)
-        new = opened.enter_context(replaced_file(place) if place else self.store.stage(file.address))
+        new = opened.enter_context(_file_of_transaction(place) if place else self.store.stage(file.address))
         reader = RowReader(self.store, table, links=plan.links)
         return opened.enter_context(open_month_writer(new, table, file, plan.facts, plan.staying, reader))
 
@@ -172,3 +172,10 @@ class EventDayStore:
         with self.lock_event_days(table), suppress(FileNotFoundError):
             if not is_whole(self.store.local(file.address)):
                 self.store.delete(file.address)
+
+
+@contextmanager
+def _file_of_transaction(place: Path) -> Iterator[Path]:
+    """Yield a private path that takes the place of `place` in a transaction's folder; raises TransientError where the disk refuses."""
+    with disk_errors(place.parent, path=place), replaced_file(place) as new:
+        yield new

@@ -14,7 +14,9 @@ from support.nights import run_night, tree_bytes, write_shop
 from support.published_nights import published_files, target_rows
 
 from pipeline.errors import TransientError
+from pipeline.lake.event_days import Version
 from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS
 
 YESTERDAY, TONIGHT = date(2024, 3, 2), date(2024, 3, 3)
 ORDERS = [f"o{n},1,c{n % 5},2024-02-{20 + n % 9:02} 10:00:00,1,{n}.25,a" for n in range(20)] + [f"p,1,c1,{TONIGHT} 09:00:00,1,5,b"]
@@ -97,7 +99,7 @@ def require_mended(shop: Path, undisturbed: Lake, lake: Lake) -> None:
 def test_a_full_disk_stops_the_night_wherever_it_fills_up(shop: Path, yesterday: Lake, undisturbed: Lake, disk: Path) -> None:
     lake = Lake(disk / "lake")
     refusals = []
-    for pages in range(0, 200, 7):
+    for pages in range(0, 200, 19):
         leave_free(disk, pages)
         refusals.append(refusal(shop, lake))
         if refusals[-1] is None:
@@ -107,6 +109,17 @@ def test_a_full_disk_stops_the_night_wherever_it_fills_up(shop: Path, yesterday:
     assert len({refused.where for refused in refusals if refused}) > 3
     (disk / "ballast").unlink()
     require_mended(shop, undisturbed, lake)
+
+
+def test_a_disk_that_is_full_for_a_file_of_a_transaction_is_told_as_any_other(lake: Lake) -> None:
+    version, limits = Version(YESTERDAY, YESTERDAY), resource.getrlimit(resource.RLIMIT_FSIZE)
+    with lake.store.transaction("intervals") as folder:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            with pytest.raises(TransientError, match="could not write"):
+                lake.write_event_days(CUSTOMER_SEGMENT_INTERVALS, [], {version: {}}, folder=folder)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_disk_without_inodes_stops_the_night(shop: Path, yesterday: Lake, undisturbed: Lake, disk: Path) -> None:
@@ -127,13 +140,13 @@ def test_a_disk_that_turned_read_only_stops_the_night_and_names_a_place(shop: Pa
     require_mended(shop, undisturbed, Lake(disk / "lake"))
 
 
-@pytest.mark.parametrize("size", [0, 1_000, 6_000, 12_000])
-def test_a_file_that_may_not_grow_stops_the_night(shop: Path, yesterday: Lake, undisturbed: Lake, tmp_path: Path, size: int) -> None:
+def test_a_file_that_may_not_grow_stops_the_night(shop: Path, yesterday: Lake, undisturbed: Lake, tmp_path: Path) -> None:
     lake = Lake(shutil.copytree(yesterday.root, tmp_path / "lake", symlinks=True))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        require_refused(shop, yesterday, lake)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    for size in (0, 1_000, 6_000, 12_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        try:
+            require_refused(shop, yesterday, lake)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     require_mended(shop, undisturbed, lake)
