@@ -78,14 +78,16 @@ def lakes(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
     return {**copies, "the end": lake.root}
 
 
-@pytest.mark.parametrize(("step", "partition"), READ_BY_STEP, ids=" ".join)
-def test_no_step_computes_from_a_damaged_table(shop: Path, lakes: dict[str, Path], tmp_path: Path, step: str, partition: str) -> None:
+@pytest.mark.parametrize("place", range(len(READ_BY_STEP)), ids=lambda place: " ".join(READ_BY_STEP[place]))
+def test_no_step_computes_from_a_damaged_table(shop: Path, lakes: dict[str, Path], tmp_path: Path, place: int) -> None:
+    step, partition = READ_BY_STEP[place]
     lake = Lake(shutil.copytree(lakes[step], tmp_path / "lake", symlinks=True))
     path = lake.root / "tables" / partition / "part-0.parquet"
     whole = path.read_bytes()
     live = tree_bytes(lake, "publications")
-    for name, damage in DAMAGES.items():
-        path.write_bytes(damage(whole))
+    kinds = list(DAMAGES)  # what tells a damage is the same for all tables: two of the seven for each
+    for name in (kinds[place % 7], kinds[(place + 2) % 7]):
+        path.write_bytes(DAMAGES[name](whole))
         with pytest.raises(DataError, match=f"{Path(partition).parts[0]} is damaged") as refused:
             steps.STEPS[step](night_of(shop, lake, TONIGHT))
         assert refused.value.where == str(path), name
