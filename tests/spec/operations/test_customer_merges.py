@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from datetime import date
 from pathlib import Path
@@ -61,13 +62,22 @@ def rows_of(lake: Lake, *customers: str) -> int:
     return found[0] if found else 0
 
 
-@pytest.fixture
-def merged(tmp_path: Path, lake: Lake) -> Lake:
-    """Two nights: the guest is a customer, then somebody else."""
-    shop = write(tmp_path / "shop", merges=["never,a05,2024-01-02 10:00"])
+@pytest.fixture(scope="module")
+def two_nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a shop and its lake after two nights: the guest is a customer, then somebody else."""
+    folder = tmp_path_factory.mktemp("merged")
+    shop, lake = write(folder / "shop", merges=["never,a05,2024-01-02 10:00"]), Lake(folder / "lake")
     run_night(shop, lake, WEDNESDAY)
     run_night(write(shop, merges=["never,a05,2024-01-02 10:00", "guest,a00,2024-03-28 15:00"], customers=ACCOUNTS), lake, THURSDAY)
-    return lake
+    return folder
+
+
+@pytest.fixture
+def merged(two_nights: Path, tmp_path: Path) -> Lake:
+    """Return a copy of the lake, with its shop beside it."""
+    for name in ("shop", "lake"):
+        shutil.copytree(two_nights / name, tmp_path / name, symlinks=True)
+    return Lake(tmp_path / "lake")
 
 
 def test_all_that_the_guest_did_is_the_accounts_from_that_night_on(merged: Lake) -> None:
