@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from pipeline.cli import app
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CAMPAIGN_ASSIGNMENTS
+from pipeline.lake.tables import CAMPAIGN_ASSIGNMENTS, CUSTOMER_SEGMENTS
 from support.nights import NO_GATES, run_night, write_shop
 
 EVE, START, END = date(2024, 2, 25), date(2024, 2, 26), date(2024, 3, 3)
@@ -84,8 +84,9 @@ def shown(result: Result) -> dict[str, Any]:
 
 
 def run_campaign(shop: Path, lake: Lake, buys: Callable[[str, int], bool]) -> None:
-    """Run the eve of a campaign, start it, plant orders and run the night on which its results are due."""
-    run_night(shop, lake, EVE)
+    """Start a campaign after its eve, which is run where it was not yet, plant orders and run the night on which its results are due."""
+    if not lake.nights(CUSTOMER_SEGMENTS):
+        run_night(shop, lake, EVE)
     start(shop, lake)
     add_orders(shop, planted_orders(arms_of(lake), buys))
     run_night(shop, lake, DUE)

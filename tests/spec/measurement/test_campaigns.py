@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -49,10 +50,27 @@ TABLES = tuple(f"tables/{table.name}" for table in (CAMPAIGN_SUMMARIES, CAMPAIGN
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lake]:
+def after_eve(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a shop and of its lake after the night before the campaign."""
+    folder = tmp_path_factory.mktemp("eve")
+    run_night(write_campaign_shop(folder / "shop"), Lake(folder / "lake"), EVE)
+    return folder
+
+
+def copy_of(folder: Path, new: Path) -> tuple[Path, Lake]:
+    return Path(shutil.copytree(folder / "shop", new / "shop")), Lake(copied(folder / "lake", new / "lake"))
+
+
+@pytest.fixture
+def eve(after_eve: Path, tmp_path: Path) -> tuple[Path, Lake]:
+    """Return a copy of the shop and its lake, to be changed."""
+    return copy_of(after_eve, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def measured(after_eve: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lake]:
     """A campaign whose mail made half of its customers buy, where a fifth of the control did."""
-    folder = tmp_path_factory.mktemp("campaign")
-    shop, lake = write_campaign_shop(folder / "shop"), Lake(folder / "lake")
+    shop, lake = copy_of(after_eve, tmp_path_factory.mktemp("campaign"))
     run_campaign(shop, lake, lambda arm, place: place % 10 < (5 if arm == "treated" else 2))
     return shop, lake
 
@@ -148,14 +166,13 @@ def test_campaigns_that_no_night_tells_of_are_looked_for_once_and_by_their_ids_a
     assert reads.count(CAMPAIGN_RESULTS.name) == 1
 
 
-def test_nothing_is_shown_before_its_date_and_nobody_is_kept_to_an_arm_after_the_end(tmp_path: Path, lake: Lake) -> None:
-    shop = write_campaign_shop(tmp_path / "shop")
-    run_night(shop, lake, EVE)
+def test_nothing_is_shown_before_its_date_and_nobody_is_kept_to_an_arm_after_the_end(eve: tuple[Path, Lake]) -> None:
+    shop, lake = eve
     assert not lake.nights(CAMPAIGN_SUMMARIES), "the night before a campaign knows nothing of it"
     start(shop, lake)
     assert command(shop, lake, "results", "spring").exit_code == 2
     for day, state, is_kept in ((START, "running", True), (END, "running", True), (DUE - timedelta(days=1), "running", False)):
-        run_night(shop, lake, day)
+        run_night(shop, lake, day, until="segment")
         [summary] = lake.read(CAMPAIGN_SUMMARIES, day=day).to_pylist()
         assert (summary["state"], summary["due_date"]) == (state, DUE)
         assert lake.read(CAMPAIGN_RESULTS, day=day).num_rows == 0
@@ -164,9 +181,8 @@ def test_nothing_is_shown_before_its_date_and_nobody_is_kept_to_an_arm_after_the
     assert lake.read(CAMPAIGN_ARMS, day=START).num_rows == 400
 
 
-def test_who_is_erased_leaves_the_arm_and_is_counted(tmp_path: Path, lake: Lake) -> None:
-    shop = write_campaign_shop(tmp_path / "shop")
-    run_night(shop, lake, EVE)
+def test_who_is_erased_leaves_the_arm_and_is_counted(eve: tuple[Path, Lake]) -> None:
+    shop, lake = eve
     start(shop, lake)
     treated = [name for name, arm in sorted(arms_of(lake).items()) if arm == "treated"][:3]
     erase_customers(Deployment.of(shop, lake.root), treated)
@@ -176,10 +192,9 @@ def test_who_is_erased_leaves_the_arm_and_is_counted(tmp_path: Path, lake: Lake)
     assert (summary["assigned_count"], summary["customer_count"], summary["left_count"]) == (400, 397, 3)
 
 
-def test_an_arm_that_lost_its_customers_withholds_all_results(tmp_path: Path, lake: Lake) -> None:
+def test_an_arm_that_lost_its_customers_withholds_all_results(eve: tuple[Path, Lake]) -> None:
     """Somebody takes customers of one arm out of the source: what is left of it are others than were drawn."""
-    shop = write_campaign_shop(tmp_path / "shop")
-    run_night(shop, lake, EVE)
+    shop, lake = eve
     start(shop, lake)
     gone = {name for name, arm in sorted(arms_of(lake).items()) if arm == "control"}
     left = [name for name in CUSTOMERS if name not in sorted(gone)[:80]]
@@ -196,8 +211,8 @@ def test_an_arm_that_lost_its_customers_withholds_all_results(tmp_path: Path, la
     assert "nothing is told" in said.stdout
 
 
-def test_one_exclusive_campaign_at_a_time_and_the_holdout_in_none(tmp_path: Path, lake: Lake) -> None:
-    shop = write_campaign_shop(tmp_path / "shop")
+def test_one_exclusive_campaign_at_a_time_and_the_holdout_in_none(eve: tuple[Path, Lake]) -> None:
+    shop, lake = eve
     days = f"start_day = {START}\nend_day = {END}\n"
     for name, text in {
         "quarter": f'audience = "everybody"\nholdout = true\n{days}',
@@ -207,7 +222,6 @@ def test_one_exclusive_campaign_at_a_time_and_the_holdout_in_none(tmp_path: Path
     }.items():
         (shop / "campaigns" / f"{name}.toml").write_text(text)
     (shop / "campaigns" / "spring.toml").write_text(CAMPAIGN.replace("lifetime_order_count >= 1", "lifetime_order_count = 1"))
-    run_night(shop, lake, EVE)
     start(shop, lake, "quarter")
     held_out = {name for name, arm in arms_of(lake, "quarter").items() if arm == "control"}
     assert len(held_out) == 40
@@ -221,11 +235,10 @@ def test_one_exclusive_campaign_at_a_time_and_the_holdout_in_none(tmp_path: Path
     assert start(shop, lake, "later")["excluded"] == {}, "by then the others are over"
 
 
-def test_an_audience_a_segment_and_a_rule_each_take_their_customers(tmp_path: Path, lake: Lake) -> None:
-    shop = write_campaign_shop(tmp_path / "shop")
+def test_an_audience_a_segment_and_a_rule_each_take_their_customers(eve: tuple[Path, Lake]) -> None:
+    shop, lake = eve
     (shop / "audiences").mkdir()
     (shop / "audiences" / "twice.toml").write_text('title = "T"\npurpose = "P."\nowner = "O"\nrule = "lifetime_order_count >= 2"\n')
-    run_night(shop, lake, EVE)
     counts = {}
     for audience in ("twice", "lifetime_order_count >= 2", "rfm.loyal", "everybody"):
         (shop / "campaigns" / "spring.toml").write_text(CAMPAIGN.replace("lifetime_order_count >= 1", audience))
@@ -261,11 +274,9 @@ def test_what_cannot_be_started_says_why_with_the_file(began: tuple[Path, Lake],
 
 
 @pytest.fixture(scope="module")
-def began(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lake]:
-    folder = tmp_path_factory.mktemp("began")
-    shop, lake = write_campaign_shop(folder / "shop"), Lake(folder / "lake")
-    run_night(shop, lake, EVE)
-    return shop, lake
+def began(after_eve: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lake]:
+    """Return a shop whose campaign is written anew by each test, and never started."""
+    return copy_of(after_eve, tmp_path_factory.mktemp("began"))
 
 
 def test_a_plan_ends_with_the_command_that_starts_it(began: tuple[Path, Lake]) -> None:
