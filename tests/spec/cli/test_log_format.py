@@ -44,6 +44,17 @@ def test_an_error_says_what_where_and_what_to_do_next_in_fields(
     assert error["next"]
 
 
+@pytest.mark.parametrize("words", [["rnu"], ["run", "--dya", "2020-01-01"], ["--log-fromat", "json", "run"], ["explain"]])
+def test_a_command_that_is_typed_wrongly_is_one_object(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    code, [error] = ended(monkeypatch, capsys, *words)
+    assert code == error["exit_code"] == 2
+    assert (error["level"], error["error"]) == ("error", "UsageError")
+    assert error["where"].startswith("segments")
+    assert "--help" in error["next"]
+
+
 def test_a_mistake_of_ours_is_one_object_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def fail(*_: object) -> None:
         raise KeyError("x")
