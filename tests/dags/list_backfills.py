@@ -40,4 +40,5 @@ def day_of(dag: dict[str, Any], info: Any) -> str:
 if __name__ == "__main__":
     sys.path.insert(0, str(DAGS))
     ranges = json.loads(sys.argv[2])
-    Path(sys.argv[1]).write_text(json.dumps({Path(folder).name: list(planned_days(Path(folder), ranges)) for folder in sys.argv[3:]}))
+    companies = {Path(folder).name: Path(folder) for folder in sys.argv[3:]}
+    Path(sys.argv[1]).write_text(json.dumps({name: list(planned_days(folder, ranges[name])) for name, folder in companies.items()}))

@@ -21,7 +21,7 @@ from pipeline.errors import PipelineError
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 YEAR = 2025
-MANUAL_HOURS = ((4, 0), (12, 0), (23, 59))
+MANUAL_HOURS = ((4, 0), (23, 59))
 
 
 def days_of_runs(company: Path) -> dict[str, list[str]]:
