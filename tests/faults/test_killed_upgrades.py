@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support.killing import killer
+from support.killing import Killer
 from support.nights import tree_bytes
 from support.stored_lakes import unpack
 
@@ -30,21 +30,20 @@ def upgrade(root: Path) -> None:
     upgrade_lake(Lake(root), LONGER)
 
 
-def test_wherever_an_upgrade_is_killed_readers_see_what_was_live_and_the_same_command_ends_it(tmp_path: Path) -> None:
+def test_wherever_an_upgrade_is_killed_readers_see_what_was_live_and_the_same_command_ends_it(tmp_path: Path, killing: Killer) -> None:
     unpack("0.1.0", tmp_path)
     root = tmp_path / "lake"
     live = Lake(root).store.read_pointer(CURRENT)
     published = tree_bytes(Lake(root), "publications")
-    with killer() as kills:
-        states = kills.killed_everywhere(upgrade, root)
-        formats = [claim.format for state in states if (claim := read_claim(Lake(state)))]
-        assert formats == sorted(formats)
-        assert set(formats) == {1, FORMAT, FORMAT + 1}
-        assert len(formats) == len(states)
-        for state in states:
-            assert Lake(state).store.read_pointer(CURRENT) == live
-            assert tree_bytes(Lake(state), "publications") == published
-        kills.done(upgrade, [*states, root])
+    states = killing.killed_everywhere(upgrade, root)
+    formats = [claim.format for state in states if (claim := read_claim(Lake(state)))]
+    assert formats == sorted(formats)
+    assert set(formats) == {1, FORMAT, FORMAT + 1}
+    assert len(formats) == len(states)
+    for state in states:
+        assert Lake(state).store.read_pointer(CURRENT) == live
+        assert tree_bytes(Lake(state), "publications") == published
+    killing.done(upgrade, [*states, root])
     ended = tree_bytes(Lake(root), *LASTING)
     assert any(name.startswith("fitted/") for name in ended)
     for state in states:
