@@ -11,7 +11,7 @@ from sqlite3 import connect
 
 import pytest
 from support.builders import a_company, write_rows
-from support.killing import killer
+from support.killing import Killer
 from support.nights import night_environment, run_night, tree_bytes, write_shop
 from support.published_nights import no_connections, publications, target_rows
 from support.publishing_shops import MONDAY, NIGHTS, SUNDAY, TUESDAY, WEDNESDAY, PublishingShop, a_publishing_shop
@@ -235,12 +235,11 @@ def test_good_nights_before_it_stay_with_their_pages_and_history(place: tuple[Pa
     run_night(shop, lake, AFTER)
 
 
-def test_wherever_it_is_killed_the_same_call_completes_it(place: tuple[Path, Lake]) -> None:
+def test_wherever_it_is_killed_the_same_call_completes_it(place: tuple[Path, Lake], killing: Killer) -> None:
     _, lake = place
-    with killer() as kill:
-        killed = kill.killed_at_some(withdraw_all, lake.root, 8)
-        withdraw_all(lake.root)
-        kill.done(withdraw_all, killed)
+    killed = killing.killed_at_some(withdraw_all, lake.root, 8)
+    withdraw_all(lake.root)
+    killing.done(withdraw_all, killed)
     for each in map(Lake, killed):
         assert current_publication(each) is None
         assert tree_bytes(each, "tables", "publications", "models", "definitions", "reports") == tree_bytes(
