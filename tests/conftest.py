@@ -28,7 +28,7 @@ AIRFLOW = "tests/dags/test_notifications.py"
 FORKED = ("backfill_days", "cluster_wait", "connections", "crm_sync", "declared_events", "erase_customers", "failing_nights", "last_day")
 # What takes long to set up is set up once where all that reads it is handed out together.
 TOGETHER = {
-    **{f"tests/dags/test_{name}.py": AIRFLOW for name in (*FORKED, "nightly_segments", "refit_clusters", "schedule")},
+    **{f"tests/dags/test_{name}.py": AIRFLOW for name in (*FORKED, "nightly_segments", "refit_clusters", "schedule", "small_night")},
     "tests/golden/test_companies.py": DEMO_NIGHT,
     "tests/integration/test_company_from_postgresql.py": DEMO_NIGHT,
     "tests/integration/test_commands_on_pages.py": DEMO_NIGHT,

@@ -11,6 +11,7 @@ import json
 import os
 import runpy
 import shutil
+import signal
 import sys
 import threading
 import traceback
@@ -33,6 +34,7 @@ from support.killing import load_night
 
 WARM_DAGS = Path(__file__).with_name("warm_dags")
 FRESH_DATABASE = Path(os.environ["AIRFLOW_HOME"]) / "fresh.db"
+LONGEST_SECONDS = 300
 LOADED: list[object] = []
 
 
@@ -77,9 +79,18 @@ def serve(requests: TextIO, answers: TextIO) -> None:
             answers.close()
             requests.close()
             run_and_exit(**json.loads(line))
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        answers.write(f"{code}\n")
+        answers.write(f"{ended(child)}\n")
         answers.flush()
+
+
+def ended(child: int) -> int:
+    """Wait until a fork has ended, kill it if that takes too long, and return its exit code."""
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
+    signal.alarm(LONGEST_SECONDS)
+    _, status = os.waitpid(child, 0)
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    return os.waitstatus_to_exitcode(status)
 
 
 def run_and_exit(command: list[str], environment: Mapping[str, str], output: list[str]) -> None:

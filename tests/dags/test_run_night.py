@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
-from contextlib import closing
-from datetime import date
-from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from support.deployments import CANARY, DEMO, LAST_DAY, REPO, Deployment
-from support.nights import run_night, tree_bytes
+from support.deployments import DEMO, REPO, Deployment
 
 from pipeline.definitions.company import load_company
-from pipeline.lake.lake import Lake
 from pipeline.operations.steps import STEPS
 
 Run = CompletedProcess[str]
+DEMO_DAY = load_company(DEMO).last_day
 PROGRESS = re.compile(r"\[\d/6\] \w+ .+|      \S.*")
-
-
-@pytest.fixture(scope="module")
-def small_night(small: Deployment) -> Run:
-    return small.run_night()
 
 
 def test_the_demo_night_ends_published_with_its_summary(demo: Deployment, demo_night: Run) -> None:
@@ -40,42 +30,22 @@ def test_the_demos_first_night_leaves_few_files(demo: Deployment, demo_night: Ru
     assert len(files) <= 220, sorted({path.relative_to(demo.lake).parts[:2] for path in files})
 
 
-def test_a_night_through_airflow_has_the_bytes_of_one_without(small: Deployment, small_night: Run, tmp_path: Path) -> None:
-    assert small_night.returncode == 0
-    plain = Lake(tmp_path / "lake")
-    run_night(small.company, plain, date.fromisoformat(LAST_DAY))
-    folders = ("tables", "publications", "models", "reports")
-    assert tree_bytes(Lake(small.lake), *folders) == tree_bytes(plain, *folders)
-
-
-def test_every_step_is_announced_and_timed_and_airflow_is_not_heard(small_night: Run) -> None:
-    assert small_night.returncode == 0, small_night.stderr
-    lines = small_night.stderr.splitlines()
+def test_every_step_is_announced_and_timed_and_airflow_is_not_heard(demo_night: Run) -> None:
+    assert demo_night.returncode == 0, demo_night.stderr
+    lines = demo_night.stderr.splitlines()
     assert [line for line in lines if not PROGRESS.fullmatch(line)] == []
-    assert [line for line in lines[1:] if line.startswith("[")] == [f"[{n}/6] {step} {LAST_DAY}" for n, step in enumerate(STEPS, 1)]
+    assert [line for line in lines[1:] if line.startswith("[")] == [f"[{n}/6] {step} {DEMO_DAY}" for n, step in enumerate(STEPS, 1)]
     for step in STEPS:
         assert any(re.fullmatch(rf"      {step} took \d+\.\d s", line) for line in lines)
 
 
-def test_airflows_log_has_each_line_of_ours_once_with_its_fields(small: Deployment, small_night: Run) -> None:
-    assert small_night.returncode == 0
-    log = (small.home / "logs" / f"night-{LAST_DAY}.log").read_text()
-    [line] = [line for line in log.splitlines() if "raw_order_lines: 9 rows read" in line]
+def test_airflows_log_has_each_line_of_ours_once_with_its_fields(demo: Deployment, demo_night: Run) -> None:
+    assert demo_night.returncode == 0
+    log = (demo.home / "logs" / f"night-{DEMO_DAY}.log").read_text()
+    [line] = [line for line in log.splitlines() if re.search(r"raw_order_lines: [\d,]+ rows read", line)]
     assert "[pipeline.ingestion.extract]" in line
-    assert {f"day={LAST_DAY}", "step=extract", "table=raw_order_lines", "rows=9"} <= set(line.split())
-
-
-def test_tasks_pass_on_nothing_but_the_date(small: Deployment, small_night: Run) -> None:
-    assert small_night.returncode == 0
-    with closing(sqlite3.connect(small.home / "airflow.db")) as database:
-        passed = set(database.execute("SELECT task_id, key, value FROM xcom"))
-    assert passed == {("business_day", "return_value", f'"{LAST_DAY}"')}
-
-
-def test_airflow_keeps_no_value_of_any_customer(small: Deployment, small_night: Run) -> None:
-    # A favourite category is the name of a segment, and no value of any one customer.
-    assert CANARY not in (small_night.stdout + small_night.stderr).replace(f"{CANARY}-wine", "")
-    assert CANARY.encode() not in small.everything_airflow_kept()
+    assert {f"day={DEMO_DAY}", "step=extract", "table=raw_order_lines"} <= set(line.split())
+    assert re.search(r" rows=\d{5,}\b", line)
 
 
 def test_a_day_that_is_none_is_refused_before_anything_starts(small: Deployment) -> None:
