@@ -74,7 +74,7 @@ def _kill_tasks(interface: Interface, chance: random.Random) -> list[str]:
     """Kill tasks, each after a random while, until every run has ended, and return how their processes are called."""
     killed: list[str] = []
     deadline = time.monotonic() + ALL_RUNS_SECONDS
-    while time.monotonic() < deadline and {"queued", "running"} & {*interface.runs().values(), *interface.runs(BACKFILL).values()}:
+    while time.monotonic() < deadline and interface.is_running():
         time.sleep(chance.uniform(0.2, 3))
         tasks = [child for child in psutil.Process(interface.process.pid).children(recursive=True) if TASK_TITLE.match(_title(child))]
         if tasks and len(killed) < KILLS:

@@ -113,7 +113,14 @@ def killer() -> Iterator[Killer]:
 
 
 def load_night() -> None:
-    """Load what a night loads, once and not in every child; nothing of it starts a thread."""
+    """Load what a night loads, once and not in every child, also one with wrong rows; nothing of it starts a thread."""
+    load_steps()
+    expectations._batch_definition()
+    gc.freeze()  # a child that collects garbage would otherwise copy every page of what is loaded
+
+
+def load_steps() -> None:
+    """Load what a night without wrong rows loads; nothing of it starts a thread."""
     for name in (
         "pandas",
         "pipeline.features.features",
@@ -132,11 +139,10 @@ def load_night() -> None:
         "pipeline.segmentation.memberships",
     ):
         import_module(name)
-    expectations._batch_definition()
     for file in PACKAGES.glob("*/sql/*.sql"):
         statement(file.stem)
     load_schemes(a_company(Path("no such folder")))
-    gc.freeze()  # a child that collects garbage would otherwise copy every page of what is loaded
+    gc.freeze()
 
 
 def some_of_each_kind(events: Sequence[str], most: int) -> list[int]:

@@ -30,8 +30,8 @@ import sys
 __all__ = []
 if "scheduler" in sys.argv:
     sys.path.append({str(REPO / "tests")!r})
-    from support.killing import load_night
-    load_night()
+    from support.killing import load_steps
+    load_steps()
 """
 
 
@@ -99,6 +99,10 @@ class Interface:
     def runs(self, dag: str = DAG) -> dict[str, str]:
         """Return the state of every run of `dag` by id."""
         return {run["dag_run_id"]: run["state"] for run in self.call("GET", f"{dag}/dagRuns")["dag_runs"]}
+
+    def is_running(self) -> bool:
+        """Return whether a run of any DAG has not ended."""
+        return bool(self.call("GET", "/api/v2/dags/~/dagRuns?state=queued&state=running&limit=1")["dag_runs"])
 
     def finished_runs(self, count: int, *, dag: str = DAG) -> dict[str, str]:
         """Return the state of every run of `dag` by id, once `count` have ended and no other is left."""
