@@ -25,10 +25,24 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SPARK, DEMO_NIGHT = "tests/engines", "tests/dags/test_run_night.py"
 # Runs of DAGs in forks of a process that has Airflow loaded: one process for all of them.
 AIRFLOW = "tests/dags/test_notifications.py"
-FORKED = ("backfill_days", "cluster_wait", "connections", "crm_sync", "declared_events", "erase_customers", "failing_nights", "last_day")
+FORKED = (
+    "backfill_days",
+    "cluster_wait",
+    "connections",
+    "crm_sync",
+    "declared_events",
+    "erase_customers",
+    "failing_nights",
+    "last_day",
+    "nightly_segments",
+    "openlineage",
+    "refit_clusters",
+    "schedule",
+    "small_night",
+)
 # What takes long to set up is set up once where all that reads it is handed out together.
 TOGETHER = {
-    **{f"tests/dags/test_{name}.py": AIRFLOW for name in (*FORKED, "nightly_segments", "refit_clusters", "schedule", "small_night")},
+    **{f"tests/dags/test_{name}.py": AIRFLOW for name in FORKED},
     "tests/golden/test_companies.py": DEMO_NIGHT,
     "tests/integration/test_company_from_postgresql.py": DEMO_NIGHT,
     "tests/integration/test_commands_on_pages.py": DEMO_NIGHT,

@@ -21,9 +21,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TextIO
 
-from airflow import configuration, settings
+from airflow import configuration, plugins_manager, settings
 from airflow.api_fastapi.execution_api.app import InProcessExecutionAPI
+from airflow.listeners import listener
 from airflow.sdk import configuration as sdk_configuration
+from airflow.sdk import listener as sdk_listener
+from airflow.sdk import plugins_manager as sdk_plugins_manager
 from airflow.sdk.execution_time import supervisor
 from airflow.sdk.observability import stats
 from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
@@ -49,6 +52,7 @@ def warm_up() -> None:
     assert run.state == "success", run
     sys.path.remove(str(WARM_DAGS))
     keep_api()
+    forget_plugins()
     load_night()
     gc.collect()
     left = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
@@ -66,6 +70,16 @@ def keep_api() -> None:
     loop.call_soon_threadsafe(loop.stop)
     LOADED.append(warm.transport)  # whoever collects it would wait for its loop
     supervisor.in_process_api_server = cache(lambda: InProcessExecutionAPI(warm.app))
+
+
+def forget_plugins() -> None:
+    """Let each fork decide anew who listens to it: OpenLineage's plugin is on or off by what is set when it is loaded."""
+    for name in [name for name in sys.modules if name.startswith("airflow.providers.openlineage")]:
+        del sys.modules[name]
+    for listened in (listener, sdk_listener):
+        listened.get_listener_manager.cache_clear()
+    for loaded in (plugins_manager, sdk_plugins_manager):
+        loaded._get_plugins.cache_clear()
 
 
 def database_of(environment: Mapping[str, str]) -> Path:

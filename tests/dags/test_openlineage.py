@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.dag_runs import Facts, run_apart
+from support.airflow_forks import AirflowForks
+from support.dag_runs import Facts
 from support.deployments import CANARY, Deployment, a_small_company
 from support.receivers import datagram_receiver, free_port
 from typer.testing import CliRunner
@@ -46,7 +47,7 @@ def datagrams(deployment: Deployment) -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def facts(deployment: Deployment, datagrams: list[str]) -> Facts:
+def facts(airflow: AirflowForks, deployment: Deployment, datagrams: list[str]) -> Facts:
     del datagrams  # received from here on
     folder = deployment.company.parent
     away = {"type": "http", "url": f"http://127.0.0.1:{free_port()}", "timeout": 1, "retry": {"total": 0}}
@@ -55,7 +56,7 @@ def facts(deployment: Deployment, datagrams: list[str]) -> Facts:
         transport = {"type": "composite", "continue_on_failure": False, "transports": [kept, away]}
         environment.setenv("OPENLINEAGE__TRANSPORT", json.dumps(transport))
         environment.setenv("SEGMENTS_CATALOG_WAREHOUSE", f"sqlite:///{folder}/catalog.db")
-        return run_apart(SCRIPT, deployment, folder / "facts.json", "nightly_segments", "run")
+        return airflow.run_script(SCRIPT, deployment, folder / "facts.json", "nightly_segments", "run")
 
 
 @pytest.fixture(scope="module")

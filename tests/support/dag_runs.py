@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,6 @@ from typing import Any
 from support.deployments import CANARY, Deployment
 
 Facts = dict[str, Any]
-
-
-def run_apart(script: Path, deployment: Deployment, found: Path, *arguments: str) -> Facts:
-    """Run `script` in the deployment's environment and return what it wrote to `found`; no customer may be in what it printed."""
-    command = [sys.executable, str(script), str(found), *arguments]
-    run = subprocess.run(command, env=deployment.environment(), capture_output=True, text=True, timeout=300, check=False)
-    return facts_of(run, found)
 
 
 def facts_of(run: subprocess.CompletedProcess[str], found: Path) -> Facts:
