@@ -17,11 +17,11 @@ from support.nights import write_shop
 SLOW = "SELECT CAST(sum(a.range * b.range % 7) AS VARCHAR) AS customer_id FROM range(100000000) a, range(1000) b"
 
 
-def segments(*arguments: str | Path, **options: object) -> subprocess.Popen[str]:
+def segments(*arguments: str | Path, setting: str = "", **options: object) -> subprocess.Popen[str]:
     # Whatever starts the tests may have told its children to ignore Ctrl-C, or that their terminal closes.
     script = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); signal.signal(signal.SIGHUP, signal.SIG_DFL); "
-        "from pipeline.cli import main; main()"
+        f"{setting}from pipeline.cli import main; main()"
     )
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload, no-any-return]
@@ -48,12 +48,14 @@ def test_a_full_device_is_one_message(tmp_path: Path, command: list[str]) -> Non
 def test_an_interrupted_statement_of_the_source_ends_as_any_other(tmp_path: Path) -> None:
     shop = write_shop(tmp_path / "shop", [], customers=[])
     (shop / "sources" / "customers.sql").write_text(SLOW)
-    process = segments("run", "--company", shop, "--lake", tmp_path / "lake", "--day", "2024-03-05")
+    # Until then all processors are busy with the statement.
+    setting = "from pipeline.cli import interrupts; interrupts.GRACE_SECONDS = 0.5; "
+    process = segments("run", "--company", shop, "--lake", tmp_path / "lake", "--day", "2024-03-05", setting=setting)
     assert process.stderr
     for line in process.stderr:
         if "reading from the beginning" in line:
             break
-    time.sleep(2)
+    time.sleep(1)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
