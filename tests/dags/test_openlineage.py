@@ -191,6 +191,7 @@ def test_no_metric_has_a_value_of_a_customer(facts: Facts, datagrams: list[str])
     assert CANARY not in "".join(datagrams)
 
 
+@pytest.mark.usefixtures("own_logging")
 def test_every_metric_that_a_step_sends_is_told_by_the_command_under_the_same_name(
     deployment: Deployment, facts: Facts, datagrams: list[str]
 ) -> None:
