@@ -304,15 +304,15 @@ def test_any_text_is_refused_or_checked(text: str) -> None:
         assert_checked(result)
 
 
-def test_a_hundred_thousand_heaps_of_words_are_refused_or_checked() -> None:
+def test_twenty_thousand_heaps_of_words_are_refused_or_checked() -> None:
     chance, checked = random.Random(20240229), 0
-    for _ in range(100_000):
+    for _ in range(20_000):
         words = chance.choices(FRAGMENTS, k=chance.randint(1, 12)) if chance.random() < 0.5 else a_likely_rule(chance)
         result = outcome((" " if chance.random() < 0.8 else "").join(words))
         if not isinstance(result, ConfigError):
             assert_checked(result)
             checked += 1
-    assert checked > 1_000
+    assert checked > 200
 
 
 AGGREGATES = [
