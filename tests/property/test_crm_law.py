@@ -117,7 +117,7 @@ class Walk:
         getattr(self, self._chance.choice(OPERATIONS))()
 
 
-@pytest.mark.parametrize("seed", [3, 8, 11])
+@pytest.mark.parametrize("seed", [3, 8])
 def test_a_reader_of_new_numbers_holds_what_is_live(tmp_path: Path, lake: Lake, seed: int) -> None:
     (tmp_path / "sources").mkdir()
     company = a_company(tmp_path, crm=CrmSettings())
