@@ -91,8 +91,9 @@ def shares_covered(campaign_of: Callable[[np.random.Generator], Campaign]) -> tu
     return float(np.mean(shrunk)), float(np.mean(own))
 
 
-@pytest.mark.parametrize("lift", [0, 0.15, 0.5])
-@pytest.mark.parametrize(("segments", "spread", "control"), [(5, 1.0, 0.2), (8, 0.6, 0.5), (11, 1.0, 0.2)])
+@pytest.mark.parametrize(
+    ("lift", "segments", "spread", "control"), [(0, 5, 1.0, 0.2), (0.15, 8, 0.6, 0.5), (0.15, 11, 1.0, 0.2), (0.5, 5, 1.0, 0.2)]
+)
 def test_intervals_of_segments_hold_on_average_also_where_effects_grow_with_spend(
     lift: float, segments: int, spread: float, control: float
 ) -> None:
