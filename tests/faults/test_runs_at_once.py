@@ -165,10 +165,6 @@ def test_an_attempt_that_wakes_up_after_its_night_was_taken_back_is_refused_wher
         roll_back(company, lake, connections=no_connections)
         before = published_files(lake), target_rows(lake.root / "segments.sqlite")
     assert (published_files(lake), target_rows(lake.root / "segments.sqlite")) == before
-    run_night(shop, lake, TONIGHT)
-    current = current_publication(lake)
-    assert current is not None
-    assert current.day == TONIGHT, "whoever runs it again from its beginning wants it"
 
 
 def test_a_step_without_enough_memory_may_be_tried_again_with_more(
