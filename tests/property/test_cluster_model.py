@@ -178,16 +178,13 @@ def test_the_order_of_rows_and_chunks_does_not_change_a_byte_of_the_model(sample
 
 
 def test_threads_and_hash_seeds_do_not_change_a_byte_of_the_model() -> None:
-    program = "import test_cluster_model as t; print(t.document(t.a_population(3_000)), end='')"
+    program = "import test_cluster_model as t; print(t.document(t.a_population(1_500)), end='')"
     here = Path(__file__).parent
-    found = set()
-    for threads, hash_seed in (("1", "1"), ("2", "77")):
-        limits = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "PYTHONHASHSEED": hash_seed}
-        paths = {"PYTHONPATH": os.pathsep.join(str(path) for path in (here, here.parent, here.parent.parent))}
-        result = subprocess.run([sys.executable, "-c", program], env={**os.environ, **limits, **paths}, capture_output=True, check=True)
-        found.add(result.stdout.decode())
-    assert len(found) == 1
-    assert found == {document(a_population(3_000))}
+    # This process has a hash seed of its own, and a thread for each processor.
+    limits = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "77"}
+    paths = {"PYTHONPATH": os.pathsep.join(str(path) for path in (here, here.parent, here.parent.parent))}
+    alone = subprocess.run([sys.executable, "-c", program], env={**os.environ, **limits, **paths}, capture_output=True, check=True)
+    assert alone.stdout.decode() == document(a_population(1_500))
 
 
 def test_a_refit_on_the_same_customers_moves_nobody() -> None:
