@@ -58,13 +58,13 @@ def rows_of(event: EventType) -> st.SearchStrategy[list[dict[str, Any]]]:
     row = st.fixed_dictionaries(
         {"customer_id": st.sampled_from([ERASED, "ann", "bob", "bob ", "", None]), "happened_at": INSTANTS, **values}
     )
-    return st.lists(row, max_size=12).flatmap(
+    return st.lists(row, max_size=24).flatmap(
         lambda rows: st.just(rows) if not rows else st.lists(st.sampled_from(rows), max_size=4).map(rows.__add__)
     )
 
 
 cases = declarations().flatmap(lambda event: st.tuples(st.just(event), rows_of(event), st.randoms(use_true_random=False)))
-examples = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+examples = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def a_company(folder: Path, event: EventType, rows: list[dict[str, Any]]) -> Company:
