@@ -115,7 +115,7 @@ def a_value(column: Column) -> st.SearchStrategy[Any]:
 @st.composite
 def populations(draw: st.DrawFn, columns: tuple[Column, ...]) -> list[dict[str, Any]]:
     """Return customers with any values at all, but scores and a last order for exactly those who ordered, as features promise them."""
-    rows = draw(st.lists(st.fixed_dictionaries({column.name: a_value(column) for column in columns}), min_size=6, max_size=10))
+    rows = draw(st.lists(st.fixed_dictionaries({column.name: a_value(column) for column in columns}), min_size=5, max_size=6))
     for number, row in enumerate(rows):
         r, f, m = [None] * 3 if row["is_prospect"] else [draw(st.integers(1, 5)) for _ in range(3)]
         row |= {"gender": "fm"[number % 2], NEW_THIS_MONTH: number % 3 == 0}
