@@ -40,7 +40,8 @@ from pipeline.lake.tables import EXTRACTIONS, LATE_DAYS, RAW_ORDER_LINES
 
 pytest_plugins = ("integration.conftest",)
 DAY, NEXT_DAY = date(2024, 3, 10), date(2024, 3, 11)
-LINES = 100_000
+LINES = 30_000
+TORN_SIZES = (0, 4, 100, -1)  # bytes that are left; -1 is all but the last
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
@@ -91,7 +92,7 @@ def let_die_at(uri: str, row: int | None) -> None:
         connection.execute("UPDATE faults SET at = %s", [row])
 
 
-@pytest.mark.parametrize("row", [-1, 1, 9_999, LINES // 2, LINES])
+@pytest.mark.parametrize("row", [-1, 1, 9_999, LINES])
 def test_a_session_that_ends_at_any_row_leaves_no_night_and_the_retry_equals_an_undisturbed_run(
     large_shop: str, undisturbed: Lake, tmp_path: Path, row: int
 ) -> None:
@@ -249,34 +250,34 @@ def test_a_full_disk_may_be_tried_again_and_leaves_nothing(tmp_path: Path) -> No
     assert len(order_ids(lake, DAY, DAY)) == 1818
 
 
-@pytest.mark.parametrize("size", [0, 4, 100, -1])
-def test_a_torn_partition_is_written_again_when_its_night_is_read_again(tmp_path: Path, size: int) -> None:
+def test_a_torn_partition_is_written_again_when_its_night_is_read_again(tmp_path: Path) -> None:
     company, lake = a_shop_folder(tmp_path / "shop"), Lake(tmp_path / "lake")
     write_files(company, a_shop())
     run_extract(company, lake, DAY)
     raw = ("tables/raw_order_lines", "tables/raw_customers")
     before = tree_bytes(lake, *raw)
     path = lake.path(RAW_ORDER_LINES, day=DAY, known_on=DAY)
-    path.write_bytes(path.read_bytes()[:size])
-    run_extract(company, lake, DAY, reread=True)
-    assert tree_bytes(lake, *raw) == before
+    for size in TORN_SIZES:
+        path.write_bytes(path.read_bytes()[:size])
+        run_extract(company, lake, DAY, reread=True)
+        assert tree_bytes(lake, *raw) == before, size
 
 
-@pytest.mark.parametrize("size", [0, 4, 100, -1])
-def test_a_torn_mark_makes_its_night_read_again_and_stops_no_other(tmp_path: Path, size: int) -> None:
+def test_a_torn_mark_makes_its_night_read_again_and_stops_no_other(tmp_path: Path) -> None:
     company, lake = a_shop_folder(tmp_path / "shop"), Lake(tmp_path / "lake")
     write_files(company, a_shop())
     for day in (DAY, NEXT_DAY):
         run_extract(company, lake, day)
     before = tree_bytes(lake, "tables")
     mark = lake.path(EXTRACTIONS, day=DAY)
-    mark.write_bytes(mark.read_bytes()[:size])
-    run_extract(company, lake, NEXT_DAY, reread=True)
-    run_extract(company, lake, DAY)
-    assert tree_bytes(lake, "tables") == before
+    for size in TORN_SIZES:
+        mark.write_bytes(mark.read_bytes()[:size])
+        run_extract(company, lake, NEXT_DAY, reread=True)
+        run_extract(company, lake, DAY)
+        assert tree_bytes(lake, "tables") == before, size
 
 
-@pytest.mark.parametrize("size", [0, 4, 100, -1])
+@pytest.mark.parametrize("size", TORN_SIZES)
 def test_a_torn_source_file_is_named(tmp_path: Path, size: int) -> None:
     company, lake = a_shop_folder(tmp_path / "shop"), Lake(tmp_path / "lake")
     write_files(company, a_shop())
