@@ -56,6 +56,7 @@ LONGEST = (
     AIRFLOW,
     "tests/browser/test_page_in_browsers.py",
     "tests/property/test_flat_nights.py",
+    "tests/property/test_merge_laws.py",
     "tests/integration/test_sync_tryton.py",
     "tests/integration/test_nights_on_a_bucket.py",
     "tests/faults/test_night_crashes.py",
