@@ -20,7 +20,7 @@ from lakes import company, engine, linked_lake
 from measure import Result, cost
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from local.spark_cluster import THOROUGH_JAVA_OPTIONS, SparkCluster, running_cluster
+from local.spark_cluster import FOR_MILLIONS_OF_ROWS, SparkCluster, running_cluster
 from pipeline.features import compute_features, compute_rollups
 from pipeline.features.rollup_set import ROLLUPS
 from pipeline.lake.engines.spark import SparkEngine
@@ -58,7 +58,7 @@ def results(lake: Lake, scratch: Path) -> list[Result]:
 
 def _cluster_in(folder: Path) -> AbstractContextManager[SparkCluster]:
     """Return a cluster as one for many rows is: Java compiles what it runs often as well as it can."""
-    return running_cluster(folder, memory="3g", java_options=THOROUGH_JAVA_OPTIONS)
+    return running_cluster(folder, memory="3g", tuning=FOR_MILLIONS_OF_ROWS)
 
 
 def _lines_of(lake: Lake, folder: Path) -> Lake:

