@@ -44,6 +44,7 @@ FORKED = (
 TOGETHER = {
     **{f"tests/dags/test_{name}.py": AIRFLOW for name in FORKED},
     "tests/golden/test_companies.py": DEMO_NIGHT,
+    "tests/golden/test_marketers_segments.py": DEMO_NIGHT,
     "tests/integration/test_company_from_postgresql.py": DEMO_NIGHT,
     "tests/integration/test_commands_on_pages.py": DEMO_NIGHT,
 }

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
+from pipeline.lake import addresses
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CLUSTER_PROFILES, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature
+from pipeline.models.refits.model_store import stored_model
 
 FEWEST_KNOWN = 5
 
@@ -59,3 +65,19 @@ def expected_profiles(customers: pa.Table, memberships: pa.Table, model: Cluster
             difference = (each.mean() - everybody.mean()) / feature.scale
             found[name, feature.name] = (len(each), *(float(mean) for mean in means), float(difference))
     return found
+
+
+def require_true_figures_of_clusters(lake: Lake) -> list[dict[str, Any]]:
+    """Compare the figures of a night's clusters with what is worked out from its customers alone, and return them."""
+    [night] = lake.nights(CLUSTER_PROFILES)
+    features, memberships = (lake.read(table, day=night) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
+    first = lake.manifest(addresses.partition(CUSTOMER_SEGMENTS, day=night))["models"]["behaviour_clusters"]
+    expected = expected_profiles(features, memberships, stored_model(lake, "behaviour_clusters", first))
+    rows = lake.read(CLUSTER_PROFILES, day=night).to_pylist()
+    assert {(row["segment"], row["feature"]) for row in rows if row["cluster_mean"] is not None} == expected.keys()
+    for row in rows:
+        count, own, overall, difference = expected[row["segment"], row["feature"]]
+        assert row["known_count"] == count
+        assert (row["cluster_mean"], row["overall_mean"]) == pytest.approx((own, overall), rel=1e-6, abs=1e-6)
+        assert row["standardised_difference"] == pytest.approx(difference, abs=2e-6)
+    return rows
