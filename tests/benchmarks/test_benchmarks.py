@@ -58,8 +58,8 @@ def test_clusters_are_measured_from_planted_ones_to_assignment_at_size(tmp_path:
     smallest = refits.stored_shops()[1:]
     monkeypatch.setattr(refits, "stored_shops", lambda: smallest)
     # That all of them give the same bytes is a law of its own, in tests/property.
-    monkeypatch.setattr(refit_sameness, "WAYS", refit_sameness.WAYS[::3])
-    found = {result.name: result for result in refits.results(tmp_path, customers=3_000, nights=1, rounds=1)}
+    monkeypatch.setattr(refit_sameness, "WAYS", refit_sameness.WAYS[:1])
+    found = {result.name: result for result in refits.results(tmp_path, customers=1_500, nights=1, rounds=1)}
     assert found["planted clusters: 1 - adjusted Rand index"].verdict == "met"
     assert found["clusters made of noise"].verdict == "met"
     assert found["labels that differ from scikit-learn's"].ours == 0

@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.errors import DataError
 from pipeline.lake.local_store import LocalStore
-from pipeline.operations.conformance import check_conformance, conformance
+from pipeline.operations.conformance import check_conformance, conformance, operations
 
 
-def test_it_says_what_holds_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_it_says_what_holds_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "BACKFILLED_DAYS", 1)
     (tmp_path / "lake" / "tables").mkdir(parents=True)
     done = CliRunner().invoke(app, ["conformance", "--thorough", "--lake", str(tmp_path / "lake")])
     assert done.exit_code == 0, done.output
