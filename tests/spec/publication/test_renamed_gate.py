@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -41,9 +42,21 @@ def rename(count: int) -> dict[str, str]:
     return {name: f"new-{name}" for name in CUSTOMERS[:count]}
 
 
+@pytest.fixture(scope="module")
+def wednesday(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wednesday")
+    run_night(write(folder / "shop", {}, until=WEDNESDAY), Lake(folder / "lake"), WEDNESDAY)
+    return folder / "lake"
+
+
+@pytest.fixture
+def lake(wednesday: Path, tmp_path: Path) -> Lake:
+    """Return a lake in which Wednesday is live."""
+    return Lake(shutil.copytree(wednesday, tmp_path / "lake", symlinks=True))
+
+
 def test_ids_that_take_over_known_lines_hold_the_night_back_until_somebody_says_who_is_who(tmp_path: Path, lake: Lake) -> None:
-    shop = write(tmp_path / "shop", {}, until=WEDNESDAY)
-    run_night(shop, lake, WEDNESDAY)
+    shop = tmp_path / "shop"
     write(shop, rename(40), until=THURSDAY)
     words = "80 of 80 order lines went to 40 ids never seen before, from 40 customers, of whom the source lists 40 no more"
     with pytest.raises(GateClosed, match=rf"renamed \(order_lines\): {words}"):
@@ -60,24 +73,21 @@ def test_ids_that_take_over_known_lines_hold_the_night_back_until_somebody_says_
 
 
 def test_a_few_corrected_lines_are_counted_and_pass(tmp_path: Path, lake: Lake) -> None:
-    shop = write(tmp_path / "shop", {}, until=WEDNESDAY)
-    run_night(shop, lake, WEDNESDAY)
+    shop = tmp_path / "shop"
     assert measured(lake, WEDNESDAY) == ("not measured", None)
-    run_night(write(shop, {"c00": "brand-new"}, until=THURSDAY), lake, THURSDAY)
+    run_night(write(shop, {"c00": "brand-new"}, until=THURSDAY), lake, THURSDAY, until="audit")
     assert measured(lake, THURSDAY) == ("open", 2 / 80)
 
 
 def test_lines_that_go_to_known_customers_are_named_apart(tmp_path: Path, lake: Lake) -> None:
-    shop = write(tmp_path / "shop", {}, until=WEDNESDAY)
-    run_night(shop, lake, WEDNESDAY)
-    run_night(write(shop, {"c00": "c01", "c02": "c01"}, until=THURSDAY), lake, THURSDAY)
+    shop = tmp_path / "shop"
+    run_night(write(shop, {"c00": "c01", "c02": "c01"}, until=THURSDAY), lake, THURSDAY, until="audit")
     [found] = [result for result in stored_gates(lake, THURSDAY).results if result.gate == "renamed"]
     assert found.measured == 0
     assert "4 more went to customers who were known" in found.words
 
 
 def test_a_night_without_changed_days_reads_no_lines(tmp_path: Path, lake: Lake) -> None:
-    shop = write(tmp_path / "shop", {}, until=WEDNESDAY)
-    run_night(shop, lake, WEDNESDAY)
-    run_night(write(shop, {}, until=THURSDAY), lake, THURSDAY)
+    shop = tmp_path / "shop"
+    run_night(write(shop, {}, until=THURSDAY), lake, THURSDAY, until="audit")
     assert measured(lake, THURSDAY) == ("not measured", None)
