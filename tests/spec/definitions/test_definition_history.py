@@ -318,14 +318,14 @@ def test_a_night_that_a_mended_edit_stopped_can_be_run_later(tmp_path: Path, lak
     shop = write_shop(tmp_path / "shop", [f"o1,1,c1,{MONDAY} 10:00:00,1,5,a"], customers=["c1"])
     *earlier, stopped, last = days
     for day in earlier:
-        run_night(shop, lake, day)
+        run_night(shop, lake, day, until="segment")
     text = (shop / "company.toml").read_text("utf-8")
     (shop / "company.toml").write_text(text + '[attributes.city]\nlevel = "geographic"\n', "utf-8")
     with pytest.raises(PipelineError, match="lacks city"):
-        run_night(shop, lake, stopped)
+        run_night(shop, lake, stopped, until="segment")
     (shop / "company.toml").write_text(text, "utf-8")
-    run_night(shop, lake, last)
-    run_night(shop, lake, stopped)
+    run_night(shop, lake, last, until="segment")
+    run_night(shop, lake, stopped, until="segment")
     assert lake.nights(CUSTOMER_SEGMENTS) == days
     assert len(stored(lake)) == 1
 

@@ -100,13 +100,13 @@ def test_bands_fit_any_currency_and_nobody_moves_within_a_month_because_others_d
     shop, lake = write_shop(tmp_path / "shop", [], customers=names, settings=SETTINGS), Lake(tmp_path / "lake")
     query = shop / "sources" / "customers.sql"
     query.write_text(CUSTOMERS_SQL.format(factor=1_000_000), "utf-8")
-    run_night(shop, lake, date(2024, 3, 1))
+    run_night(shop, lake, date(2024, 3, 1), until="segment")
     expected = [*["modest"] * 3, *["middle"] * 2, *["comfortable"] * 3, *["affluent"] * 2]
     assert list(bands(lake, date(2024, 3, 1)).values()) == [expected[int(name.partition("-")[2]) - 1] for name in sorted(names)]
     (shop / "data" / "customers.csv").write_text(
         "\n".join(["id", *names, *(f"n{place}-{50 + place}" for place in range(20))]) + "\n", "utf-8"
     )
-    run_night(shop, lake, date(2024, 3, 2))
+    run_night(shop, lake, date(2024, 3, 2), until="segment")
     now = bands(lake, date(2024, 3, 2))
     assert {name: now[name] for name in names} == bands(lake, date(2024, 3, 1))
     assert {segment for name, segment in now.items() if name.startswith("n")} == {"affluent"}
@@ -114,7 +114,7 @@ def test_bands_fit_any_currency_and_nobody_moves_within_a_month_because_others_d
         row for row in lake.read(SEGMENT_MOVES, day=date(2024, 3, 2)).to_pylist() if row["scheme"] == "income_band" and row["from_segment"]
     ]
     # A month later the twenty who earn more count: of thirty the eighth, fifteenth and twenty-fourth set the limits.
-    run_night(shop, lake, date(2024, 4, 1))
+    run_night(shop, lake, date(2024, 4, 1), until="segment")
     moved = [row for row in lake.read(SEGMENT_MOVES, day=date(2024, 4, 1)).to_pylist() if row["scheme"] == "income_band"]
     assert moved
     assert {row["reason"] for row in moved} == {"threshold_refreeze"}

@@ -321,10 +321,10 @@ def test_a_night_read_since_an_old_day_counts_its_late_order(tmp_path: Path) -> 
     shop = write_shop(tmp_path / "shop", orders, customers=["c1"])
     lake = Lake(tmp_path / "lake")
     for day in (FIRST, date(2024, 3, 11)):
-        run_night(shop, lake, day)
+        run_night(shop, lake, day, until="features")
     write_shop(shop, [*orders, "late,1,c1,2024-03-02 12:00:00,1,5,tea"], customers=["c1"])
     steps.extract(night_of(shop, lake, date(2024, 3, 11)), since=date(2024, 3, 2))
-    run_night(shop, lake, date(2024, 3, 11))
+    run_night(shop, lake, date(2024, 3, 11), until="features")
     [features] = lake.read(load_company(shop).table(CUSTOMER_FEATURES), day=date(2024, 3, 11)).to_pylist()
     assert (features["order_count"], features["spend_amount"]) == (12, Decimal(60))
     assert Version(date(2024, 3, 2), date(2024, 3, 11)) in lake.versions(RAW_ORDER_LINES)
@@ -336,11 +336,11 @@ def test_an_older_night_that_a_stricter_limit_stops_keeps_what_it_knew(tmp_path:
     lake, shop = Lake(tmp_path / "lake"), tmp_path / "shop"
     write_shop(shop, orders, customers=["c1"], settings="[gates]\nrejected_share_limit = 0.5\n")
     for day in (FIRST, date(2024, 3, 11)):
-        run_night(shop, lake, day)
+        run_night(shop, lake, day, until="features")
     before = tree_bytes(lake, "tables/raw_order_lines", "tables/extractions", "tables/customer_features")
     write_shop(shop, [*orders, "late,1,c1,2024-03-09 12:00:00,1,5,tea"], customers=["c1"], settings="[gates]\nrejected_share_limit = 0\n")
     with pytest.raises(GateClosed):
-        run_night(shop, lake, FIRST)
+        run_night(shop, lake, FIRST, until="features")
     (shop / "company.toml").write_text((shop / "company.toml").read_text().replace("limit = 0", "limit = 0.5"))
-    run_night(shop, lake, FIRST)
+    run_night(shop, lake, FIRST, until="features")
     assert tree_bytes(lake, "tables/raw_order_lines", "tables/extractions", "tables/customer_features") == before

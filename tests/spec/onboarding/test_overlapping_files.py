@@ -72,7 +72,7 @@ def test_a_night_sees_the_same_order_by_the_names_of_the_copies(tmp_path: Path) 
     assert names == ["2024-03-13_orders_2.csv", "2024-05-02_orders_1.csv"]
     assert "Its copy is called 2024-05-02_orders_1.csv" in assumed(made)
     assert made.draft.last_day is not None
-    run_night(made.folder, Lake(tmp_path / "lake"), made.draft.last_day)
+    run_night(made.folder, Lake(tmp_path / "lake"), made.draft.last_day, until="validate")
 
 
 def test_a_date_in_the_names_says_more_than_the_rows(tmp_path: Path) -> None:

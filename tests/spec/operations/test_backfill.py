@@ -175,7 +175,7 @@ def spent_more(told: Told, against: str) -> dict[str, str]:
 
 def test_as_of_now_restates_beside_what_was_said_and_tells_the_difference(again: Place, backfill: Any) -> None:
     sell(again, LAST, 500)
-    run_night(again.shop, again.lake, KNOWN)
+    run_night(again.shop, again.lake, KNOWN, until="segment")
     before, intervals = tree_bytes(again.lake, *KEPT), rows_by_version(again.lake, CUSTOMER_SEGMENT_INTERVALS)
     told = backfill(again, NIGHTS[1], LAST, "--as-of-now", "--json")
     assert told.exit_code == 0, told.err
@@ -193,7 +193,7 @@ def test_as_of_now_restates_beside_what_was_said_and_tells_the_difference(again:
 def test_a_later_restatement_is_compared_with_the_one_before_too(again: Place, backfill: Any) -> None:
     for number, amount in enumerate((500, 40)):
         sell(again, NIGHTS[1 + number], amount)
-        run_night(again.shop, again.lake, KNOWN + timedelta(number))
+        run_night(again.shop, again.lake, KNOWN + timedelta(number), until="segment")
         told = backfill(again, LAST, LAST, "--as-of-now", "--json")
     assert spent_more(told, "the night as known") == {str(LAST): "540.0000"}
     assert spent_more(told, f"as known on {KNOWN}") == {str(LAST): "40.0000"}

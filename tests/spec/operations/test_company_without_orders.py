@@ -195,7 +195,7 @@ def shop(tmp_path: Path) -> Path:
 
 def test_a_count_of_orders_is_unknown_and_not_zero(shop: Path, lake: Lake) -> None:
     write(shop, OF_ORDERS)
-    run_night(shop, lake, FIRST)
+    run_night(shop, lake, FIRST, until="segment")
     company = load_company(shop)
     assert set(lake.read(company.table(CUSTOMER_FEATURES), day=FIRST)["line_count_60_days"].to_pylist()) == {None}
     assert audiences_of_night(company, lake, FIRST).not_computed == NEEDS_ORDERS
@@ -206,17 +206,17 @@ def test_a_count_of_orders_is_unknown_and_not_zero(shop: Path, lake: Lake) -> No
 
 def test_order_lines_that_come_later_are_read_from_their_beginning_and_missed_when_they_go(shop: Path, lake: Lake) -> None:
     write(shop, OF_ORDERS)
-    run_night(shop, lake, FIRST)
+    run_night(shop, lake, FIRST, until="segment")
     lines = "".join(f"o{n},p{n:03},2024-{('01-03', '02-19')[n % 2]} 12:00:00+01,5.00\n" for n in range(1, 40))
     write(shop, {"sources/order_lines.sql": ORDER_LINES, "data/orders.csv": f"order_no,person,sold,paid\n{lines}"})
-    run_night(shop, lake, LAST)
+    run_night(shop, lake, LAST, until="segment")
     features = lake.read(CUSTOMER_FEATURES, day=LAST)
     assert sum(features["lifetime_order_count"].to_pylist()) == 39
     assert "rfm" in set(lake.read(CUSTOMER_SEGMENTS, day=LAST)["scheme"].to_pylist())
     assert audiences_of_night(load_company(shop), lake, LAST).not_computed == {}
     # The night that read none still knows of none.
     before = tree_bytes(lake, "tables")
-    run_night(shop, lake, FIRST)
+    run_night(shop, lake, FIRST, until="segment")
     assert tree_bytes(lake, "tables") == before
     (shop / "sources" / "order_lines.sql").unlink()
     with pytest.raises(ConfigError, match=r"sources/order_lines.sql is missing, and the lake has order lines of earlier nights"):
@@ -226,9 +226,9 @@ def test_order_lines_that_come_later_are_read_from_their_beginning_and_missed_wh
 def test_any_order_of_later_nights_gives_the_same_tables(readers: tuple[Company, Lake], tmp_path: Path) -> None:
     company, lake = readers
     mixed, in_order = Lake(shutil.copytree(lake.root, tmp_path / "mixed", symlinks=True)), Lake(tmp_path / "in-order")
-    run_night(company.folder, mixed, BETWEEN)
+    run_night(company.folder, mixed, BETWEEN, until="segment")
     for day in (FIRST, BETWEEN, LAST):
-        run_night(company.folder, in_order, day)
+        run_night(company.folder, in_order, day, until="segment")
     tables = [f"tables/{table.name}" for table in ALL_TABLES if table.partition is Partition.NIGHT and table not in OF_READINGS]
     found = tree_bytes(mixed, *tables)
     assert {Path(name).parts[1] for name in found} >= {"customer_features", "customer_segments", "audience_members", "survey_shares"}

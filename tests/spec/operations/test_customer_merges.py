@@ -120,7 +120,7 @@ def test_erasing_either_of_them_erases_both(tmp_path: Path, merged: Lake, named:
     erase_customers(Deployment(load_company(tmp_path / "shop"), merged, lambda name: name), [named])
     assert rows_of(merged, "a00", "guest") == 0
     assert rows_of(merged, *ACCOUNTS[1:]) > 0
-    run_night(tmp_path / "shop", merged, FRIDAY)
+    run_night(tmp_path / "shop", merged, FRIDAY, until="features")
     assert features(merged, FRIDAY) == dict.fromkeys(ACCOUNTS[1:], 3)
     assert rows_of(merged, "a00", "guest") == 0
 
@@ -129,7 +129,7 @@ def test_a_merge_into_somebody_erased_is_not_stored(tmp_path: Path, merged: Lake
     shop = tmp_path / "shop"
     erase_customers(Deployment(load_company(shop), merged, lambda name: name), ["a05"])
     write(shop, merges=["guest,a05,2024-03-29 15:00"])
-    run_night(shop, merged, FRIDAY)
+    run_night(shop, merged, FRIDAY, until="features")
     assert "a05" not in features(merged, FRIDAY)
     known = merged.snapshot_known(CUSTOMER_MERGES, FRIDAY)
     assert merged.read(CUSTOMER_MERGES, known_on=known).num_rows == 0
@@ -144,7 +144,7 @@ def test_who_refused_as_a_guest_is_not_published_as_a_customer(tmp_path: Path, l
 def test_a_merge_that_closes_a_circle_is_set_aside_and_the_others_hold(tmp_path: Path, lake: Lake) -> None:
     merges = ["guest,a00,2024-03-01 10:00", "a00,a01,2024-03-02 10:00", "a01,guest,2024-03-03 10:00", "a02,a02,2024-03-01 10:00"]
     fine = [f"old{number},a03,2024-01-01 10:00" for number in range(60)]
-    run_night(write(tmp_path / "shop", merges=[*merges, *fine]), lake, WEDNESDAY)
+    run_night(write(tmp_path / "shop", merges=[*merges, *fine]), lake, WEDNESDAY, until="features")
     rejected = [row for row in lake.read(REJECTED_ROWS, day=WEDNESDAY).to_pylist() if row["source_table"] == "raw_customer_merges"]
     assert [row["rule"] for row in rejected] == ["merge_closes_no_circle"] * 2
     told = features(lake, WEDNESDAY)
@@ -154,7 +154,8 @@ def test_a_merge_that_closes_a_circle_is_set_aside_and_the_others_hold(tmp_path:
 
 def test_both_merges_of_a_circle_at_one_instant_are_set_aside(tmp_path: Path, lake: Lake) -> None:
     fine = [f"old{number},a03,2024-01-01 10:00" for number in range(60)]
-    run_night(write(tmp_path / "shop", merges=["guest,a00,2024-03-01 10:00", "a00,guest,2024-03-01 10:00", *fine]), lake, WEDNESDAY)
+    shop = write(tmp_path / "shop", merges=["guest,a00,2024-03-01 10:00", "a00,guest,2024-03-01 10:00", *fine])
+    run_night(shop, lake, WEDNESDAY, until="features")
     assert features(lake, WEDNESDAY) == dict.fromkeys(ACCOUNTS, 3) | {"guest": 5}
 
 

@@ -58,14 +58,14 @@ def test_buyers_who_are_all_written_otherwise_than_customers_hold_the_night_back
 
 def test_a_tiny_shop_is_held_back_when_nobody_matches_and_not_for_a_guest(tmp_path: Path, lake: Lake) -> None:
     assert "unmatched (order_lines): 100.00% of 2 ids" in refusal(a_shop(tmp_path, ["1.0", "2.0"], ["1", "2"]), lake)
-    run_night(a_shop(tmp_path, ["1", "guest", "other guest"], ["1", "2"]), Lake(tmp_path / "other"), MONDAY)
+    run_night(a_shop(tmp_path, ["1", "guest", "other guest"], ["1", "2"]), Lake(tmp_path / "other"), MONDAY, until="audit")
 
 
 @pytest.mark.parametrize(("strangers", "is_open"), [(6, True), (7, False)])
 def test_up_to_half_of_the_buyers_may_be_on_no_list(tmp_path: Path, lake: Lake, strangers: int, *, is_open: bool) -> None:
     shop = a_shop(tmp_path, [*IDS[strangers:], *(f"guest {number}" for number in range(strangers))])
     if is_open:
-        run_night(shop, lake, MONDAY)
+        run_night(shop, lake, MONDAY, until="audit")
         assert unmatched(lake) == {"order_lines": ("open", 0.5)}
     else:
         assert "small letters then a blank then digits, 7 long" in refusal(shop, lake)
@@ -94,7 +94,7 @@ def test_a_nights_visits_by_nobody_hold_it_back_when_they_are_many(tmp_path: Pat
     visits = ["visit,id,seen", *(f"v{n},cookie-{n},2024-03-04 10:00+00" for n in range(count))]
     shop = a_shop(tmp_path, IDS, visits=visits)
     if is_open:
-        run_night(shop, lake, MONDAY)
+        run_night(shop, lake, MONDAY, until="audit")
     else:
         said = refusal(shop, lake)
         assert "unmatched (visits): 100.00% of 10 visits belong to no customer" in said
@@ -141,7 +141,7 @@ def test_a_nights_declared_events_of_nobody_hold_it_back_when_they_are_many(
     query = "SELECT call AS call_id, id AS customer_id, CAST(called AS TIMESTAMPTZ) AS called_at FROM calls"
     write_event(shop, "calls", query, ["call,id,called", *(f"c{n},cookie-{n},2024-03-04 10:00+00" for n in range(count))])
     if is_open:
-        run_night(shop, lake, MONDAY)
+        run_night(shop, lake, MONDAY, until="audit")
         assert unmatched(lake)["calls"] == ("open", 1.0)
     else:
         said = refusal(shop, lake)

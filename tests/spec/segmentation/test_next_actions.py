@@ -203,9 +203,9 @@ def test_a_night_that_is_filled_in_later_dates_the_segment_from_when_it_began_ag
     shop = write_shop(tmp_path / "shop", orders, customers=["often"], settings=SETTINGS)
     (shop / "segments").mkdir()
     (shop / "segments" / "seen.toml").write_text(SEEN)
-    for night in (FIRST, THIRD):
-        run_night(shop, lake, night)
+    run_night(shop, lake, FIRST, until="segment")
+    run_night(shop, lake, THIRD)
     assert (published(lake)["often"]["scheme"], published(lake)["often"]["since_date"]) == ("seen", FIRST)
-    run_night(shop, lake, SECOND)  # on which they had not ordered for two days
+    run_night(shop, lake, SECOND, until="segment")  # on which they had not ordered for two days
     run_night(shop, lake, THIRD)
     assert published(lake)["often"]["since_date"] == THIRD

@@ -173,7 +173,7 @@ def test_an_order_is_the_reason_where_without_it_nobody_had_moved(tmp_path: Path
         write_shop_with(tmp_path, {"recent": RULES["recent"], "listed": "DAYS_SINCE(last_order_date) <= 2 OR IN LIST vip"}, LISTS),
         Lake(tmp_path / "lake"),
     )
-    run_nights(shop, lake, 3)
+    run_nights(shop, lake, 1, date(2024, 2, 28))
     with (shop / "data" / "orders.csv").open("a") as file:
         file.write("o9,1,cem,2024-02-29 10:00:00,1,5.00,a\n")
     run_night(shop, lake, date(2024, 2, 29), until="segment")
@@ -215,7 +215,7 @@ def test_an_edited_list_is_a_changed_rule_in_the_plan_the_night_and_history(tmp_
 
 def test_a_new_rule_over_earlier_nights_is_planned_from_what_is_stored(tmp_path: Path) -> None:
     shop, lake = write_shop_with(tmp_path, {"recent": RULES["recent"]}, LISTS), Lake(tmp_path / "lake")
-    run_nights(shop, lake, 2)
+    run_nights(shop, lake, 1, FIRST + timedelta(days=1))
     run_night(shop, lake, FIRST + timedelta(days=2))
     (shop / "segments" / "was.toml").write_text(SCHEME.format(name="was", rule=RULES["was"]), "utf-8")
     [planned] = plan_change(load_company(shop), lake).schemes
@@ -282,7 +282,7 @@ def test_a_list_that_is_no_text_or_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_an_erased_customer_leaves_the_kept_lists(tmp_path: Path) -> None:
     shop, lake = write_shop_with(tmp_path, {"on_list": "IN LIST vip"}, LISTS), Lake(tmp_path / "lake")
-    run_night(shop, lake, FIRST)
+    run_night(shop, lake, FIRST, until="segment")
     assert any(b"ann" in content for content in tree_bytes(lake, "lists").values())
     erase_customers(Deployment.of(shop, lake.root), ["ann"])
     assert not any(b"ann" in content for content in tree_bytes(lake, "lists").values())
