@@ -33,6 +33,7 @@ from pipeline.models.clusters.preparation import prepare_sample
 from pipeline.models.clusters.titles import lasting_titles
 from pipeline.models.refits import alignment
 from pipeline.models.refits.alignment import ClusterChange
+from pipeline.models.refits.candidate import ClusterRefit
 from pipeline.models.refits.model_store import current_model, model_at, next_night, stored_judgement, stored_models
 from pipeline.models.refits.promotion import PromotionConsent, promote_candidate, store_refit
 from pipeline.models.refits.verdict import Backtest, RefitMeasures, RefitVerdict, normalised_gini, verdict
@@ -62,6 +63,19 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Town:
 def town(settled: Town, tmp_path: Path) -> Town:
     shutil.copytree(settled[1].root, tmp_path / "lake")
     return settled[0], Lake(tmp_path / "lake")
+
+
+@pytest.fixture(scope="module")
+def judged(settled: Town, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ClusterRefit]:
+    """Return a lake with five kinds of customers a month later, and what a refit to them finds, which is not stored."""
+    lake = Lake(Path(shutil.copytree(settled[1].root, tmp_path_factory.mktemp("judged") / "lake")))
+    write_features(lake, settled[0], customers_of(*FIVE), LATER)
+    return lake.root, refit_night(lake, settled[0], LATER)
+
+
+@pytest.fixture
+def grown(settled: Town, judged: tuple[Path, ClusterRefit], tmp_path: Path) -> tuple[Company, Lake, ClusterRefit]:
+    return settled[0], Lake(Path(shutil.copytree(judged[0], tmp_path / "grown"))), judged[1]
 
 
 def promoted(lake: Lake, company: Company, day: date) -> ClusterModel:
@@ -96,14 +110,13 @@ def test_a_promoted_model_is_valid_from_the_next_night_and_no_stored_night_chang
     assert set(segment_night(lake, company, model.first_night).values()) == {cluster.id for cluster in model.clusters}
 
 
-def test_a_new_kind_of_customer_gets_an_id_that_none_ever_had_and_the_others_keep_theirs(town: Town) -> None:
-    company, lake = town
+def test_a_new_kind_of_customer_gets_an_id_that_none_ever_had_and_the_others_keep_theirs(grown: tuple[Company, Lake, ClusterRefit]) -> None:
+    company, lake, refit = grown
     before = segment_night(lake, company, DAY)
-    write_features(lake, company, customers_of(*FIVE), LATER)
-    refit = refit_night(lake, company, LATER)
     assert refit.verdict is RefitVerdict.PROMOTE
     assert [event.cluster for event in refit.events if event.change in (ClusterChange.BIRTH, ClusterChange.SPLIT)] == ["cluster_5"]
-    model = promoted(lake, company, LATER)
+    store_refit(lake, refit)
+    model = promote_candidate(lake, NAME, LATER)
     write_features(lake, company, customers_of(*FIVE), model.first_night)
     after = segment_night(lake, company, model.first_night)
     assert all(after[customer] == cluster for customer, cluster in before.items())
@@ -140,11 +153,10 @@ def test_titles_outlive_a_refit_while_they_are_true(town: Town) -> None:
     assert {cluster.id: cluster.title for cluster in refit.candidate.clusters} == titles
 
 
-def test_a_candidate_that_moves_many_for_nothing_is_refused_and_the_current_model_stays(town: Town) -> None:
-    company, lake = town
-    write_features(lake, company, customers_of(*FIVE), LATER)
+def test_a_candidate_that_moves_many_for_nothing_is_refused_and_the_current_model_stays(grown: tuple[Company, Lake, ClusterRefit]) -> None:
+    _, lake, found = grown
     before = current_model(lake, NAME)
-    refit = replace(refit_night(lake, company, LATER), verdict=RefitVerdict.REFUSE, reason="for the test")
+    refit = replace(found, verdict=RefitVerdict.REFUSE, reason="for the test")
     store_refit(lake, refit)
     with pytest.raises(RefitRefused, match="for the test"):
         promote_candidate(lake, NAME, LATER)
@@ -358,20 +370,19 @@ def test_groups_are_tested_on_what_their_customers_spent_afterwards(town: Town, 
     assert refit.measures.backtest.day == first.isoformat()
 
 
-def test_a_candidate_is_not_promoted_over_a_model_it_was_not_judged_beside(town: Town) -> None:
-    company, lake = town
-    write_features(lake, company, customers_of(*FIVE), LATER)
+def test_a_candidate_is_not_promoted_over_a_model_it_was_not_judged_beside(grown: tuple[Company, Lake, ClusterRefit]) -> None:
+    company, lake, refit = grown
     write_features(lake, company, customers_of(*FIVE, seed=8), LATER + MONTH)
-    store_refit(lake, refit_night(lake, company, LATER))
+    store_refit(lake, refit)
     promoted(lake, company, LATER + MONTH)
     with pytest.raises(ConfigError, match="another model was promoted"):
         promote_candidate(lake, NAME, LATER)
 
 
-def test_promoting_twice_is_promoting_once(town: Town) -> None:
-    company, lake = town
-    write_features(lake, company, customers_of(*FIVE), LATER)
-    assert promoted(lake, company, LATER) == promote_candidate(lake, NAME, LATER)
+def test_promoting_twice_is_promoting_once(grown: tuple[Company, Lake, ClusterRefit]) -> None:
+    _, lake, refit = grown
+    store_refit(lake, refit)
+    assert promote_candidate(lake, NAME, LATER) == promote_candidate(lake, NAME, LATER)
     assert len(list((lake.root / "models" / NAME).iterdir())) == 2
 
 
@@ -386,12 +397,11 @@ def test_a_night_without_features_cannot_be_refitted_to(town: Town) -> None:
         refit_night(town[1], town[0], LATER)
 
 
-def test_a_plan_of_a_candidate_shows_who_would_move_and_changes_nothing(town: Town) -> None:
-    company, lake = town
-    write_features(lake, company, customers_of(*FIVE), LATER)
+def test_a_plan_of_a_candidate_shows_who_would_move_and_changes_nothing(grown: tuple[Company, Lake, ClusterRefit]) -> None:
+    company, lake, refit = grown
     live = segment_night(lake, company, LATER)
     make_live(lake, LATER)
-    folder = Path(store_refit(lake, refit_night(lake, company, LATER)))
+    folder = Path(store_refit(lake, refit))
     plan = plan_model(company, lake, folder / "candidate.json")
     moved = [customer for customer, cluster in sorted(live.items()) if customer >= "c00600"]
     assert sum(flow.customer_count for flow in plan.schemes[0].moving_flows) == len(moved) == 150
@@ -403,10 +413,9 @@ def test_a_plan_of_a_candidate_shows_who_would_move_and_changes_nothing(town: To
     assert plan_model(company, lake, current).changes.is_nothing
 
 
-def test_a_damaged_candidate_or_judgement_changes_nothing(town: Town) -> None:
-    company, lake = town
-    write_features(lake, company, customers_of(*FIVE), LATER)
-    folder = Path(store_refit(lake, refit_night(lake, company, LATER)))
+def test_a_damaged_candidate_or_judgement_changes_nothing(grown: tuple[Company, Lake, ClusterRefit]) -> None:
+    _, lake, refit = grown
+    folder = Path(store_refit(lake, refit))
     document = json.loads((folder / "candidate.json").read_text())
     document["clusters"][0]["centroid"][0] = "1); DROP TABLE customers"
     (folder / "candidate.json").write_text(json.dumps(document))
