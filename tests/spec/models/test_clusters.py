@@ -177,9 +177,9 @@ def test_a_feature_that_is_the_same_for_nearly_everyone_is_left_out_too() -> Non
 
 
 def test_the_statement_gives_the_labels_of_the_fitted_estimator() -> None:
-    features, _ = planted(20_000)
+    features, _ = planted(6_000)
     noisy = with_column(
-        features, "spend_amount", pa.array(np.random.default_rng(3).lognormal(4, 2, 20_000)).cast(pa.decimal128(18, 4), safe=False)
+        features, "spend_amount", pa.array(np.random.default_rng(3).lognormal(4, 2, 6_000)).cast(pa.decimal128(18, 4), safe=False)
     )
     model = fitted(noisy, default_scheme())
     rows = assigned(noisy, default_scheme(), model)
