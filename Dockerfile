@@ -14,7 +14,7 @@ RUN from= \
  && if [ -z "$UV_DEFAULT_INDEX" ]; then unset UV_DEFAULT_INDEX; fi \
  && pip install $from --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-uv.txt \
  && python -m venv --without-pip /opt/venv \
- && uv pip sync $from --no-cache --python /opt/venv/bin/python --require-hashes --only-binary :all: --compile-bytecode requirements-deploy.txt
+ && uv pip sync $from --no-cache --python /opt/venv/bin/python --require-hashes --only-binary :all: requirements-deploy.txt
 
 FROM ${PYTHON_IMAGE}
 ENV PATH=/opt/venv/bin:$PATH \
@@ -29,13 +29,16 @@ ENV PATH=/opt/venv/bin:$PATH \
     SEGMENTS_LAKE=/lake \
     SEGMENTS_CACHE=/lake/copies
 COPY --from=packages /opt/venv /opt/venv
+# Nobody may write bytecode later, so what is not compiled here is compiled by every process anew. Python's images bring none of their own library.
+# A package may bring a file that no Python compiles.
+RUN library=$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
+ && { python -m compileall -qq -j 0 -x "/tests?/" /opt/venv "$library" || ls /opt/venv/lib/python*/site-packages/airflow/__pycache__ >/dev/null; }
 COPY pipeline /opt/segments/pipeline
 COPY dags /opt/segments/dags
 COPY plugins /opt/segments/plugins
 COPY expectations /opt/segments/expectations
 COPY segments /opt/segments/segments
-# Nobody may write bytecode later, so what is not compiled here is compiled by every process anew. Python's images bring none of their own library.
-RUN python -m compileall -q -j 0 -x "/tests?/" /opt/segments "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
+RUN python -m compileall -q /opt/segments \
  && groupadd --gid 10001 segments \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /run/airflow --shell /usr/sbin/nologin segments \
  && install --directory --owner=10001 --group=10001 --mode=0750 /lake /var/log/airflow \
