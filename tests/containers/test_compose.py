@@ -5,6 +5,8 @@ Everything is built and run here. The images that ours build on are look-alikes 
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -14,10 +16,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 from support.base_images import load_base_images
-from support.compose_stack import PORT, ComposeStack, documented_commands, documented_file
-from support.deployments import REPO, a_small_company
+from support.compose_stack import PATIENCE_SECONDS, PORT, ComposeStack, documented_commands, documented_file
+from support.deployments import CANARY, REPO, a_small_company
 from support.docker_engine import DockerEngine, running_docker_engine, why_no_docker
 from support.forward_proxy import ForwardProxy, running_forward_proxy
+
+from pipeline.definitions.lake_claim import FORMAT
 
 pytestmark = [
     pytest.mark.containers,
@@ -26,6 +30,7 @@ pytestmark = [
 ]
 SERVICES = ("postgres", "scheduler", "dag-processor", "triggerer", "api-server")
 FIRST, SECOND = "2024-03-30", "2024-03-31"
+MORNING_PAGE = f"/morning-page/day={FIRST}/index.html"
 PYTHON, POSTGRES, OURS = "python:3.12-slim-bookworm", "postgres:17-alpine", "python-with-our-certificates"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 BRIDGE = "172.17.0.1"  # where containers, and builds, find the machine
@@ -50,7 +55,11 @@ def proxy(engine: DockerEngine) -> Iterator[ForwardProxy]:
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return a_small_company(tmp_path_factory.mktemp("shop") / "company")
+    """Return a company that sells on both days, so that no gate holds a night back."""
+    made = a_small_company(tmp_path_factory.mktemp("shop") / "company")
+    with (made / "data" / "orders.csv").open("a") as orders:
+        orders.writelines(f"{day}-{n},1,{CANARY}-{n},{day} 10:00:00,{n}.50,{CANARY}-wine\n" for day in (FIRST, SECOND) for n in range(3))
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +85,7 @@ def stack(engine: DockerEngine, proxy: ForwardProxy, company: Path, tmp_path_fac
 @pytest.fixture(scope="module")
 def first_night(stack: ComposeStack) -> dict[str, str]:
     """Return the states of the tasks of the first night, run by the scheduler."""
-    return stack.run_night(day=FIRST)
+    return stack.end_night(stack.begin_night(day=FIRST))
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +101,7 @@ def backup(stack: ComposeStack, first_night: dict[str, str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class KilledScheduler:
-    """What became of a scheduler that was killed: how often the engine started it again, the night after, and what was published."""
+    """What became of a scheduler that was killed amid a night: how often the engine started it again, the night, what was published."""
 
     restarts: int
     night: dict[str, str]
@@ -102,19 +111,23 @@ class KilledScheduler:
 @pytest.fixture(scope="module")
 def second_night(stack: ComposeStack, backup: list[str]) -> KilledScheduler:
     assert backup
-    killed = stack.inspect("scheduler")["State"]["Pid"]
-    stack.engine.kill(killed)
-    stack.awaited(lambda: stack.inspect("scheduler")["State"]["Pid"] not in {0, killed}, "the scheduler is not back")
-    night = stack.run_night(day=SECOND)
+    run = stack.begin_night(day=SECOND)
+    stack.awaited(lambda: stack.task_states(run)["extract"] == "running", "the night did not begin")
+    stack.engine.kill(stack.inspect("scheduler")["State"]["Pid"])
+    night = stack.end_night(run)
     return KilledScheduler(stack.inspect("scheduler")["RestartCount"], night, stack.published())
 
 
 @pytest.fixture(scope="module")
 def restarted(stack: ComposeStack, second_night: KilledScheduler) -> ComposeStack:
-    """Return the stack after `down` and `up`."""
+    """Return the stack after `down` and `up`, where meanwhile the lake was one of version 0.1.0."""
     assert second_night
     stack.run("docker compose down")
-    stack.start()
+    claim = stack.lake / "company.json"
+    facts = json.loads(claim.read_text())
+    claim.write_text(json.dumps({name: facts[name] for name in ("name", "currency", "time_zone")}))
+    stack.start("api-server")
+    stack.awaited(lambda: stack.log_in(stack.settings["ADMIN_PASSWORD"]) == 201, "the interface is not back")
     return stack
 
 
@@ -133,12 +146,11 @@ def test_each_service_is_healthy_nobody_special_and_cannot_write_to_its_own_file
     container = stack.inspect(service)
     assert container["State"]["Health"]["Status"] == "healthy"
     assert (container["HostConfig"]["ReadonlyRootfs"], container["HostConfig"]["CapDrop"]) == (True, ["ALL"])
-    status = stack.run(f"docker compose exec -T {service} cat /proc/1/status").decode()
+    look = 'cat /proc/1/status; for place in /opt/segments /usr/bin /etc /company; do ! touch "$place/written" 2>/dev/null || exit 1; done'
+    status = stack.run(f"docker compose exec -T {service} sh -c '{look}'").decode()
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert all(int(user) > 0 for user in fields["Uid"].split())
     assert (int(fields["CapEff"], 16), fields["NoNewPrivs"]) == (0, "1")
-    for place in ("/opt/segments", "/usr/bin", "/etc", "/company"):
-        stack.run(f"docker compose exec -T {service} sh -c '! touch {place}/written 2>/dev/null'")
 
 
 def test_no_default_password_opens_the_interface(stack: ComposeStack) -> None:
@@ -148,10 +160,9 @@ def test_no_default_password_opens_the_interface(stack: ComposeStack) -> None:
 
 
 def test_the_database_is_open_to_no_password_but_that_of_the_settings(stack: ComposeStack) -> None:
-    ask = "docker compose exec -T -e PGPASSWORD={} postgres psql --host postgres --username segments --dbname airflow --command 'SELECT 1'"
-    stack.run(ask.format(stack.settings["METADATA_PASSWORD"]))
-    for password in ("segments", "airflow", "postgres", "''"):
-        stack.run(f"! {ask.format(password)} 2>/dev/null")
+    ask = 'PGPASSWORD="$word" psql --no-password --host postgres --username segments --dbname airflow --command "SELECT 1" >/dev/null 2>&1'
+    tried = f'for word in segments airflow postgres "" {stack.settings["METADATA_PASSWORD"]}; do {ask}; echo $?; done'
+    assert stack.run(f"docker compose exec -T postgres sh -c '{tried}'").split() == [b"2", b"2", b"2", b"2", b"0"]
 
 
 def test_a_night_by_the_scheduler_ends_well_and_is_live(stack: ComposeStack, first_night: dict[str, str]) -> None:
@@ -162,7 +173,7 @@ def test_a_night_by_the_scheduler_ends_well_and_is_live(stack: ComposeStack, fir
 
 def test_commands_run_in_the_stack_and_what_is_live_is_copied_out(stack: ComposeStack, first_night: dict[str, str]) -> None:
     assert first_night
-    assert f"live: {FIRST}" in stack.run("docker compose exec -T scheduler segments status").decode().lower()
+    assert re.search(rf"^Live +{FIRST} ", stack.run("docker compose exec -T scheduler segments status").decode(), re.MULTILINE)
     for [command] in (
         [line] for block in documented_commands("operate/airflow.md", "## In production") for line in block if " cp " in line
     ):
@@ -173,15 +184,16 @@ def test_commands_run_in_the_stack_and_what_is_live_is_copied_out(stack: Compose
 
 def test_the_morning_page_is_shown_to_whoever_is_logged_in(stack: ComposeStack, first_night: dict[str, str]) -> None:
     assert first_night
-    page = f"/morning-page/day={FIRST}/index.html"
-    assert stack.get(page, is_logged_in=False)[0] == 401
-    status, text = stack.get(page)
+    assert stack.get(MORNING_PAGE, is_logged_in=False)[0] == 401
+    status, text = stack.get(MORNING_PAGE)
     assert status == 200
     assert "Small" in text
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: run .ci/install-packages")
-def test_a_browser_logs_in_and_sees_the_nights(stack: ComposeStack, first_night: dict[str, str], tmp_path: Path) -> None:
+def test_a_browser_logs_in_and_sees_the_nights_and_the_morning_page(
+    stack: ComposeStack, first_night: dict[str, str], tmp_path: Path
+) -> None:
     assert first_night
     wrapper = tmp_path / "chromium"
     wrapper.write_text(f'#!/bin/sh\nexec {" ".join(stack.engine.inside("net").words)} {CHROMIUM} "$@"\n')
@@ -189,13 +201,17 @@ def test_a_browser_logs_in_and_sees_the_nights(stack: ComposeStack, first_night:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(wrapper), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
         _log_in(page, stack)
         page.goto(f"http://127.0.0.1:{PORT}/dags/nightly_segments")
         page.wait_for_selector("text=publish")
         page.screenshot(path=tmp_path / "nights.png")
+        page.goto(f"http://127.0.0.1:{PORT}{MORNING_PAGE}")
+        page.wait_for_selector("h1")
+        page.screenshot(path=tmp_path / "morning.png")
+        text = page.inner_text("body")
         browser.close()
-    assert (tmp_path / "nights.png").stat().st_size > 10_000
+    assert "Small" in text
 
 
 def _log_in(page: Page, stack: ComposeStack) -> None:
@@ -203,11 +219,12 @@ def _log_in(page: Page, stack: ComposeStack) -> None:
     page.fill("input[name=username]", stack.settings["ADMIN_USER"])
     page.fill("input[name=password]", stack.settings["ADMIN_PASSWORD"])
     page.click("[type=submit]")
-    page.wait_for_selector("nav")
+    page.wait_for_url(lambda url: "/auth/login" not in url, wait_until="commit")
 
 
-def test_a_killed_scheduler_comes_back_and_runs_the_next_night(second_night: KilledScheduler) -> None:
+def test_a_scheduler_that_was_killed_amid_a_night_comes_back_and_brings_it_to_its_end(second_night: KilledScheduler) -> None:
     assert second_night.restarts == 1
+    assert set(second_night.night.values()) <= {"success", "skipped"}
     assert second_night.night["publish"] == "success"
 
 
@@ -215,8 +232,13 @@ def test_what_is_kept_is_still_there_after_down_and_up(restarted: ComposeStack, 
     assert restarted.published() == second_night.published
     runs = restarted.api("GET", "/api/v2/dags/nightly_segments/dagRuns")["dag_runs"]
     assert [run["state"] for run in runs] == ["success", "success"]
-    logs = restarted.run("docker compose exec -T scheduler find /var/log/airflow -name '*.log' -path '*task_id=publish*'").decode()
+    logs = restarted.run("docker compose exec -T api-server find /var/log/airflow -name '*.log' -path '*task_id=publish*'").decode()
     assert len(logs.split()) == 2
+
+
+def test_a_lake_of_an_older_version_is_upgraded_before_anything_else_starts(restarted: ComposeStack) -> None:
+    assert json.loads((restarted.lake / "company.json").read_text())["format"] == FORMAT
+    assert "1 to 2: done" in restarted.run("docker compose logs init").decode()
 
 
 def test_of_a_backup_the_next_night_publishes_the_same_bytes_after_all_volumes_were_lost(
@@ -225,7 +247,7 @@ def test_of_a_backup_the_next_night_publishes_the_same_bytes_after_all_volumes_w
     before = brought_back.published()
     runs = brought_back.api("GET", "/api/v2/dags/nightly_segments/dagRuns")["dag_runs"]
     assert [run["state"] for run in runs] == ["success"]  # of the first night: the backup was made after it
-    assert brought_back.run_night(day=SECOND)["publish"] == "success"
+    brought_back.run(f"docker compose exec -T scheduler segments run --day {SECOND}")
     assert before != brought_back.published() == second_night.published
 
 

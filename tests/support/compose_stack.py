@@ -63,14 +63,20 @@ class ComposeStack:
         self.run(f"docker compose up --detach --wait --wait-timeout {PATIENCE_SECONDS}")
         self.token = ""
 
-    def start(self) -> None:
-        """Start all, without waiting until each service has been found healthy."""
-        self.run("docker compose up --detach")
+    def start(self, *services: str) -> None:
+        """Start these and what they need, without waiting until each has been found healthy."""
+        self.run(f"docker compose up --detach {' '.join(services)}")
         self.token = ""
 
     def published(self) -> str:
         """Return the digest of each file that is live."""
-        return self.run("docker compose exec -T scheduler sh -c 'cd /lake/current && sha256sum *'").decode()
+        return self.run("docker compose exec -T api-server sh -c 'cd /lake/current && sha256sum *'").decode()
+
+    @property
+    def lake(self) -> Path:
+        """Where this machine finds the volume of the lake."""
+        [volume] = json.loads(self.engine.docker("volume", "inspect", "customer-segments_lake"))
+        return Path(f"/proc/{self.engine.pid}/root{volume['Mountpoint']}")
 
     def inspect(self, service: str) -> dict[str, Any]:
         """Return what the engine says of a service's container."""
@@ -95,14 +101,20 @@ class ComposeStack:
             self.token = json.loads(text)["access_token"]
         return status
 
-    def run_night(self, **conf: str) -> dict[str, str]:
-        """Trigger a night, wait for its end, and return the state of each task."""
+    def begin_night(self, **conf: str) -> str:
+        """Trigger a night and return the id of its run."""
         self._logged_in()
-        run = self.awaited(lambda: self._triggered(conf), "the DAG is not known yet")
-        path = f"{NIGHT}/dagRuns/{run}"
-        self.awaited(lambda: self.api("GET", path)["state"] in {"success", "failed"}, "the night goes on")
-        tasks = self.api("GET", f"{path}/taskInstances")["task_instances"]
-        return {task["task_id"]: task["state"] for task in tasks}
+        return self.awaited(lambda: self._triggered(conf), "the DAG is not known yet")
+
+    def end_night(self, run: str) -> dict[str, str]:
+        """Wait for the end of a run, and return the state of each task."""
+        ended = {"success", "failed"}
+        self.awaited(lambda: self.api("GET", f"{NIGHT}/dagRuns/{run}")["state"] in ended, "the night goes on")
+        return self.task_states(run)
+
+    def task_states(self, run: str) -> dict[str, str]:
+        """Return the state of each task of a run."""
+        return {task["task_id"]: task["state"] for task in self.api("GET", f"{NIGHT}/dagRuns/{run}/taskInstances")["task_instances"]}
 
     def awaited(self, look: Callable[[], Found], otherwise: str) -> Found:
         """Return what is found, once something is; connections may be refused meanwhile."""
