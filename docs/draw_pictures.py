@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,7 @@ from playwright.sync_api import Browser, sync_playwright
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
+from local.airflow_home import read_login
 from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.lake.addresses import morning_page
@@ -37,7 +40,7 @@ FOLDER: Final = Path(__file__).resolve().parent / "pictures"
 DEMO: Final = PROJECT_ROOT / "examples" / "adventureworks"
 MOST_BYTES, COLOURS = 150_000, 64
 COLUMNS, WIDTH, LINE_HEIGHT, MARGIN = 100, 900, 17.5, 18
-DESK, PHONE = (1080, 1180), (390, 1180)
+DESK, PHONE, AIRFLOW = (1080, 1180), (390, 1180), (1280, 760)
 TERMINAL: Final = (
     "<!doctype html><meta charset='utf-8'><style>body{{margin:0;background:#1e1d23;color:#e8e6e3;overflow:hidden}}"
     f"pre{{{{margin:{MARGIN}px;font:14px/{LINE_HEIGHT}px 'DejaVu Sans Mono',monospace}}}}</style><pre>{{code}}</pre>"
@@ -102,11 +105,36 @@ def draw_held_back(browser: Browser, demo: Demo) -> bytes:
     return _picture(browser, file, (1080, 760))
 
 
+def draw_airflow(browser: Browser, demo: Demo) -> bytes:
+    """Return what Airflow shows of a night that it ran, as `make run` and `make ui` serve it."""
+    home, port = demo.folder / "airflow", _free_port()
+    places = ["--company", str(demo.company), "--lake", str(demo.lake.root), "--home", str(home)]
+    subprocess.run([sys.executable, "-m", "local.run_night", *places, "--day", str(NIGHT)], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+    serving = [sys.executable, "-m", "local.serve_ui", *places, "--port", str(port)]
+    with subprocess.Popen(serving, stderr=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own words
+        try:
+            _wait_for_line(server, "Ctrl-C stops it.")
+            page = browser.new_page(viewport={"width": AIRFLOW[0], "height": AIRFLOW[1]})
+            page.goto(f"http://127.0.0.1:{port}/")
+            user, password = read_login(home)
+            page.fill("input[name=username]", user)
+            page.fill("input[name=password]", password)
+            page.click("button[type=submit]")
+            page.wait_for_url("**/")
+            page.goto(f"http://127.0.0.1:{port}/dags/nightly_segments")
+            page.wait_for_selector("text=publish")
+            page.wait_for_load_state("networkidle")
+            return page.screenshot()
+        finally:
+            server.send_signal(signal.SIGINT)
+
+
 PICTURES: Mapping[str, Callable[[Browser, Demo], bytes]] = {
     "summary": draw_summary,
     "morning-page": draw_morning_page,
     "morning-page-on-a-phone": draw_morning_page_on_a_phone,
     "held-back": draw_held_back,
+    "airflow": draw_airflow,
 }
 
 
@@ -135,6 +163,20 @@ def _picture(browser: Browser, file: Path, size: tuple[int, int]) -> bytes:
     content = page.screenshot()
     page.close()
     return content
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    """Read what a process writes up to the line with `text`; raises SystemExit where it ends before."""
+    for line in process.stderr or ():
+        if text in line:
+            return
+    raise SystemExit("the interface of Airflow did not start: run `make ui` to see why")
 
 
 def _small(content: bytes) -> bytes:
