@@ -68,7 +68,7 @@ def test_members_and_nights_in_any_order_draw_the_same_arms(tmp_path: Path) -> N
         shop, lake = write_campaign_shop(folder / "shop"), Lake(folder / "lake")
         orders = (shop / "data" / "orders.csv").read_text().splitlines()
         (shop / "data" / "orders.csv").write_text("\n".join([orders[0], *orders[1:][::order]]) + "\n")
-        run_night(shop, lake, EVE - timedelta(days=1))
+        run_night(shop, lake, EVE - timedelta(days=1), until="segment")
         run_night(shop, lake, EVE)
         engine = DuckDBEngine(lake.store, memory_limit="1GB", threads=1 if order == 1 else 4)
         start_campaign(load_company(shop), lake, engine, load_campaign(shop / "campaigns" / "spring.toml"))
