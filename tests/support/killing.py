@@ -67,7 +67,7 @@ class Child:
 
 @dataclass(frozen=True)
 class Killer:
-    """Fresh processes without threads, which fork the children that die: forking another one may hang."""
+    """A fresh process without threads, which forks the children that die: forking another one may hang."""
 
     pool: ProcessPoolExecutor
 
@@ -108,7 +108,7 @@ class Killer:
 
 @contextmanager
 def killer() -> Iterator[Killer]:
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), load_night) as pool:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), load_night) as pool:  # to load it is what costs
         yield Killer(pool)
 
 
