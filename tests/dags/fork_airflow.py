@@ -16,6 +16,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -116,6 +117,8 @@ def run_and_exit(command: list[str], environment: Mapping[str, str], output: lis
     except BaseException:  # noqa: BLE001
         traceback.print_exc()
     finally:
+        with suppress(Exception):
+            threading._shutdown()  # as at any end: processes that work for this one are let go
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
