@@ -28,9 +28,9 @@ def note_opt_outs(outbox: Outbox, customers: Collection[str] | None) -> None:
     """Remember who said no in the sink itself; None where it has no such thing."""
     if customers is None:
         return
-    with outbox.transaction(), _customers_who_said_no(outbox, customers):
-        outbox.connection.execute("DELETE FROM opt_outs WHERE customer_id NOT IN (SELECT customer_id FROM said_no)")
-        outbox.connection.execute("INSERT INTO opt_outs SELECT customer_id FROM said_no ON CONFLICT DO NOTHING")
+    with outbox.transaction(), _new_opt_outs(outbox, customers):
+        outbox.connection.execute("DELETE FROM opt_outs WHERE customer_id NOT IN (SELECT customer_id FROM new_opt_outs)")
+        outbox.connection.execute("INSERT INTO opt_outs SELECT customer_id FROM new_opt_outs ON CONFLICT DO NOTHING")
 
 
 def read_opt_outs_elsewhere(
@@ -78,10 +78,10 @@ def has_opt_outs(definition: SinkDefinition) -> bool:
 
 def _note_reading(outbox: Outbox, other: SinkDefinition, customers: Collection[str], now: datetime) -> None:
     note = {"sink": other.name, "system": other.system_digest}
-    with outbox.transaction(), _customers_who_said_no(outbox, customers):
+    with outbox.transaction(), _new_opt_outs(outbox, customers):
         outbox.connection.execute("DELETE FROM opt_outs_elsewhere WHERE sink = $sink", {"sink": other.name})
         outbox.connection.execute("DELETE FROM opt_out_readings WHERE sink = $sink", {"sink": other.name})
-        outbox.connection.execute("INSERT INTO opt_outs_elsewhere SELECT customer_id, $sink FROM said_no", {"sink": other.name})
+        outbox.connection.execute("INSERT INTO opt_outs_elsewhere SELECT customer_id, $sink FROM new_opt_outs", {"sink": other.name})
         outbox.connection.execute("INSERT INTO opt_out_readings VALUES ($sink, $system, $now)", note | {"now": now.replace(tzinfo=None)})
 
 
@@ -98,10 +98,10 @@ def _go_by_last_reading(outbox: Outbox, other: SinkDefinition, error: PipelineEr
 
 
 @contextmanager
-def _customers_who_said_no(outbox: Outbox, customers: Collection[str]) -> Iterator[None]:
-    """Give the customers as the table `said_no` for the time of the block."""
-    outbox.connection.register("said_no", pa.table({"customer_id": pa.array(sorted(customers), pa.string())}))
+def _new_opt_outs(outbox: Outbox, customers: Collection[str]) -> Iterator[None]:
+    """Give the customers as the table `new_opt_outs` for the time of the block."""
+    outbox.connection.register("new_opt_outs", pa.table({"customer_id": pa.array(sorted(customers), pa.string())}))
     try:
         yield
     finally:
-        outbox.connection.unregister("said_no")
+        outbox.connection.unregister("new_opt_outs")

@@ -206,13 +206,13 @@ def _begin_anew_elsewhere(session: _Session, now: datetime) -> None:
     """Forget what was acknowledged where the definition leads to another system by now: ours in the old one stays there."""
     outbox, system = session.outbox, session.definition.system_digest
     if outbox.is_of_another_system(system):
-        held, said_no = outbox.count("SELECT count(*) FROM sync_state WHERE is_active"), outbox.count("SELECT count(*) FROM opt_outs")
+        held, opt_out_count = outbox.count("SELECT count(*) FROM sync_state WHERE is_active"), outbox.count("SELECT count(*) FROM opt_outs")
         log.warning(
             "%s is another system now, as its kind, connection or settings changed: everybody is sent there anew. In the old one stays "
             "what is ours there, of %d customers; opt-outs made there, %d, do not hold here",
             session.definition.name,
             held,
-            said_no,
+            opt_out_count,
         )
     outbox.begin_anew(system, now=now)
 

@@ -53,7 +53,7 @@ def keep_company_on(
         return company
     with lake.lock("definitions"):  # two nights may begin at once, and each must see what the other has kept
         nights = [*lake.nights(EXTRACTIONS), *lake.nights(CUSTOMER_SEGMENTS)]
-        if day >= max([day, *_kept_days(lake), *nights]):
+        if day >= max([day, *_stored_days(lake), *nights]):
             last_read = max((night for night in nights if night < day), default=date.min)
             _keep_definitions(lake, company, day, last_read=last_read, without_erased=without_erased)
             return company
@@ -65,7 +65,7 @@ def company_on(lake: Lake, company: Company, day: date) -> Company:
 
     Raises DataError where what was kept of them is damaged.
     """
-    days = _kept_days(lake)
+    days = _stored_days(lake)
     if not days:
         return company
     first = max((kept for kept in days if kept <= day), default=days[0])
@@ -77,7 +77,7 @@ def company_on(lake: Lake, company: Company, day: date) -> Company:
         content = json.loads(kept)
         if said is not None and json.loads(said) == content:
             return company
-        lists = {name: lake.local(addresses.kept_list(digest)) for name, digest in content.get("lists", {}).items()}
+        lists = {name: lake.local(addresses.stored_list(digest)) for name, digest in content.get("lists", {}).items()}
         return _with_past_definitions(company, first, lake.local(address), content, lists)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise DataError(
@@ -128,34 +128,34 @@ def _digest(content: Mapping[str, Any]) -> str:
 def _keep_definitions(lake: Lake, company: Company, day: date, *, last_read: date, without_erased: Callable[[bytes], bytes]) -> None:
     """Keep what the files say from `day` on, unless they say what was valid before, or nothing that could be computed."""
     text = _definitions_document(company)
-    earlier = [kept for kept in _kept_days(lake) if kept < day]
-    unused = [kept for kept in earlier if kept > last_read and not _is_kept_text(lake, kept, text)]
+    earlier = [kept for kept in _stored_days(lake) if kept < day]
+    unused = [kept for kept in earlier if kept > last_read and not _is_stored_text(lake, kept, text)]
     before = max((kept for kept in earlier if kept not in unused), default=None)
-    if before is not None and _is_kept_text(lake, before, text):
+    if before is not None and _is_stored_text(lake, before, text):
         unused.append(day)
-    elif not _is_kept_text(lake, day, text):
+    elif not _is_stored_text(lake, day, text):
         if text is None or not _is_computable(company):
             return
-        _keep_lists(lake, company, without_erased)
+        _store_lists(lake, company, without_erased)
         lake.write_text(addresses.definition(day), text)
     for kept in unused:
         lake.delete(addresses.definition(kept))
 
 
-def _keep_lists(lake: Lake, company: Company, without_erased: Callable[[bytes], bytes]) -> None:
+def _store_lists(lake: Lake, company: Company, without_erased: Callable[[bytes], bytes]) -> None:
     """Keep the texts of the company's lists, each once, before anything refers to them."""
     files = company.list_files()
     for name, digest in list_digests(company).items():
-        if not lake.exists(addresses.kept_list(digest)):
-            lake.store.write(addresses.kept_list(digest), without_erased(files[name].read_bytes()))
+        if not lake.exists(addresses.stored_list(digest)):
+            lake.store.write(addresses.stored_list(digest), without_erased(files[name].read_bytes()))
 
 
-def _is_kept_text(lake: Lake, day: date, text: str | None) -> bool:
+def _is_stored_text(lake: Lake, day: date, text: str | None) -> bool:
     address = addresses.definition(day)
     return lake.exists(address) and lake.read_text(address) == text
 
 
-def _kept_days(lake: Lake) -> list[date]:
+def _stored_days(lake: Lake) -> list[date]:
     return [date.fromisoformat(addresses.stem(each)) for each in lake.list_addresses(addresses.DEFINITIONS, suffix=".json")]
 
 

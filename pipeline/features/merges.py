@@ -80,14 +80,14 @@ class MergeHistory:
 
     lake: Lake
     zone: ZoneInfo
-    _told: dict[tuple[date, date], Survivors] = field(default_factory=dict, compare=False)
+    _survivors: dict[tuple[date, date], Survivors] = field(default_factory=dict, compare=False)
 
     def survivors(self, day: date, known_on: date) -> Survivors:
         """Return who is whose by the end of `day`, as night `known_on` knows it."""
-        if (day, known_on) not in self._told:
+        if (day, known_on) not in self._survivors:
             rows = self._rows_by(day, known_on)
-            self._told[day, known_on] = survivors_of(rows) if rows else NOBODY
-        return self._told[day, known_on]
+            self._survivors[day, known_on] = survivors_of(rows) if rows else NOBODY
+        return self._survivors[day, known_on]
 
     def rows_of(self, day: date, known_on: date) -> pa.Table:
         """Return the rows of `survivors`: for packages that know nothing of merges but the table."""

@@ -95,10 +95,10 @@ def _difference_words(late: Sequence[LateDay]) -> str:
         if more or each.source.net_amount != known.net_amount:
             counts[kind] += abs(more) or 1
     words = [_count_words(counts[kind], kind) for kind in (f"late {noun}", f"vanished {noun}", "changed amount") if counts[kind]]
-    return " and ".join([*words, *([f"changed {noun}s"] if any(map(_is_only_said_otherwise, late)) else [])])
+    return " and ".join([*words, *([f"changed {noun}s"] if any(map(_differs_in_text_alone, late)) else [])])
 
 
-def _is_only_said_otherwise(each: LateDay) -> bool:
+def _differs_in_text_alone(each: LateDay) -> bool:
     """Return whether lines say something else, such as that they were cancelled, though their number and sum are as known."""
     return each.known is not None and replace(each.source, digest=each.known.digest) == each.known
 

@@ -22,7 +22,6 @@ from pipeline.ingestion.validation.clean_tables import write_customers, write_ev
 from pipeline.ingestion.validation.expectations import load_suite
 from pipeline.ingestion.validation.findings import Findings
 from pipeline.ingestion.validation.inspection import BATCH_ROWS, Inspection
-from pipeline.ingestion.validation.kept_rows import KeptRows
 from pipeline.ingestion.validation.known_ids import KnownIds, write_ids
 from pipeline.ingestion.validation.merge_circles import ids_closing_circles
 from pipeline.ingestion.validation.partition_groups import PartitionGroup, neighbouring_partitions
@@ -35,6 +34,7 @@ from pipeline.ingestion.validation.results import (
     warnings_of_most_rows,
 )
 from pipeline.ingestion.validation.spread_keys import spread_row_count
+from pipeline.ingestion.validation.valid_rows import ValidRows
 from pipeline.lake.lake import Lake, Version, known_versions
 from pipeline.lake.limits import MEMORY_LIMIT, memory_beside_workers
 from pipeline.lake.row_file import RowFile
@@ -78,7 +78,7 @@ class RawTableChecks:
         """Return what the rules of `raw` find in its versions of (event day, night), given with the number of their rows."""
         table = self.company.table(raw)
         suite = load_suite(self.company, table)
-        findings = Findings(suite, self.company.rejected_share_limit, KeptRows(self.batch_rows))
+        findings = Findings(suite, self.company.rejected_share_limit, ValidRows(self.batch_rows))
         row_counts = {PartitionRef(table, *version): count for version, count in versions}
         workers = self.workers_for(sum(row_counts.values()))
         held_rows = self.batch_rows if workers.count == 1 else 0

@@ -145,7 +145,7 @@ def definition(day: date) -> str:
     return f"{DEFINITIONS}{day}.json"
 
 
-def kept_list(digest: str) -> str:
+def stored_list(digest: str) -> str:
     """Return where the text of a list with this digest is kept."""
     return f"{LISTS}{digest}.csv"
 

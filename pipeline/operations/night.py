@@ -52,7 +52,7 @@ def hold_night(night: Night, *, is_computed: bool = False) -> Iterator[Company]:
     """
     from pipeline.definitions.history import company_as_computed, keep_company_on
     from pipeline.operations.erasure.erase import holding_off_erasures
-    from pipeline.operations.erasure.kept_lists import text_without_erased
+    from pipeline.operations.erasure.stored_lists import text_without_erased
 
     without_erased = partial(text_without_erased, night.lake)
     definitions = company_as_computed if is_computed else partial(keep_company_on, without_erased=without_erased)

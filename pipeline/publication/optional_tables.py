@@ -36,7 +36,7 @@ def optional_tables(lake: Lake, day: date) -> dict[Table, date]:
     return {table: night for table, night in told.items() if lake.has(table, day=night)}
 
 
-def told_rows(lake: Lake, table: Table, day: date, told_on: date) -> Iterator[pa.RecordBatch]:
+def figure_rows(lake: Lake, table: Table, day: date, told_on: date) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a table of figures as `dated_rows` does, without those about fewer than FEWEST_PUBLISHED customers.
 
     Hidden counts of so few have no value. After them stands the night that told them, where the table is published with it.

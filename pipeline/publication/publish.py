@@ -46,7 +46,7 @@ from pipeline.publication.gates.results import epoch_when_audited, gates_to_mani
 from pipeline.publication.left_out import LeftOutCustomers, left_out_customers
 from pipeline.publication.manifests import content_based_id, manifest_text
 from pipeline.publication.night_rows import TABLES_WITH_SINCE, dated_rows, rows_with_since, write_published_table
-from pipeline.publication.optional_tables import hidden_value_count, optional_tables, told_rows
+from pipeline.publication.optional_tables import figure_rows, hidden_value_count, optional_tables
 
 log = logging.getLogger("pipeline.publication")
 
@@ -185,7 +185,7 @@ def _write_table(inputs: PublicationInputs, table: Table, night: date, folder: P
     if table.name in TABLES_WITH_SINCE:
         kept = rows_with_since(table, lake, day, inputs.left_out.ids, memory_limit=inputs.memory_limit)
     elif table.people_counts or table.hidden_counts or table.published_columns:
-        kept = told_rows(lake, table, day, night)
+        kept = figure_rows(lake, table, day, night)
     else:
         kept = dated_rows(lake, addresses.partition(table, day=day), table, day, inputs.left_out.ids)
     entry = write_published_table(lake, table, day, kept, folder)

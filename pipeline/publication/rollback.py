@@ -59,7 +59,7 @@ def _previous_publication_id(lake: Lake) -> str:
         raise DataError(
             f"no way leads back from {current.publication_id}: no publication before it is kept",
             where=lake.where("publications"),
-            todo=f"Run a night to move forward, or start over: segments withdraw --since {current.day}. {_kept_publications(lake)}",
+            todo=f"Run a night to move forward, or start over: segments withdraw --since {current.day}. {_retained_publications(lake)}",
         )
     return current.previous
 
@@ -70,7 +70,7 @@ def whole_publication(lake: Lake, publication_id: str) -> Publication:
         raise DataError(
             f"no publication `{publication_id}` is kept",
             where=lake.where(addresses.PUBLICATIONS).rstrip("/"),
-            todo=_kept_publications(lake),
+            todo=_retained_publications(lake),
         )
     try:
         manifest = read_published_manifest(lake, publication_id)
@@ -84,5 +84,5 @@ def whole_publication(lake: Lake, publication_id: str) -> Publication:
     return publication_from_manifest(manifest)
 
 
-def _kept_publications(lake: Lake) -> str:
+def _retained_publications(lake: Lake) -> str:
     return f"Kept: {', '.join(publication_ids(lake)) or 'none'}."

@@ -16,7 +16,7 @@ from pipeline.errors import DataError
 from pipeline.ingestion.validation.batches import PartitionRef
 from pipeline.ingestion.validation.clean_rows import clean_events, clean_order_lines, clean_people, unite_people
 from pipeline.ingestion.validation.findings import Findings
-from pipeline.ingestion.validation.kept_rows import KeptRows
+from pipeline.ingestion.validation.valid_rows import ValidRows
 from pipeline.lake.event_days import month_of
 from pipeline.lake.lake import Lake, StoredVersion, Version
 from pipeline.lake.tables import (
@@ -110,7 +110,7 @@ def _by_file(partitions: Iterable[PartitionRef]) -> Iterator[list[PartitionRef]]
     yield from files.values()
 
 
-def _write_file(lake: Lake, clean: CleanTable, kept: KeptRows) -> int:
+def _write_file(lake: Lake, clean: CleanTable, kept: ValidRows) -> int:
     """Write one file of event days, of the raw rows that stay, and return how many there are."""
     facts = {_version(each): {**clean.facts, **kept.counts(each)} for each in kept.masks}
     address = lake.month_file(clean.table, next(iter(facts))).address

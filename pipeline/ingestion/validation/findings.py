@@ -14,8 +14,8 @@ from pipeline.errors import ConfigError
 from pipeline.ingestion.validation.expectation_arguments import Arguments
 from pipeline.ingestion.validation.expectation_sql import row_count_bounds
 from pipeline.ingestion.validation.expectations import Suite
-from pipeline.ingestion.validation.kept_rows import KeptRows
 from pipeline.ingestion.validation.suites import CRITICAL, WARNING, RuleFinding, RuleResult, ValidationRule
+from pipeline.ingestion.validation.valid_rows import ValidRows
 from pipeline.lake.row_file import RowFile
 from pipeline.lake.tables import Partition, Table
 
@@ -68,7 +68,7 @@ class GroupFindings:
     """What was found in a group of partitions; `rejected` has the rows to set aside, as REJECTED_ROWS sorts them."""
 
     tally: Tally
-    kept: KeptRows
+    kept: ValidRows
     rejected: RowFile
 
 
@@ -78,7 +78,7 @@ class Findings:
 
     suite: Suite
     rejected_share_limit: float
-    kept: KeptRows
+    kept: ValidRows
     tally: Tally = field(default_factory=Tally)
     rejected: list[RowFile] = field(default_factory=list)
 

@@ -14,11 +14,11 @@ from pipeline.definitions.company import Company
 from pipeline.ingestion.validation.batches import Batch, PartitionRef, read_batches, same_as_previous
 from pipeline.ingestion.validation.expectations import Suite
 from pipeline.ingestion.validation.findings import NOT_REPEATED, GroupFindings, Tally
-from pipeline.ingestion.validation.kept_rows import KeptRows
 from pipeline.ingestion.validation.known_ids import KnownIds
 from pipeline.ingestion.validation.partition_groups import PartitionGroup
 from pipeline.ingestion.validation.raw_rows import as_records, checked_columns, repeated_rows, source_row_text
 from pipeline.ingestion.validation.suites import suite_parameters
+from pipeline.ingestion.validation.valid_rows import ValidRows
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import EVENT_DAY, REJECTED_ROWS, Partition, Table
 
@@ -44,13 +44,13 @@ class Inspection:
 
         Raises ConfigError where a rule cannot run, and what `batches` raises.
         """
-        tally, kept = Tally(), KeptRows(self.batch_rows)
+        tally, kept = Tally(), ValidRows(self.batch_rows)
         batches = read_batches(lake, group.partitions, limit=self.batch_rows)
         pieces = (piece for batch in batches for piece in self._check_batch(batch, tally, kept, group.held_rows))
         group.rejected.write(_sorted_by_partition(pieces))
         return GroupFindings(tally, kept, group.rejected)
 
-    def _check_batch(self, batch: Batch, tally: Tally, kept: KeptRows, held_rows: int) -> Iterator[tuple[PartitionRef, pa.Table]]:
+    def _check_batch(self, batch: Batch, tally: Tally, kept: ValidRows, held_rows: int) -> Iterator[tuple[PartitionRef, pa.Table]]:
         """Add what is found in a batch to `tally` and `kept`; yield the rows to set aside, with their partition."""
         rows = pa.concat_tables(piece for _, piece in batch).combine_chunks()
         broken = self._broken_rules(rows, batch[0][0], tally)

@@ -7,7 +7,7 @@ from contextlib import closing
 
 from sqlglot import exp, parse_one
 
-from pipeline.ingestion.validation.kept_rows import KeptRows
+from pipeline.ingestion.validation.valid_rows import ValidRows
 from pipeline.lake.engines.duckdb import open_engine, select_from_memory
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.tables import EVENT_DAY, RAW_ORDER_LINES
@@ -31,7 +31,7 @@ _SPREAD_ROW_COUNT = parse_one(
 )
 
 
-def spread_row_count(lake: Lake, versions: Sequence[Version], kept: KeptRows, *, memory_limit: str) -> int:
+def spread_row_count(lake: Lake, versions: Sequence[Version], kept: ValidRows, *, memory_limit: str) -> int:
     """Return how many raw order lines of `versions` have the key of a line on another day; memory is bounded, the rest spills.
 
     They are read again where `kept` does not hold all of them any more.

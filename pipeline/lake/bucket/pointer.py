@@ -87,19 +87,19 @@ class Pointer:
         manifest = self._client.find(f"{prefix}{PUBLICATION_MANIFEST}")
         if manifest is None:
             return None
-        said = _said(manifest.content)
-        if any(f"{table}.parquet" not in stored for table in said.get("tables", ())):
+        fields = _manifest_fields(manifest.content)
+        if any(f"{table}.parquet" not in stored for table in fields.get("tables", ())):
             return None
-        facts = {key: said[key] for key in ("publication_id", "day") if key in said}
+        facts = {key: fields[key] for key in ("publication_id", "day") if key in fields}
         files = {name: {"size": each.size, "tag": each.tag} for name, each in stored.items()}
         # The token makes it like no other: found in the bucket, it is ours, whatever became of the answer.
         return json.dumps({**facts, "prefix": prefix, "files": files, "token": secrets.token_hex(8)}, indent=2).encode()
 
 
-def _said(manifest: bytes) -> dict[str, Any]:
+def _manifest_fields(manifest: bytes) -> dict[str, Any]:
     with suppress(ValueError):
-        said = json.loads(manifest)
-        return said if isinstance(said, dict) else {}
+        fields = json.loads(manifest)
+        return fields if isinstance(fields, dict) else {}
     return {}
 
 

@@ -121,14 +121,14 @@ def _united_sum(sums: Sequence[CoordinateSum]) -> CoordinateSum:
 
 
 def _figures(feature: ModelFeature, own: CoordinateSum, overall: CoordinateSum) -> dict[str, Any]:
-    is_told = own.known_count >= FEWEST_KNOWN
+    is_published = own.known_count >= FEWEST_KNOWN
     return {
         "feature": feature.name,
         "value": feature.value or None,
         "known_count": own.known_count,
-        "cluster_mean": _in_units(feature, own.mean) if is_told else None,
+        "cluster_mean": _in_units(feature, own.mean) if is_published else None,
         "overall_mean": _in_units(feature, overall.mean) if overall.known_count else None,
-        "standardised_difference": _rounded(own.mean - overall.mean) if is_told else None,
+        "standardised_difference": _rounded(own.mean - overall.mean) if is_published else None,
     }
 
 

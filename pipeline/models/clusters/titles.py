@@ -36,7 +36,7 @@ def distinct_titles(
     they differ most; a number only where they differ in nothing worth a word.
     """
     words = TitleWords(centroids, features, _shared_meanings(features, correlations), _shares_or_none(centroids, shares))
-    titles = _told_apart(words, _chosen_sides(words))
+    titles = _distinct_titles(words, _chosen_sides(words))
     return tuple(_numbered(title[0].title() + title[1:], titles[:place].count(title)) for place, title in enumerate(titles))
 
 
@@ -103,7 +103,7 @@ def _first_by_meaning(words: TitleWords, sides: Sequence[Side]) -> list[Side]:
     return list(first.values())
 
 
-def _told_apart(words: TitleWords, chosen: Sequence[Sequence[Side]]) -> list[str]:
+def _distinct_titles(words: TitleWords, chosen: Sequence[Sequence[Side]]) -> list[str]:
     """Return the title of each cluster, with what sets it apart from others of the same words."""
     plain = [BETWEEN.join(map(words.word, sides)) or TYPICAL for sides in chosen]
     titles = list(plain)

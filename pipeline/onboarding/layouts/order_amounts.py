@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from pipeline.onboarding.column_names import is_no_amount, is_tax
 from pipeline.onboarding.layouts.layout import TableReading
-from pipeline.onboarding.layouts.order_columns import OrderColumns, take_asked
+from pipeline.onboarding.layouts.order_columns import OrderColumns, take_answer
 from pipeline.onboarding.layouts.order_totals import (
     CENT,
     MOST_TERMS,
@@ -50,7 +50,7 @@ def take_amount(reading: TableReading, columns: OrderColumns, fitting: Sequence[
     product = f"{quantity} x {price}"
     if price and quantity and fitting:
         fitting = [*fitting, ColumnRole(product, Role.AMOUNT, 2, "is worked out from both")]
-    take_asked(reading, columns, Role.AMOUNT, fitting, "says what was paid for the row")
+    take_answer(reading, columns, Role.AMOUNT, fitting, "says what was paid for the row")
     if columns.get(Role.AMOUNT) == product:
         del columns.by_role[Role.AMOUNT]
 

@@ -8,7 +8,7 @@ from pipeline.onboarding.customer_columns import customer_columns, order_number
 from pipeline.onboarding.layouts.layout import TableReading
 from pipeline.onboarding.layouts.order_amount_level import is_amount_of_order
 from pipeline.onboarding.layouts.order_amounts import take_amount
-from pipeline.onboarding.layouts.order_columns import AS_YOU_SAID, NONE, OrderColumns, named_column, take_asked
+from pipeline.onboarding.layouts.order_columns import AS_YOU_SAID, NONE, OrderColumns, named_column, take_answer
 from pipeline.onboarding.roles import ColumnRole, Role, column_roles
 
 _ORDER = (
@@ -35,7 +35,7 @@ def order_columns(reading: TableReading) -> OrderColumns:
         elif role is Role.ORDER_ID and not fitting:
             _take_plain_number(reading, columns)
         elif role is Role.DATE:
-            take_asked(reading, columns, role, [each for each in fitting if each.rank == fitting[0].rank], "says when it was sold")
+            take_answer(reading, columns, role, [each for each in fitting if each.rank == fitting[0].rank], "says when it was sold")
         elif fitting:
             columns.take(role, fitting[0].column, fitting[0].reason)
     columns.is_amount_of_order = is_amount_of_order(reading, columns)

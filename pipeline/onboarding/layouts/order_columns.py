@@ -56,7 +56,7 @@ def named_column(reading: TableReading, name: str, role: str) -> str:
     raise ConfigError(what, where=f"--set {reading.table}.{role}=...", todo=todo)
 
 
-def take_asked(reading: TableReading, columns: OrderColumns, role: Role, fitting: Sequence[ColumnRole], meaning: str) -> None:
+def take_answer(reading: TableReading, columns: OrderColumns, role: Role, fitting: Sequence[ColumnRole], meaning: str) -> None:
     """Let the one column of `fitting` have the role; asks which one where there are several."""
     if not fitting:
         return

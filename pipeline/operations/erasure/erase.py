@@ -22,10 +22,10 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.workers import Workers
 from pipeline.log_fields import Count
 from pipeline.operations.deployment import Deployment
-from pipeline.operations.erasure.kept_lists import KeptLists
 from pipeline.operations.erasure.kept_versions import require_expiring_versions
 from pipeline.operations.erasure.publications import Publications
 from pipeline.operations.erasure.rows import CustomerIds
+from pipeline.operations.erasure.stored_lists import StoredLists
 from pipeline.operations.erasure.table_files import TableFiles
 from pipeline.operations.erasure.targets import postgresql_targets, sqlite_targets
 
@@ -126,7 +126,7 @@ def _data_stores(deployment: Deployment, workers: Workers) -> Sequence[CustomerD
     return [
         Publications(lake),
         *sqlite_targets(lake),
-        KeptLists(lake),
+        StoredLists(lake),
         tables,
         *postgresql_targets(deployment.company, lake, deployment.connections),
         *synced_sinks(deployment),

@@ -123,7 +123,7 @@ class Publications:
         counts = {}
         for table, address in self._files(name).items():
             with self._lake.reading(table, address, piece="publication") as path:
-                counts[table] = _untold_count(open_checked(path), table, ids)
+                counts[table] = _personal_row_count(open_checked(path), table, ids)
         return counts
 
     def _files(self, name: str) -> dict[str, str]:
@@ -131,7 +131,7 @@ class Publications:
         return {addresses.stem(each): each for each in self._lake.list_addresses(addresses.publication(name), suffix=".parquet")}
 
 
-def _untold_count(file: pq.ParquetFile, table: str, ids: CustomerIds) -> int:
+def _personal_row_count(file: pq.ParquetFile, table: str, ids: CustomerIds) -> int:
     """Return how many rows of a table are about `ids` or name them, apart from tombstones that tell of an erasure."""
     if table not in REASONS:
         return row_count(file, ids)

@@ -42,7 +42,7 @@ from pipeline.lake.tables import (
 from pipeline.publication.crm.addresses import address_hashes
 from pipeline.publication.crm.counts import audience_member_count, change_counts, log_counts, untranslated_count, without_contacts_count
 from pipeline.publication.crm.crm_inputs import KEPT, CrmInputs
-from pipeline.publication.crm.languages import language_names, with_columns, with_said_language
+from pipeline.publication.crm.languages import language_names, with_columns, with_stated_language
 from pipeline.publication.crm.list_texts import json_of_customers
 from pipeline.publication.crm.row_hash import texts_around_prediction
 from pipeline.publication.crm.seen_tables import numbering_note
@@ -145,11 +145,11 @@ class _CrmWriter:
         ):
             self._stage(lists, json_of_customers(self._listed_rows(table, ("customer_id", *column)), column, brackets))
         # A person who takes a night back is the reason of all that changes by it.
-        nights = [] if self._inputs.is_rollback else self._untold_nights()
+        nights = [] if self._inputs.is_rollback else self._unreported_nights()
         for table in (SEGMENT_MOVES, AUDIENCE_MOVES):
             self._engine.register(table, [addresses.partition(table, day=night) for night in nights if self._lake.has(table, day=night)])
 
-    def _untold_nights(self) -> list[date]:
+    def _unreported_nights(self) -> list[date]:
         since, until = self._seen.day or self._inputs.day, self._inputs.day
         return [night for night in self._lake.nights(SEGMENT_MOVES) if since < night < until or night == until]
 
@@ -166,7 +166,7 @@ class _CrmWriter:
         self._stage(CONTACTS, self._engine.run(statement(CONTACTS.name), {}))
 
     def _profile_rows_statement(self) -> exp.Query:
-        return with_columns(with_said_language(statement(PROFILE_ROWS.name).copy(), self._company), texts_around_prediction())
+        return with_columns(with_stated_language(statement(PROFILE_ROWS.name).copy(), self._company), texts_around_prediction())
 
     def _parameters(self) -> dict[str, Any]:
         inputs = self._inputs
@@ -195,11 +195,11 @@ class _CrmWriter:
         """Write what is told of changes, the earlier ones first; return the last number."""
         self._stage(CRM_CHANGES, self._rows(statement(CRM_CHANGES.name)))
         new = self._private_file(CRM_CHANGES)
-        self._publish(CRM_CHANGES, self._told_changes(new))
+        self._publish(CRM_CHANGES, self._reported_changes(new))
         last = pc.max(pq.read_table(new, columns=["change_seq"])["change_seq"]).as_py()
         return self._seen.last_seq if last is None else last
 
-    def _told_changes(self, new: Path) -> Iterator[pa.RecordBatch]:
+    def _reported_changes(self, new: Path) -> Iterator[pa.RecordBatch]:
         since = pa.scalar(self._inputs.changed_at - KEPT, CRM_CHANGES.schema.field("changed_at").type)
         for address in self._seen.files(CRM_CHANGES):
             for batch in _open(self._lake.local(address)).iter_batches(BATCH_ROWS):

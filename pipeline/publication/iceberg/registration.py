@@ -110,7 +110,7 @@ def _register(company: Company, lake: Lake, settings: IcebergSettings, catalog: 
 
 def _wanted_tables(company: Company, lake: Lake, settings: IcebergSettings, catalog: Catalog, live: Publication) -> Iterator[WantedTable]:
     """Yield what each table has to be: those of the publication, and without rows those of earlier ones that it has no more."""
-    owners, kept = (company.name, *company.former_names), _kept_ids(lake, live)
+    owners, kept = (company.name, *company.former_names), _retained_ids(lake, live)
     names = {settings.table_name(name): name for name in live.row_counts}
     for identifier in sorted(names):
         catalog.create_namespace_if_not_exists(identifier.rpartition(".")[0])
@@ -127,7 +127,7 @@ def _wanted_tables(company: Company, lake: Lake, settings: IcebergSettings, cata
             yield WantedTable(identifier, table.schema().as_arrow(), [], live.publication_id, kept, owners)
 
 
-def _kept_ids(lake: Lake, live: Publication) -> set[str]:
+def _retained_ids(lake: Lake, live: Publication) -> set[str]:
     """Return the publications whose files stay: readers of an older snapshot of a table find theirs."""
     return {live.publication_id, live.previous or ""} & set(publication_ids(lake))
 

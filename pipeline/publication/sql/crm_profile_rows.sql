@@ -1,7 +1,7 @@
 -- The rows of crm_profiles, each with what readers saw of the customer before. Numbers of changes come later: see crm_changes.
 -- A prediction is kept while nothing else about the customer changes, until the first publication of another month: else nearly
 -- every row would be another one every night. What the row is hashed by stands around it, `hashed_before` and `hashed_after`, and is
--- put in from the declaration; so is `said_language`, which a company names.
+-- put in from the declaration; so is `stated_language`, which a company names.
 WITH tonight AS (
   SELECT
     f.customer_id,
@@ -27,7 +27,7 @@ WITH tonight AS (
     r.names AS arm
   FROM customer_features AS f
   LEFT JOIN crm_contacts AS k ON k.customer_id = f.customer_id
-  LEFT JOIN language_names AS l ON l.said = COALESCE(said_language, k.language)
+  LEFT JOIN language_names AS l ON l.said = COALESCE(stated_language, k.language)
   LEFT JOIN segment_lists AS s ON s.customer_id = f.customer_id
   LEFT JOIN audience_lists AS a ON a.customer_id = f.customer_id
   LEFT JOIN arm_lists AS r ON r.customer_id = f.customer_id
@@ -59,7 +59,7 @@ compared AS (
     t.predicted_date,
     t.first_order_date,
     t.last_order_date,
-    t.is_consenting AS said_consenting,
+    t.is_consenting AS stated_consent,
     t.customer_id IS NOT NULL AS is_member,
     CASE
       WHEN t.customer_id IS NOT NULL THEN NULL
@@ -82,7 +82,7 @@ compared AS (
 consented AS (
   SELECT
     c.*,
-    CASE WHEN c.is_member THEN c.said_consenting WHEN c.removal_reason = 'consent_withdrawn' THEN FALSE END AS is_consenting
+    CASE WHEN c.is_member THEN c.stated_consent WHEN c.removal_reason = 'consent_withdrawn' THEN FALSE END AS is_consenting
   FROM compared AS c
 ),
 texts AS (

@@ -33,7 +33,7 @@ from pipeline.publication.targets.tables import (
 # Those with a row per customer, or several; of all others the whole is small.
 LARGE_TABLES: Final = (CURRENT, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, MEMBERS, ARMS)
 _IS_GONE: Final = "is_gone_row"
-_SAID: Final = "said_language"  # as the customer's attribute has it; the language follows from it
+_SAID: Final = "stated_language"  # as the customer's attribute has it; the language follows from it
 
 
 class PublicationDifference:

@@ -1,17 +1,17 @@
 -- Intervals once they tell what night $day says. `told` has those that ended on $day or later as the other nights tell
 -- them, `night` the memberships of $day; $next_day is the first later night told, $open stands for no end.
 -- Sorted by their end, so that open ones come last.
-WITH told_intervals AS (
+WITH known_intervals AS (
   SELECT customer_id, scheme, segment, valid_from, COALESCE(valid_to, $open) AS valid_to
   FROM told
 ),
 sides AS (
   SELECT customer_id, scheme, 'before' AS side, segment, valid_from, valid_to
-  FROM told_intervals
+  FROM known_intervals
   WHERE valid_from < $day
   UNION ALL
   SELECT customer_id, scheme, 'after' AS side, segment, valid_from, valid_to
-  FROM told_intervals
+  FROM known_intervals
   WHERE valid_from <= $next_day AND valid_to > $next_day
   UNION ALL
   SELECT customer_id, scheme, 'now' AS side, segment, $day AS valid_from, $day AS valid_to
@@ -51,7 +51,7 @@ intervals AS (
   WHERE is_over AND segment_after IS NOT NULL
   UNION ALL
   SELECT customer_id, scheme, segment, valid_from, valid_to
-  FROM told_intervals
+  FROM known_intervals
   WHERE valid_from > $next_day
 )
 SELECT

@@ -70,11 +70,11 @@ def test_insights_are_published_until_they_are_told_anew(told: Lake) -> None:
 
 def test_flows_of_fewer_than_ten_are_withheld_and_counted(told: Lake) -> None:
     stored = told.read(SEGMENT_FLOWS, day=NEXT).to_pylist()
-    told_rows = [{"day": NEXT, **row} for row in stored if row["customer_count"] >= FEWEST_PUBLISHED]
-    assert 0 < len(told_rows) < len(stored)
-    assert published(told, SEGMENT_FLOWS) == told_rows
+    figure_rows = [{"day": NEXT, **row} for row in stored if row["customer_count"] >= FEWEST_PUBLISHED]
+    assert 0 < len(figure_rows) < len(stored)
+    assert published(told, SEGMENT_FLOWS) == figure_rows
     said = manifest(told)["tables"]["segment_flows"]
-    assert (said["rows"], said["withheld_rows"]) == (len(told_rows), len(stored) - len(told_rows))
+    assert (said["rows"], said["withheld_rows"]) == (len(figure_rows), len(stored) - len(figure_rows))
 
 
 def test_the_database_holds_what_is_published(told: Lake) -> None:

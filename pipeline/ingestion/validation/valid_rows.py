@@ -13,7 +13,7 @@ from pipeline.lake.lake import Lake
 
 
 @dataclass(slots=True)
-class KeptRows:
+class ValidRows:
     """`masks` has one per piece of a partition: true for rows that stay. Pieces are of `batch_rows` rows, as they were checked.
 
     `held` has the rows of partitions that are still in memory, which on most nights is all there is, so that they need not be read a
@@ -24,16 +24,16 @@ class KeptRows:
     masks: dict[PartitionRef, list[pa.Array]] = field(default_factory=dict)
     held: dict[PartitionRef, list[pa.Table]] = field(default_factory=dict)
 
-    def update(self, other: KeptRows) -> None:
+    def update(self, other: ValidRows) -> None:
         """Add partitions, which come after those that are here."""
         self.masks.update(other.masks)
         self.held.update(other.held)
 
-    def of(self, partitions: Iterable[PartitionRef]) -> KeptRows:
+    def of(self, partitions: Iterable[PartitionRef]) -> ValidRows:
         """Return the rows of some of the partitions."""
         chosen = list(partitions)
         held = {partition: self.held[partition] for partition in chosen if partition in self.held}
-        return KeptRows(self.batch_rows, {partition: self.masks[partition] for partition in chosen}, held)
+        return ValidRows(self.batch_rows, {partition: self.masks[partition] for partition in chosen}, held)
 
     def pieces(self, lake: Lake) -> Iterator[pa.Table]:
         """Yield the rows that stay, in pieces sorted by key; those that are not held are read from the lake again."""
