@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import gc
 import logging
-import os
 import sys
 from contextlib import suppress
 from typing import Annotated, NoReturn
@@ -50,7 +49,6 @@ from pipeline.reporting.output import LogFormat, is_log_in_json, set_up_logs, wr
 # A night makes half a million objects that stay or lie in cycles, 50 MB, which end with the process. Python looks for cycles after every
 # 700 new objects, which costs a twentieth of a night; here only the many nights of a backfill are worth looking through.
 GARBAGE_THRESHOLD = 1_000_000
-LOG_FORMAT = "SEGMENTS_LOG_FORMAT"
 DISK_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -67,7 +65,7 @@ def segments(
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,  # noqa: FBT002
     log_format: Annotated[
         LogFormat,
-        typer.Option("--log-format", envvar=LOG_FORMAT, help="Standard error for people, or a JSON object per line."),
+        typer.Option("--log-format", envvar="SEGMENTS_LOG_FORMAT", help="Standard error for people, or a JSON object per line."),
     ] = LogFormat.TEXT,
 ) -> None:
     """Every morning: which segment each customer is in, and what to do about it."""
@@ -170,14 +168,16 @@ def run_command_line() -> None:
 
 
 def _write_usage_error(error: TyperException) -> None:
-    """Say what is wrong about how a command was typed, where the options that set the format of logs may not have been read yet."""
-    if not is_log_in_json() and os.environ.get(LOG_FORMAT) != LogFormat.JSON.value:  # noqa: TID251 - no option is read yet
+    """Say what is wrong about how a command was typed; the option that sets the format of logs may not have been read yet."""
+    context = getattr(error, "ctx", None)
+    options = context.find_root().command.params if context else ()
+    given = {each.name: each.resolve_envvar_value(context) for each in options}
+    if not is_log_in_json() and given.get("log_format") != LogFormat.JSON.value:
         from typer.rich_utils import rich_format_error
 
         rich_format_error(error)  # type: ignore[arg-type]  # the class that it declares is private
         return
     set_up_logs(LogFormat.JSON)
-    context = getattr(error, "ctx", None)
     command = context.command_path if context else "segments"
     fields = {"error": "UsageError", "where": command, "next": f"Type it as {command} --help says.", "exit_code": error.exit_code}
     write_message(f"UsageError: {error.format_message() or 'no command is given'}", level=logging.ERROR, **fields)
