@@ -72,7 +72,7 @@ def _python_files(scratch: Path) -> Path:
     if not archive.is_file():
         archive.parent.mkdir(parents=True, exist_ok=True)
         made = scratch / f"{archive.name}.new"
-        command = [*ENDED_WITH_US, "mmdebstrap", *PYTHON, SUITE, str(made)]
+        command = [*ENDED_WITH_US, "mmdebstrap", "--format=tar", *PYTHON, SUITE, str(made)]
         run = subprocess.run(command, env={"PATH": SBIN, "TMPDIR": str(scratch)}, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr[-4000:]
         # Into the cache, which may be on another disk, by a name that nobody looks for; then by the right one.
