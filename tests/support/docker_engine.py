@@ -27,7 +27,7 @@ from typing import Any
 SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/sbin"
 PROGRAMS = ("dockerd", "docker", "iptables", "ip", "nsenter", "unshare", "setpriv")
 CGROUPS = Path("/sys/fs/cgroup")
-NAME = "customer-segments-engine"  # of its folder, and of the group of its containers
+NAME = "customer-segments-engine"  # with the number of the process of the test: its folder, and the group of its containers
 START_SECONDS = 60
 NETWORK_NAMESPACE = 0x40000000  # CLONE_NEWNET
 # What runs a command with all that it starts in namespaces of processes and mounts, which end with this process: also by SIGKILL.
@@ -163,24 +163,28 @@ def running_docker_engine(*, compose: Path) -> Iterator[DockerEngine]:
             parent.kill()
             parent.wait()
             _wait_until_gone(first)
-            shutil.rmtree(folder)
-            _remove_left_behind()
+            _remove(folder.name)
 
 
 def _remove_left_behind() -> None:
-    """Remove the folders of engines that were killed, and the groups of their containers: the kernel keeps empty ones."""
+    """Remove what is left of engines whose tests were killed."""
     for folder in Path(gettempdir()).glob(f"{NAME}-*"):
         if not Path(f"/proc/{folder.name.rpartition('-')[2]}").is_dir():
-            shutil.rmtree(folder)
-    for top in [*CGROUPS.glob(f"*/{NAME}"), *CGROUPS.glob(NAME)]:
+            _remove(folder.name)
+
+
+def _remove(name: str) -> None:
+    """Remove the groups of an engine's containers, as the kernel keeps empty ones, and then its folder."""
+    for top in [*CGROUPS.glob(f"*/{name}"), *CGROUPS.glob(name)]:
         for group in (*sorted(top.rglob("*/"), reverse=True), top):
             with suppress(OSError):
                 group.rmdir()
+    shutil.rmtree(Path(gettempdir()) / name)
 
 
 def _write_settings(folder: Path) -> None:
     places = {"hosts": [f"unix://{folder}/socket"], "data-root": f"{folder}/data", "exec-root": f"{folder}/run", "pidfile": f"{folder}/pid"}
-    settings = {**places, "cgroup-parent": f"/{NAME}", "storage-driver": "overlay2"}
+    settings = {**places, "cgroup-parent": f"/{folder.name}", "storage-driver": "overlay2"}
     (folder / "daemon.json").write_text(json.dumps(settings))
 
 
