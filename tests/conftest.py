@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 sys.path.insert(0, str(Path(__file__).parent))
 from support.deployments import DEMO, Deployment
 
+gc.disable()  # until all is collected: looking through all that is imported is a third of that
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SPARK, DEMO_NIGHT = "tests/engines", "tests/dags/test_run_night.py"
 # Runs of DAGs in forks of a process that has Airflow loaded: one process for all of them.
@@ -102,9 +104,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Collect garbage seldom: looking through all that is imported, again and again, is a fifth of what nights cost here."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 def pytest_sessionfinish() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 from support.base_images import load_base_images
-from support.compose_stack import PATIENCE_SECONDS, PORT, ComposeStack, documented_commands, documented_file
+from support.compose_stack import NIGHT, PATIENCE_SECONDS, PORT, ComposeStack, documented_commands, documented_file
 from support.deployments import CANARY, REPO, a_small_company
 from support.docker_engine import DockerEngine, running_docker_engine, why_no_docker
 from support.forward_proxy import ForwardProxy, running_forward_proxy
@@ -188,6 +188,28 @@ def test_the_morning_page_is_shown_to_whoever_is_logged_in(stack: ComposeStack, 
     status, text = stack.get(MORNING_PAGE)
     assert status == 200
     assert "Small" in text
+
+
+# A run without a logical date is no run: whoever may begin one is told so, and nobody else.
+DEEDS = {
+    "read the morning page": ("GET", MORNING_PAGE, 200),
+    "see a DAG": ("GET", NIGHT, 200),
+    "see runs": ("GET", f"{NIGHT}/dagRuns", 200),
+    "trigger a DAG": ("POST", f"{NIGHT}/dagRuns", 422),
+    "read connections": ("GET", "/api/v2/connections", 200),
+    "read variables": ("GET", "/api/v2/variables", 200),
+    "manage accounts": ("GET", "/auth/fab/v1/users", 200),
+}
+LAST_DEED = {"Viewer": "see runs", "User": "trigger a DAG", "Op": "read variables", "Admin": "manage accounts"}
+
+
+@pytest.mark.parametrize("role", LAST_DEED)
+def test_an_account_may_do_what_the_docs_say_of_its_role_and_no_more(stack: ComposeStack, first_night: dict[str, str], role: str) -> None:
+    assert first_night
+    call, names = stack.logged_in_as(role), list(DEEDS)
+    done = {name: call(method, path) for name, (method, path, _) in DEEDS.items()}
+    allowed = names[: names.index(LAST_DEED[role]) + 1]
+    assert done == {name: status if name in allowed else 403 for name, (_, _, status) in DEEDS.items()}
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: run .ci/install-packages")

@@ -85,25 +85,32 @@ class ComposeStack:
 
     def get(self, path: str, *, is_logged_in: bool = True) -> tuple[int, str]:
         """Return the status and the text that the published interface answers with."""
-        return self._ask("GET", path, None, is_logged_in=is_logged_in)
+        return self._ask("GET", path, None, token=self._admin_token() if is_logged_in else "")
 
     def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Call Airflow's REST API as the administrator; it must answer well."""
-        status, text = self._ask(method, path, body, is_logged_in=True)
+        status, text = self._ask(method, path, body, token=self._admin_token())
         assert status < 400, (status, text)
         return dict(json.loads(text))
 
     def log_in(self, password: str) -> int:
         """Log in as the administrator with a password and return the status; with the right one the stack stays logged in."""
         body = {"username": self.settings["ADMIN_USER"], "password": password}
-        status, text = self._ask("POST", "/auth/token", body, is_logged_in=False)
+        status, text = self._ask("POST", "/auth/token", body)
         if status < 400:
             self.token = json.loads(text)["access_token"]
         return status
 
+    def logged_in_as(self, role: str) -> Callable[[str, str], int]:
+        """Make an account of a role, and return what calls the interface as it: with a method and a path, for the status of the answer."""
+        account = {"username": f"a-{role}", "password": f"the password of a {role}"}
+        person = {"email": f"{role}@localhost", "first_name": "A", "last_name": role, "roles": [{"name": role}]}
+        self.api("POST", "/auth/fab/v1/users", {**account, **person})
+        token = json.loads(self._ask("POST", "/auth/token", account)[1])["access_token"]
+        return lambda method, path: self._ask(method, path, {} if method == "POST" else None, token=token)[0]
+
     def begin_night(self, **conf: str) -> str:
         """Trigger a night and return the id of its run."""
-        self._logged_in()
         return self.awaited(lambda: self._triggered(conf), "the DAG is not known yet")
 
     def end_night(self, run: str) -> dict[str, str]:
@@ -130,14 +137,13 @@ class ComposeStack:
         self.api("PATCH", NIGHT, {"is_paused": False})
         return str(self.api("POST", f"{NIGHT}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
 
-    def _logged_in(self) -> None:
+    def _admin_token(self) -> str:
         if not self.token:
             assert self.log_in(self.settings["ADMIN_PASSWORD"]) < 400
+        return self.token
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None, *, is_logged_in: bool) -> tuple[int, str]:
-        if is_logged_in:
-            self._logged_in()
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if is_logged_in else {})
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None, *, token: str = "") -> tuple[int, str]:
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         connection = http.client.HTTPConnection("127.0.0.1", PORT)
         with closing(connection):
             connection.sock = self.engine.connect(PORT)
