@@ -105,7 +105,11 @@ def test_search_finds_a_word_of_the_glossary(served: str, browser: Browser) -> N
     page = browser.new_page(viewport={"width": DESK, "height": 800})
     page.set_default_timeout(PATIENCE)
     page.goto(served)
-    page.locator("input[name=query]").fill("tombstone")
+    query = page.locator("input[name=query]")
+    query.click()
+    # Before that it hears nothing of what is typed.
+    expect(page.locator(".md-search-result__meta")).to_have_text("Type to start searching", timeout=PATIENCE)
+    query.press_sequentially("tombstone")  # `fill` presses no key, and keys are what it hears
     page.locator(".md-search-result__item a[href*='glossary']").first.wait_for()
     page.close()
 
