@@ -10,7 +10,6 @@ import argparse
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 from local.airflow_home import read_login
+from local.ports import LOOPBACK, free_port
 from pipeline.definitions.command_options import command_options
 from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.lake.addresses import morning_page
@@ -107,7 +107,7 @@ def draw_held_back(browser: Browser, demo: Demo) -> bytes:
 
 def draw_airflow(browser: Browser, demo: Demo) -> bytes:
     """Return what Airflow shows of a night that it ran, as `make run` and `make ui` serve it."""
-    home, port = demo.folder / "airflow", _free_port()
+    home, port = demo.folder / "airflow", free_port()
     places = ["--company", str(demo.company), "--lake", str(demo.lake.root), "--home", str(home)]
     subprocess.run([sys.executable, "-m", "local.run_night", *places, "--day", str(NIGHT)], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
     serving = [sys.executable, "-m", "local.serve_ui", *places, "--port", str(port)]
@@ -115,13 +115,13 @@ def draw_airflow(browser: Browser, demo: Demo) -> bytes:
         try:
             _wait_for_line(server, "Ctrl-C stops it.")
             page = browser.new_page(viewport={"width": AIRFLOW[0], "height": AIRFLOW[1]})
-            page.goto(f"http://127.0.0.1:{port}/")
+            page.goto(f"http://{LOOPBACK}:{port}/")
             user, password = read_login(home)
             page.fill("input[name=username]", user)
             page.fill("input[name=password]", password)
             page.click("button[type=submit]")
             page.wait_for_url("**/")
-            page.goto(f"http://127.0.0.1:{port}/dags/nightly_segments")
+            page.goto(f"http://{LOOPBACK}:{port}/dags/nightly_segments")
             page.wait_for_selector("text=publish")
             page.wait_for_load_state("networkidle")
             return page.screenshot()
@@ -163,12 +163,6 @@ def _picture(browser: Browser, file: Path, size: tuple[int, int]) -> bytes:
     content = page.screenshot()
     page.close()
     return content
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for_line(process: subprocess.Popen[str], text: str) -> None:

@@ -49,17 +49,17 @@ SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Tuning:
+class SparkTuning:
     """What each process tells Java, and the cluster Spark, for nights of a size."""
 
     java_options: str
     settings: Mapping[str, str]
 
 
-FOR_MILLIONS_OF_ROWS = Tuning("-XX:+UnlockDiagnosticVMOptions -XX:-PrintWarnings", {})
+FOR_MILLIONS_OF_ROWS = SparkTuning("-XX:+UnlockDiagnosticVMOptions -XX:-PrintWarnings", {})
 # A night of a small company ends long before what Java compiles thoroughly, or collects side by side, has paid for itself, or the Java
 # code that Spark writes of each statement; and what Java would verify at each start are the files of a package that is locked by its hash.
-FOR_SMALL_NIGHTS = Tuning(
+FOR_SMALL_NIGHTS = SparkTuning(
     f"{FOR_MILLIONS_OF_ROWS.java_options} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-BytecodeVerificationRemote",
     {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"},
 )
@@ -97,7 +97,7 @@ class SparkCluster:
 
 @contextmanager
 def running_cluster(
-    folder: Path, *, port: int = 0, workers: int = WORKERS, memory: str = "1g", tuning: Tuning = FOR_SMALL_NIGHTS
+    folder: Path, *, port: int = 0, workers: int = WORKERS, memory: str = "1g", tuning: SparkTuning = FOR_SMALL_NIGHTS
 ) -> Iterator[SparkCluster]:
     """Yield a cluster whose private files and logs lie in `folder`, for the time of the block; port 0 is any that is free.
 

@@ -25,7 +25,7 @@ from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.kept_versions import require_expiring_versions
 from pipeline.operations.erasure.publications import Publications
 from pipeline.operations.erasure.rows import CustomerIds
-from pipeline.operations.erasure.stored_lists import StoredLists
+from pipeline.operations.erasure.stored_lists import StoredCustomerLists
 from pipeline.operations.erasure.table_files import TableFiles
 from pipeline.operations.erasure.targets import postgresql_targets, sqlite_targets
 
@@ -126,7 +126,7 @@ def _data_stores(deployment: Deployment, workers: Workers) -> Sequence[CustomerD
     return [
         Publications(lake),
         *sqlite_targets(lake),
-        StoredLists(lake),
+        StoredCustomerLists(lake),
         tables,
         *postgresql_targets(deployment.company, lake, deployment.connections),
         *synced_sinks(deployment),

@@ -26,7 +26,7 @@ def text_without_erased(lake: Lake, text: bytes) -> bytes:
     return "\n".join(line for line, value in zip(lines, values, strict=True) if value not in found).encode() if found else text
 
 
-class StoredLists:
+class StoredCustomerLists:
     """What a lake keeps of a company's `lists/`. The company's own files stay as they are: whoever wrote them has to delete there."""
 
     def __init__(self, lake: Lake) -> None:
