@@ -30,7 +30,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     SEGMENTS_CACHE=/lake/copies
 COPY --from=packages /opt/venv /opt/venv
 # Nobody may write bytecode later, so what is not compiled here is compiled by every process anew. Python's images bring none of their own library.
-# A package may bring a file that no Python compiles.
+# A package may bring a file that no Python compiles, which fails compileall at its end; then it is enough that Airflow's own are there.
 RUN library=$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
  && { python -m compileall -qq -j 0 -x "/tests?/" /opt/venv "$library" || ls /opt/venv/lib/python*/site-packages/airflow/__pycache__ >/dev/null; }
 COPY pipeline /opt/segments/pipeline

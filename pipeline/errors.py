@@ -37,6 +37,12 @@ class PipelineError(Exception):
         return printable_text("\n".join(lines))
 
 
+class UsageError(PipelineError):
+    """A command is typed wrongly."""
+
+    exit_code = 2
+
+
 class ConfigError(PipelineError):
     """A company folder or a definition is wrong: a person must edit a file."""
 

@@ -43,7 +43,7 @@ from pipeline.cli import (
     withdraw,
 )
 from pipeline.cli.interrupts import INTERRUPTED, end_process, ending_when_interrupted
-from pipeline.errors import PipelineError, TransientError
+from pipeline.errors import PipelineError, TransientError, UsageError
 from pipeline.reporting.output import LogFormat, is_log_in_json, set_up_logs, write_message, write_text
 
 # A night makes half a million objects that stay or lie in cycles, 50 MB, which end with the process. Python looks for cycles after every
@@ -179,8 +179,8 @@ def _write_usage_error(error: TyperException) -> None:
         return
     set_up_logs(LogFormat.JSON)
     command = context.command_path if context else "segments"
-    fields = {"error": "UsageError", "where": command, "next": f"Type it as {command} --help says.", "exit_code": error.exit_code}
-    write_message(f"UsageError: {error.format_message() or 'no command is given'}", level=logging.ERROR, **fields)
+    what = error.format_message() or "no command is given"
+    _write_error(UsageError(what, where=command, todo=f"Type it as {command} --help says."))
 
 
 def _write_error(error: PipelineError) -> None:

@@ -222,6 +222,7 @@ def test_executors_of_other_versions_are_refused(cluster: SparkCluster, monkeypa
     monkeypatch.setattr(spark_session, "_idle", {})
     with pytest.raises(ConfigError) as refused:
         connect(cluster.remote)
+    assert refused.value.where == "environment variable SPARK_REMOTE"  # not what it says: a token may be in it
     assert refused.value.what == f"executors of Spark have {name} {found[name]} instead of 1.2: files would not be the same"
     assert f"{name}==1.2" in refused.value.todo
 

@@ -78,7 +78,7 @@ def split_url(url: str) -> tuple[str, str]:
     try:
         parts = urlsplit(url)
         names = [name for name in parts.path.split("/") if name]
-        has_more = bool(parts.query or parts.fragment or {".", ".."} & {*names})
+        has_more = parts.query or parts.fragment or {".", ".."} & {*names}
         is_address = parts.scheme == "s3" and BUCKET.fullmatch(parts.netloc) and not has_more
     except ValueError:
         is_address = False
@@ -95,11 +95,11 @@ def require_endpoint(endpoint: str, *, where: str) -> str:
     """
     try:
         parts = urlsplit(endpoint)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        has_more = bool(parts.username or parts.password or parts.query or parts.fragment or parts.netloc.endswith(":"))
+        has_more = parts.username or parts.password or parts.query or parts.fragment or parts.netloc.endswith(":")
+        is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not has_more
     except ValueError:
-        is_address = has_more = False
-    if not is_address or has_more:
+        is_address = False
+    if not is_address:
         todo = "Write one such as https://storage.example.org:9000; credentials belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         raise ConfigError("this is no address of an object store", where=where, todo=todo)
     return endpoint.rstrip("/")
