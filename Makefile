@@ -73,7 +73,8 @@ audit: .venv/.dev ## Look up known vulnerabilities of all that is locked; audit-
 sbom: .venv/.dev ## Write what a night, a deployment and each extra are made of into build/sbom/ (CycloneDX)
 	@$(BIN)/python -m local.bill_of_materials
 
-docs: .venv/.dev ## Build the documentation into site/; warnings are errors
+docs: .venv/.dev ## Build the documentation into site/; warnings and a stale reference are errors
+	@$(BIN)/python docs/write_reference.py --check
 	@$(SITE) build --clean
 
 docs-serve: .venv/.dev ## Serve the documentation on loopback, with search, until Ctrl-C

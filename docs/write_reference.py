@@ -6,8 +6,10 @@ tests say when a page is stale.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -223,7 +225,17 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
 
 
+def stale() -> Mapping[Path, str]:
+    """Return what must be written anew, by file."""
+    pages_now = {path: written(path.read_text("utf-8")) for path in pages()} | {CONTRACT: contract()}
+    return {path: now for path, now in pages_now.items() if path.read_text("utf-8") != now}
+
+
 if __name__ == "__main__":
-    for path in pages():
-        path.write_text(written(path.read_text("utf-8")), "utf-8")
-    CONTRACT.write_text(contract(), "utf-8")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="Write nothing: fail where a page is stale.")
+    found = stale()
+    if parser.parse_args().check and found:
+        sys.exit(f"Out of date: {', '.join(path.name for path in found)}. Run make docs-reference.")
+    for path, now in found.items():
+        path.write_text(now, "utf-8")
