@@ -24,10 +24,11 @@ from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from airflow_support.connections import find_address
-from pipeline.activation.sinks.http import origin, try_split
+from pipeline.activation.sinks.http import client_context, origin, try_split
 from pipeline.definitions.notify import Recipient
 from pipeline.errors import ConfigError, TransientError
 from pipeline.reporting.notifications import Notification
+from pipeline.tls import tls_error
 
 TIMEOUT = httpx.Timeout(30, connect=10)
 MAIL, SLACK = ("smtp", "email"), "slackwebhook"
@@ -88,6 +89,8 @@ def _send_mail(recipient: Recipient, notification: Notification) -> None:
         what = f"the mail server refuses {len(refused.recipients)} of {len(recipient.to)} addresses"
         raise ConfigError(what, where=where, todo=f"Look at `to` in [notify.{recipient.name}].") from None
     except (OSError, smtplib.SMTPException, AirflowException) as error:
+        if fault := tls_error("the mail server cannot be reached", error, where=where):
+            raise fault from None
         raise TransientError(f"the mail server cannot be reached: {type(error).__name__}", where=where) from None
 
 
@@ -124,10 +127,12 @@ def _post(address: str, content: Mapping[str, Any], recipient: Recipient) -> Non
     headers = {"Authorization": f"Bearer {password}"} if password and not user else {}
     bare = f"{origin(parts)}{parts._replace(scheme='', netloc='').geturl()}"
     try:
-        # No proxies, certificates or logins from the environment: a message leaves in the same way wherever its task runs.
-        with httpx.Client(timeout=TIMEOUT, trust_env=False, auth=(user, password) if user else None) as client:
+        # No proxies or logins from the environment: a message leaves in the same way wherever its task runs.
+        with httpx.Client(timeout=TIMEOUT, trust_env=False, verify=client_context(), auth=(user, password) if user else None) as client:
             status = client.post(bare, json=content, headers=headers).status_code
     except httpx.RequestError as error:
+        if fault := tls_error("the receiver cannot be reached", error, where=where):
+            raise fault from None
         raise TransientError(f"the receiver cannot be reached: {type(error).__name__}", where=where) from None
     if status in PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise TransientError(f"the receiver failed: HTTP {status}", where=where)

@@ -1,4 +1,6 @@
-"""Runs the nightly DAG several times, one way a night can end after the other: FILE MAIL_IN MAIL_AWAY RECEIVER. Writes how tasks ended."""
+"""Runs the nightly DAG several times, one way a night can end after the other: FILE MAIL_IN MAIL_AWAY RECEIVER UNTRUSTED.
+
+Writes how tasks ended."""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from pipeline.definitions.notify import Occasion, Recipient
 from pipeline.errors import PipelineError
 from pipeline.reporting.notifications import Notification
 
-FILE, MAIL_IN, MAIL_AWAY, RECEIVER = sys.argv[1:]
+FILE, MAIL_IN, MAIL_AWAY, RECEIVER, UNTRUSTED = sys.argv[1:]
 DATA = Path(os.environ["SEGMENTS_COMPANY"]) / "data"
 ORDERS = DATA / "orders.csv"
 
@@ -50,6 +52,7 @@ def refusals() -> dict[str, str]:
     connections = {
         **{code: f"{RECEIVER}/status/{code}" for code in ("404", "302", "429", "503")},
         "gone": f"http://127.0.0.1:{json.loads(MAIL_AWAY)['port']}/",
+        "untrusted": f"https://127.0.0.1:{UNTRUSTED}/",
         "no address": "postgresql://127.0.0.1/x",
         "half an address": "https://[shop",
     }
@@ -60,7 +63,14 @@ def refusals() -> dict[str, str]:
     found["half an address of Slack"] = refusal(Recipient("team", "slack", "x", frozenset()))
     os.environ["AIRFLOW_CONN_BARE"] = json.dumps({**mail, "extra": {}})
     os.environ["AIRFLOW_CONN_SITE"] = json.dumps({**mail, "conn_type": "http"})
-    for name, connection in {"refused mailbox": "post", "no sender": "bare", "no mail": "site", "no connection": "nowhere"}.items():
+    os.environ["AIRFLOW_CONN_BYTLS"] = json.dumps({**mail, "port": int(UNTRUSTED), "extra": {"from_email": "night@shop.example"}})
+    for name, connection in {
+        "untrusted mail": "bytls",
+        "refused mailbox": "post",
+        "no sender": "bare",
+        "no mail": "site",
+        "no connection": "nowhere",
+    }.items():
         found[name] = refusal(Recipient(name, "mail", connection, frozenset(), ("gone@shop.example",)))
     return found
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from support.airflow_forks import AirflowForks
+from support.certificates import Authority
 from support.dag_runs import Facts
 from support.deployments import CANARY, Deployment, a_small_company
 from support.receivers import JsonReceiver, MailServer, free_port, json_receiver, mail_server
+from support.tls_servers import running_tls_server
 
 SCRIPT = Path(__file__).with_name("run_notified_nights.py")
 SETTINGS = """
@@ -74,13 +76,14 @@ def nights(airflow: AirflowForks, tmp_path_factory: pytest.TempPathFactory) -> I
     text = (company / "company.toml").read_text().replace('"Small"', '"Küçük & Co"')
     (company / "company.toml").write_text(text + SETTINGS)
     deployment = Deployment.of(company, folder)
-    with mail_server() as mails, json_receiver() as receiver, pytest.MonkeyPatch.context() as environment:
+    untrusted = running_tls_server(Authority.of(folder / "authority").server_context("127.0.0.1"))
+    with mail_server() as mails, json_receiver() as receiver, untrusted as by_tls, pytest.MonkeyPatch.context() as environment:
         environment.setenv("AIRFLOW_CONN_TEAM", f"slackwebhook://:T0%2FB0%2Fsecret@http%3A%2F%2F127.0.0.1%3A{receiver.port}%2Fservices")
         environment.setenv("SEGMENTS_CONNECTION_MONITOR", f"http://ada:pass@127.0.0.1:{receiver.port}/monitor")
         mail_in, away = mail_connection(mails.port), mail_connection(free_port())
         mails.refused = "gone@shop.example"
         receiver_in = f"http://127.0.0.1:{receiver.port}"
-        facts = airflow.run_script(SCRIPT, deployment, folder / "facts.json", mail_in, away, receiver_in)
+        facts = airflow.run_script(SCRIPT, deployment, folder / "facts.json", mail_in, away, receiver_in, str(by_tls.port))
         yield Nights(facts, deployment, deployment.everything_airflow_kept().decode(errors="replace"), mails, receiver)
 
 
@@ -187,6 +190,8 @@ def test_each_way_in_which_a_message_is_refused_says_what_to_mend_or_that_it_may
         "429": "TransientError: the receiver failed: HTTP 429",
         "503": "TransientError: the receiver failed: HTTP 503",
         "gone": "TransientError: the receiver cannot be reached: ConnectError",
+        "untrusted": "ConfigError: the receiver cannot be reached: its certificate is signed by nobody whom this machine trusts",
+        "untrusted mail": "ConfigError: the mail server cannot be reached: its certificate is signed by nobody whom this machine trusts",
         "no address": "ConfigError: the connection is no address of HTTP",
         "half an address": "ConfigError: the connection is no address of HTTP",
         "half an address of Slack": "ConfigError: the connection is no address of HTTP",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.certificates import LAST, LONG_AGO, Authority
 from support.extractions import a_shop_folder, raw_lines, write_query
 from support.nights import tree_bytes
 
@@ -41,6 +42,20 @@ INSERT INTO orders VALUES
   (2, 2, '2024-03-06 00:30:00.123456', 2, 9999999999.99, NULL, NULL, NULL, NULL),
   (3, 2, '2024-03-10 23:59:59', -1, -5.25, NULL, 1, 'void', NULL);
 """
+
+
+class Certificate:
+    """What a server shows, and who is trusted by those who ask."""
+
+    def __init__(self, folder: Path) -> None:
+        self.trusted, self.unknown = Authority.of(folder / "trusted"), Authority.of(folder / "unknown", name="Somebody else")
+        self.files = folder / "server.pem", folder / "server.key"
+
+    def show(self, signer: Authority, host: str, *, until: datetime = LAST) -> None:
+        for file, written in zip(self.files, signer.write_certificate(host, until=until), strict=True):
+            written.replace(file)
+
+
 CUSTOMERS = "SELECT CAST(id AS CHAR) AS customer_id, joined AS created_at, name AS nickname, income, born FROM customers"
 ORDER_LINES = """
 -- 100 % of what was sold; `$day_start` here is no parameter
@@ -52,8 +67,15 @@ _NUMBERS = count(1)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Path]:
-    with running_mariadb() as socket:
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """Return the certificate that the server shows, which a test writes anew for FLUSH SSL to read."""
+    return Certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="module")
+def server(certificate: Certificate) -> Iterator[Path]:
+    certificate.show(certificate.trusted, "localhost")
+    with running_mariadb(f"--ssl-cert={certificate.files[0]}", f"--ssl-key={certificate.files[1]}") as socket:
         yield socket
 
 
@@ -252,3 +274,25 @@ def test_a_connection_that_is_wrong_says_so(
     assert isinstance(error, kind)
     assert words in error.what
     assert "secret" not in f"{error.what} {error.where} {error.todo}"
+
+
+CERTIFICATES = {
+    "expired": ("trusted", "localhost", LONG_AGO, "its certificate has expired"),
+    "of another host": ("trusted", "db.example.com", LAST, "its certificate is of another host"),
+    "of an unknown signer": ("unknown", "localhost", LAST, "its certificate is signed by nobody whom this machine trusts"),
+}
+
+
+@pytest.mark.parametrize(("signer", "host", "until", "words"), CERTIFICATES.values(), ids=CERTIFICATES)
+def test_a_server_is_let_in_by_a_valid_certificate_of_its_host_alone(
+    shop: Company, lake: Lake, uri: str, server: Path, certificate: Certificate, signer: str, host: str, until: datetime, words: str
+) -> None:
+    trusting = f"{uri}&ssl_ca={certificate.trusted.file}"
+    certificate.show(getattr(certificate, signer), host, until=until)
+    run(server, "", "FLUSH SSL")
+    error = refusal(shop, lake, trusting)
+    assert isinstance(error, PipelineError)
+    assert error.what == f"the database could not be reached: {words}"
+    certificate.show(certificate.trusted, "localhost")
+    run(server, "", "FLUSH SSL")
+    read(shop, lake, trusting)

@@ -17,15 +17,15 @@ STARTUP_SECONDS = 60.0
 
 
 @contextmanager
-def running_mariadb() -> Iterator[Path]:
-    """Run a server without a network and yield its socket; everybody is root, without a password."""
+def running_mariadb(*options: str) -> Iterator[Path]:
+    """Run a server without a network, with these options, and yield its socket; everybody is root, without a password."""
     with tempfile.TemporaryDirectory(prefix="mariadb", ignore_cleanup_errors=True) as folder:
         data, path = Path(folder) / "data", Path(folder) / "socket"
         everybody = ["--user=root", "--auth-root-authentication-method=normal", "--skip-test-db"]
         install = [INSTALL, "--no-defaults", f"--datadir={data}", *everybody]
         subprocess.run(install, check=True, capture_output=True)
-        options = ["--skip-networking", "--user=root", "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0"]
-        command = [SERVER, "--no-defaults", f"--datadir={data}", f"--socket={path}", f"--pid-file={folder}/pid", *options]
+        usual = ["--skip-networking", "--user=root", "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0"]
+        command = [SERVER, "--no-defaults", f"--datadir={data}", f"--socket={path}", f"--pid-file={folder}/pid", *usual, *options]
         with (Path(folder) / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
             try:
                 _wait(path)

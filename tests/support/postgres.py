@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 _NUMBERS = count(1)
 
@@ -28,6 +29,12 @@ def running_postgres() -> Iterator[str]:
             yield server.get_uri()
         finally:
             server.cleanup()
+
+
+def socket_of(uri: str) -> str:
+    """Return the Unix socket that a server listens on."""
+    facts = conninfo_to_dict(uri)
+    return f"{facts['host']}/.s.PGSQL.{facts.get('port') or 5432}"
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -10,10 +11,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+import certifi
 import httpx
 
 from pipeline.activation.sinks.sink import Ambiguous, Refused, Throttled, Unauthorised
 from pipeline.errors import ConfigError
+from pipeline.tls import tls_error
 
 TIMEOUT = httpx.Timeout(60, connect=10)
 # It logs every address that is called, and an address may name a customer.
@@ -30,14 +33,16 @@ class HttpClient:
         self.base = origin(self.parts) + self.parts.path.rstrip("/")
         # Not its path: that of a webhook is a secret, with many services.
         self.where = origin(self.parts)
-        # No proxies, certificates or logins from the environment: a sync does the same wherever it runs.
-        self._client = httpx.Client(headers=headers, timeout=TIMEOUT, trust_env=False)
+        # No proxies or logins from the environment: a sync does the same wherever it runs.
+        self._client = httpx.Client(headers=headers, timeout=TIMEOUT, trust_env=False, verify=client_context())
 
     def call(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **content: Any) -> httpx.Response:  # noqa: ANN401 - of httpx
         """Return the answer to a call that was carried out, whatever it says of single rows; raises as `Sink` methods do."""
         try:
             answer = self._client.request(method, f"{self.base}{path}", headers=headers, **content)
         except httpx.RequestError as error:
+            if fault := tls_error("the sink cannot be reached", error, where=self.where):
+                raise fault from None
             raise Ambiguous(f"the sink cannot be reached: {type(error).__name__}", where=self.where) from None
         raise_for_status(answer.status_code, answer.headers, where=self.where, message=answer.text)
         return answer
@@ -54,6 +59,13 @@ class HttpClient:
     def close(self) -> None:
         """Close its connections."""
         self._client.close()
+
+
+def client_context() -> ssl.SSLContext:
+    """Return how a client speaks TLS that trusts whom browsers trust, and whom this machine does: its own store, and SSL_CERT_FILE."""
+    context = ssl.create_default_context(cafile=certifi.where())
+    context.load_default_certs()
+    return context
 
 
 def raise_for_status(status: int, headers: Mapping[str, str], *, where: str, message: str) -> None:

@@ -22,6 +22,7 @@ from pipeline.activation.sinks.hubspot_lists import HubSpotLists
 from pipeline.activation.sinks.sink import Ambiguous, Change, Customer, Remote, RowResult, Sink, results_of
 from pipeline.definitions.sinks import SinkDefinition
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.tls import tls_error
 
 KEY = "segments_customer_id"
 OPTED_OUT = "hs_email_optout"
@@ -194,4 +195,6 @@ def _translated_errors(where: str, *, missing_is_fine: bool) -> Iterator[None]:
         raise_for_status(error.status, error.headers or {}, where=where, message=str(error.body))
         raise
     except urllib3.exceptions.HTTPError as error:
+        if fault := tls_error("the sink cannot be reached", error, where=where):
+            raise fault from None
         raise Ambiguous(f"the sink cannot be reached: {type(error).__name__}", where=where) from None

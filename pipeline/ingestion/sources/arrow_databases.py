@@ -24,6 +24,7 @@ from pipeline.ingestion.sources import SourceQuery
 from pipeline.ingestion.sources.fitting_types import fitting_batch, fitting_schema
 from pipeline.ingestion.sources.relayed import RelayedSnapshot, relaying
 from pipeline.spelling import printable_text
+from pipeline.tls import tls_error
 
 BATCH_ROWS = 65_536
 _EARLIEST, _LATEST = datetime(1753, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
@@ -181,6 +182,8 @@ def open_arrow_database(source: Source, uri: str, staging: Path, *, memory_limit
     except Exception as error:
         if not _is_driver_error(error):
             raise
+        if fault := tls_error(f"{database.title} could not be reached", error, where=where):
+            raise fault from None
         todo = "Check its host, user, password, database and options; if they are right, run again."
         raise TransientError(f"{database.title} could not be reached", where=where, todo=todo) from None
     try:

@@ -25,6 +25,7 @@ from pipeline.ingestion.sources.cell_texts import duration_text
 from pipeline.ingestion.sources.query_columns import expression_text
 from pipeline.ingestion.sources.relayed import RelayedSnapshot, relaying
 from pipeline.spelling import did_you_mean, printable_text
+from pipeline.tls import tls_error
 
 try:
     import pymysql
@@ -40,7 +41,7 @@ except ModuleNotFoundError:
 
 BATCH_ROWS = 10_000
 _CHARSET = "utf8mb4"
-_OPTIONS = ("unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "charset")
+_OPTIONS = ("unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "ssl_verify_identity", "charset")
 _EARLIEST, _LATEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _UNKNOWN_ZONE = 1298
 _WRONG_SETTINGS = (1044, 1045, 1049, 1130, 1251, 2005, 2059)
@@ -191,10 +192,14 @@ def _connection_arguments(uri: str, where: str) -> dict[str, Any]:
         "database": unquote(parts.path[1:]) or None,
         "charset": _CHARSET,
         **given,
+        # Whoever names a certificate to trust wants it looked at, which the driver does when it is told to alone.
+        **({"ssl_verify_cert": True, "ssl_verify_identity": given.get("ssl_verify_identity") != "false"} if "ssl_ca" in given else {}),
     }
 
 
 def _refused_connection(error: pymysql.MySQLError, where: str) -> PipelineError:
+    if fault := tls_error("the database could not be reached", error, where=where):
+        return fault
     if error.args and error.args[0] in _WRONG_SETTINGS:
         todo = "Check its host, user, password, database and options."
         return ConfigError("the database refused the connection", where=where, todo=todo)

@@ -22,6 +22,7 @@ from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift, 
 from pipeline.ingestion.sources import SourceQuery, parameter_places, quote_name
 from pipeline.ingestion.sources.postgresql_grants import missing_grants
 from pipeline.spelling import printable_text
+from pipeline.tls import tls_error
 
 BATCH_BYTES = 4 * 1024 * 1024
 STATEMENT_TIMEOUT = "2h"
@@ -107,6 +108,8 @@ def open_postgresql(name: str, uri: str) -> Iterator[PostgresqlSnapshot]:
     try:
         connection = connect(_with_defaults(uri))
     except dbapi.Error as error:
+        if fault := tls_error("the database could not be reached", error, where=where):
+            raise fault from None
         if "permission denied for database" in str(error):
             database, user = urlsplit(uri).path.strip("/") or "DATABASE", urlsplit(uri).username or "USER"
             todo = f"Have its owner run: GRANT CONNECT ON DATABASE {quote_name(unquote(database))} TO {quote_name(unquote(user))};"

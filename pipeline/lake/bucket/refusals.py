@@ -14,6 +14,7 @@ from typing import NamedTuple
 from obstore.exceptions import BaseError, NotFoundError
 
 from pipeline.errors import ConfigError, PipelineError, TransientError
+from pipeline.tls import tls_fault
 
 GUIDE = "see `A lake in a bucket` in the documentation"
 CREDENTIALS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (with AWS_SESSION_TOKEN, where they came with one)"
@@ -117,6 +118,8 @@ def refusal_of(text: str) -> StoreRefusal:
         return NO_CREDENTIALS
     if "Received redirect" in text:
         return REGION
+    if fault := tls_fault(text):
+        return StoreRefusal(fault.kind, f"{UNREACHABLE.what}: {fault.what}", fault.todo)
     if found := STATUS.search(text):
         status = int(found[1])
         return BY_STATUS.get(status, BUSY if status >= 500 else OTHER)  # noqa: PLR2004 - errors of the server

@@ -18,6 +18,7 @@ from pipeline.errors import ConfigError, TransientError
 from pipeline.lake.engines.sent_code import send_code
 from pipeline.lake.engines.spark_errors import is_server_gone, silence_query_log, silencing_pandas
 from pipeline.lake.executors.versions import VERSIONS, answer_with_versions, installed_versions
+from pipeline.tls import tls_error
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
@@ -216,6 +217,8 @@ def _translating_connection_errors(remote: str, where: str = REMOTE) -> Iterator
         with silencing_pandas():
             yield
     except (PySparkException, RpcError) as error:
+        if fault := tls_error(f"the server at {urlsplit(remote).hostname} cannot be reached", error, where=where):
+            raise fault from None
         what = f"the server at {urlsplit(remote).hostname} did not answer as Spark Connect does: {type(error).__name__}"
         raise TransientError(what, where=where, todo="See that the server is up and is a Spark Connect server, then run again.") from None
 

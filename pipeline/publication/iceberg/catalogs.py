@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from pipeline.errors import ConfigError, TransientError
+from pipeline.tls import tls_error
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -67,6 +68,8 @@ def _translating_errors(where: str) -> Iterator[None]:
         kind = type(error)
         if kind.__module__.split(".")[0] not in _PACKAGES and not isinstance(error, OSError):
             raise
+        if fault := tls_error("the catalogue cannot be reached", error, where=where):
+            raise fault from None
         if kind.__name__ in _REFUSALS:
             todo = "Correct its address: the credential, the warehouse, and the rights to create and change tables in the namespace."
             raise ConfigError(f"the catalogue refuses us: {kind.__name__}", where=where, todo=todo) from None

@@ -22,6 +22,7 @@ from pipeline.publication.targets.published_night import PublishedNight
 from pipeline.publication.targets.sessions import TargetSession, quote_identifier
 from pipeline.publication.targets.tables import OPTIONAL, TARGET_TABLES, TargetTable
 from pipeline.publication.targets.target_state import STATE
+from pipeline.tls import tls_error
 
 LOCK_TIMEOUT = "600s"
 TYPES = {
@@ -177,6 +178,8 @@ def _translate_postgresql_errors(where: str) -> Iterator[None]:
         todo = "Nothing was changed. See the log of the server, which names the column."
         raise DataError(f"PostgreSQL refused a value: {type(error).__name__}", where=where, todo=todo) from None
     except psycopg.Error as error:
+        if fault := tls_error("PostgreSQL could not be reached", error, where=where):
+            raise fault from None
         raise TransientError(
             f"PostgreSQL could not be reached or broke off: {type(error).__name__}",
             where=where,

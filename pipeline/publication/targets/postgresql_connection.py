@@ -10,6 +10,7 @@ from pipeline.definitions.connections import redact_uri
 from pipeline.errors import ConfigError, TransientError
 from pipeline.publication.targets.sessions import quote_identifier
 from pipeline.spelling import printable_line
+from pipeline.tls import tls_error
 
 APPLICATION = "customer-segments"
 CONNECT_SECONDS = 10
@@ -44,6 +45,8 @@ def require_reachable(uri: str, target: Target) -> None:
     try:
         open_connection(uri).close()
     except psycopg.OperationalError as error:
+        if fault := tls_error("the publish target cannot be reached", error, where=where):
+            raise fault from None
         message = str(error)
         if "permission denied for database" in message:
             raise _not_let_in(uri, where) from None
