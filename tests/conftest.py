@@ -54,6 +54,7 @@ TOGETHER = {
 LONGEST = (
     SPARK,
     DEMO_NIGHT,
+    "tests/dags/test_week.py",
     "tests/dags/test_killed_tasks.py",
     "tests/dags/test_scheduler.py",
     AIRFLOW,

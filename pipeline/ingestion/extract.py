@@ -32,6 +32,7 @@ from pipeline.ingestion.misdated_days import misdated_days_table, report_misdate
 from pipeline.ingestion.reading import Extraction, SourceReading, StagedTable, read_source
 from pipeline.ingestion.vanished_rows import KnownRows, loss_refusal, lost_rows
 from pipeline.ingestion.versions import ReadingNight, store_versions
+from pipeline.lake.disk import reason_of
 from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
@@ -135,8 +136,10 @@ def _staging_folder(lake: Lake) -> Iterator[Path]:
         with lake.private_folder() as folder:
             yield folder
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        # What the engine says may quote a row.
+        reason = reason_of(error) if isinstance(error, OSError) else type(error).__name__
         raise TransientError(
-            f"the rows could not be staged: {type(error).__name__}", where=lake.where(), todo="Free space or memory, then run again."
+            f"the rows could not be staged: {reason}", where=lake.where(), todo="Free space or memory, then run again."
         ) from None
 
 

@@ -21,10 +21,15 @@ def disk_errors(root: Path | str, *, path: Path | None = None, action: str = "wr
         yield
     except OSError as error:
         raise TransientError(
-            f"could not {action}: {error.strerror}",
+            f"could not {action}: {reason_of(error)}",
             where=str(path or error.filename or root),
             todo="Free space or mend the disk, then run again.",
         ) from None
+
+
+def reason_of(error: OSError) -> str:
+    """Return what the system says of an error, such as `No space left on device`, without what a library adds."""
+    return os.strerror(error.errno) if error.errno else error.strerror or type(error).__name__
 
 
 def flush_to_disk(path: Path) -> None:

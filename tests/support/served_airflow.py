@@ -17,6 +17,8 @@ from datetime import date
 from functools import partial
 from typing import Any
 
+import psutil
+
 from support.deployments import REPO, Deployment
 
 DAG, BACKFILL, REFIT = (f"/api/v2/dags/{name}" for name in ("nightly_segments", "backfill_segments", "refit_clusters"))
@@ -38,10 +40,11 @@ if "scheduler" in sys.argv:
 @contextmanager
 def served(deployment: Deployment) -> Iterator[Interface]:
     """Serve an Airflow on a free port until the block ends; its files of DAGs are read once, and nights loaded once."""
-    deployment.configure("dag_processor", min_file_process_interval=3_600)
     settings = deployment.home / "config" / "airflow_local_settings.py"
-    settings.parent.mkdir()
-    settings.write_text(LOCAL_SETTINGS)
+    if not settings.exists():  # it may have been served before
+        deployment.configure("dag_processor", min_file_process_interval=3_600)
+        settings.parent.mkdir()
+        settings.write_text(LOCAL_SETTINGS)
     port = _free_port()
     command = [sys.executable, "-m", "local.serve_ui", *deployment.options, "--port", str(port)]
     environment = os.environ | {"PYTHONPATH": str(REPO)}
@@ -69,10 +72,24 @@ class Interface:
             self.said.append(line)
             if "Ctrl-C" in line:
                 break
+        self.log_in()
+        self._wait_until_read()
+
+    def log_in(self) -> None:
+        """Log in, for what the interface takes to be a day."""
         password = next((line.split()[1] for line in self.said if "password" in line), None)
         assert password, "".join(self.said)
+        self.token = ""
         self.token = self.call("POST", "/auth/token", {"username": "admin", "password": password})["access_token"]
-        self._wait_until_read()
+
+    def cut_power(self) -> None:
+        """End all its processes at once, as a machine does that loses power."""
+        everything = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+        for each in everything:
+            each.suspend()  # else one would see the other end, and do something about it
+        for each in everything:
+            each.kill()
+        psutil.wait_procs(everything)
 
     def _wait_until_read(self) -> None:
         """Wait until every file of DAGs was read: Airflow is healthy before."""
