@@ -42,7 +42,7 @@ from pipeline.cli import (
     upgrade,
     withdraw,
 )
-from pipeline.cli.interrupts import INTERRUPTED, end_process, ending_when_interrupted
+from pipeline.cli.interrupts import INTERRUPTED, READER_GONE, end_process, ending_when_interrupted
 from pipeline.errors import PipelineError, TransientError, UsageError
 from pipeline.reporting.output import LogFormat, is_log_in_json, set_up_logs, write_message, write_text
 
@@ -138,6 +138,9 @@ def run_command_line() -> None:
         finally:
             # Here a full device is one message; at the end of the process it would be a traceback.
             sys.stdout.flush()
+    except SystemExit as ended:
+        # Typer says 1 where whatever read our output, such as `head`, has read enough.
+        raise SystemExit(READER_GONE if isinstance(ended.__context__, BrokenPipeError) else ended.code) from None
     except typer.Abort:  # Ctrl-C or Ctrl-D at a question
         write_message("Aborted.")
         raise SystemExit(INTERRUPTED) from None

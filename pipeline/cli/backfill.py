@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.interrupts import INTERRUPTED
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
 from pipeline.errors import ConfigError
 from pipeline.reporting.output import write_json
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from pipeline.operations.backfill import BackfillPlan, BackfillReport
     from pipeline.operations.deployment import Deployment
 
-INTERRUPTED = 130  # 128 and the number of SIGINT, as a shell reports it
 _DAY = ["%Y-%m-%d"]
 FromOption = Annotated[datetime, typer.Option("--from", formats=_DAY, help="First business day.")]
 ToOption = Annotated[datetime, typer.Option("--to", formats=_DAY, help="Last business day, included.")]

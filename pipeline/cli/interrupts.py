@@ -23,6 +23,7 @@ GRACE_SECONDS: Final = 5.0  # for KeyboardInterrupt to be raised and to close wh
 FIRST_OF_SIGNALS: Final = 128  # what shells report of a command that a signal ended: this and its number
 _ENDING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 INTERRUPTED: Final = FIRST_OF_SIGNALS + signal.SIGINT
+READER_GONE: Final = FIRST_OF_SIGNALS + signal.SIGPIPE
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from pipeline.publication.gates.gates import night_of_newest_lines
 from pipeline.publication.gates.measures import GateResult, GateState
 from pipeline.spelling import did_you_mean
 
+PLACE = "--override-gate and --reason, or a run's parameters override_gates and override_reason"
+
 
 @dataclass(frozen=True, slots=True)
 class Override:
@@ -31,11 +33,11 @@ def requested_override(gates: Sequence[str] | str, reason: str) -> Override:
     for name in names:
         if name not in GATES:
             raise ConfigError(
-                f"there is no gate `{name}`{did_you_mean(name, GATES)}", where="override", todo=f"Choose among {', '.join(GATES)}."
+                f"there is no gate `{name}`{did_you_mean(name, GATES)}", where=PLACE, todo=f"Choose among {', '.join(GATES)}."
             )
     if bool(names) != bool(reason.strip()):
         what = "an override needs a reason" if names else "a reason is given, but no gate to override"
-        raise ConfigError(what, where="override", todo='Give both: --override-gate churn --reason "new shop opened".')
+        raise ConfigError(what, where=PLACE, todo='Give both: --override-gate churn --reason "new shop opened".')
     return Override(frozenset(names), reason.strip())
 
 

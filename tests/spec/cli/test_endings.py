@@ -45,6 +45,16 @@ def test_a_full_device_is_one_message(tmp_path: Path, command: list[str]) -> Non
     ]
 
 
+@pytest.mark.parametrize("command", [["tables"], ["--help"], ["plan", "--help"]])
+def test_a_reader_that_has_read_enough_ends_the_command_without_a_word(command: list[str]) -> None:
+    with segments(*command, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.close()
+        assert process.stderr
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
 def test_an_interrupted_statement_of_the_source_ends_as_any_other(tmp_path: Path) -> None:
     shop = write_shop(tmp_path / "shop", [], customers=[])
     (shop / "sources" / "customers.sql").write_text(SLOW)
