@@ -50,7 +50,7 @@ test: .venv/.dev ## Run all tests (ARGS='-k name' for some)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 test-containers: .venv/.dev ## Run docker-compose.yml in a Docker Engine of its own (needs root, .ci/install-packages; 5 minutes)
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m containers tests/containers $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m containers -rs tests/containers $(ARGS)
 
 fuzz: .venv/.dev ## Feed broken rules, definitions, files and lakes to whatever reads them (SECONDS=60)
 	@$(BIN)/python tests/fuzzing/run.py --seconds '$(SECONDS)' $(ARGS)

@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from playwright.sync_api import Page, sync_playwright
 from support.base_images import load_base_images
 from support.compose_stack import NIGHT, PATIENCE_SECONDS, PORT, ComposeStack, documented_commands, documented_file
 from support.deployments import CANARY, REPO, a_small_company
-from support.docker_engine import DockerEngine, running_docker_engine, why_no_docker
+from support.docker_engine import DockerEngine, NoEngineError, running_docker_engine, why_no_docker
 from support.forward_proxy import ForwardProxy, running_forward_proxy
 
 from pipeline.definitions.lake_claim import FORMAT
@@ -39,8 +40,12 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[DockerEngine]:
-    with running_docker_engine(compose=Path(sys.executable).with_name("docker-compose")) as running:
-        load_base_images(running, python=PYTHON, postgres=POSTGRES)
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(running_docker_engine(compose=Path(sys.executable).with_name("docker-compose")))
+            load_base_images(running, python=PYTHON, postgres=POSTGRES)
+        except NoEngineError as reason:
+            pytest.skip(f"no Docker Engine can be started: {reason}")
         yield running
 
 

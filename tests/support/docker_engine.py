@@ -51,6 +51,10 @@ iptables --table nat --append POSTROUTING --jump MASQUERADE
 DATA_GIB, SPARE_GIB = 8, 6  # what the data of the engine may take, of which a run takes three; what must be free besides, for what runs
 
 
+class NoEngineError(Exception):
+    """What a machine lacks on which all seemed to be there, but no engine comes up."""
+
+
 @cache
 def why_no_docker() -> str | None:
     """Return why no engine can be started here; None where one can."""
@@ -203,7 +207,7 @@ def _first_child(parent: subprocess.Popen[bytes]) -> int:
             if numbers := children.read_text().split():
                 return int(numbers[0])
         time.sleep(0.05)
-    raise AssertionError("the engine did not start")
+    raise NoEngineError("it did not start")
 
 
 def _wait_until_gone(first: int | None) -> None:
@@ -218,8 +222,8 @@ def _wait_until_answering(engine: DockerEngine, parent: subprocess.Popen[bytes])
     until = time.monotonic() + START_SECONDS
     asking = ["docker", "version", "--format", "{{.Server.Version}}"]
     while subprocess.run(asking, env=engine.environment, capture_output=True, check=False).returncode:
-        assert parent.poll() is None, (engine.folder / "log").read_text()[-4000:]
-        assert time.monotonic() < until, (engine.folder / "log").read_text()[-4000:]
+        if parent.poll() is not None or time.monotonic() > until:
+            raise NoEngineError((engine.folder / "log").read_text()[-4000:])
         time.sleep(0.2)
 
 
