@@ -1,4 +1,4 @@
-"""Why TLS with a server fails, in our words, whichever library tells: OpenSSL, libpq, rustls or BoringSSL."""
+"""Why TLS with a server fails, in our words, whichever library tells: OpenSSL, libpq, rustls, BoringSSL or Go."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 from pipeline.errors import ConfigError, PipelineError, TransientError
 
+TRUSTED_FILE = "SSL_CERT_FILE"
+
 
 class TlsFault(NamedTuple):
-    """What is wrong with TLS, and what to do about it."""
+    """What is wrong with TLS, and what to do about it, where `{trust}` stands for what names a file of certificates to trust."""
 
     kind: type[PipelineError]
     what: str
@@ -24,40 +26,52 @@ OTHER_HOST = TlsFault(ConfigError, "its certificate is of another host", "Write 
 UNTRUSTED = TlsFault(
     ConfigError,
     "its certificate is signed by nobody whom this machine trusts",
-    "Let SSL_CERT_FILE, or a database's own option, name a file of certificates to trust that has its signer's.",
+    "Let {trust} name a file of certificates to trust that has its signer's.",
 )
-# libpq tells no more than this.
-REFUSED = TlsFault(
+# libpq tells no more than this. A command at the end has no full stop, which would be copied with it.
+UNTOLD = TlsFault(
     TransientError,
-    "its certificate has expired, or is signed by nobody whom `sslrootcert` names",
-    "See which: openssl s_client -starttls postgres -connect HOST:PORT </dev/null | openssl x509 -noout -dates -issuer.",
+    "its certificate has expired, is not valid yet, or is signed by nobody whom `sslrootcert` names",
+    "See which: openssl s_client -starttls postgres -connect HOST:PORT </dev/null | openssl x509 -noout -dates -issuer",
+)
+REFUSED = TlsFault(
+    ConfigError,
+    "its certificate is refused, though it has not expired and is of this host",
+    "Show it to whoever runs the server: openssl s_client -connect HOST:PORT </dev/null | openssl x509 -noout -text",
 )
 NO_ROOTS = TlsFault(
     ConfigError,
     "nothing says whose certificates to trust",
-    "Set `sslrootcert` in the connection: to `system`, for those that this machine trusts, or to a file that is there.",
+    "Set `sslrootcert` in the connection to a file of certificates to trust, such as /etc/ssl/certs/ca-certificates.crt.",
 )
 NO_TLS = TlsFault(
     ConfigError, "what answers there does not speak TLS", "Correct host and port, or have whoever runs the server switch TLS on."
 )
 # The first that matches counts.
 FAULTS = {
+    r"certificate is not yet valid|NotValidYet|or is not yet valid: .* is before": NOT_VALID_YET,
     r"certificate has expired|ExpiredContext": EXPIRED,
-    r"certificate is not yet valid|NotValidYet": NOT_VALID_YET,
-    r"does not match host ?name|hostname mismatch|IP address mismatch|not valid for name|NotValidForName|hostname verification": OTHER_HOST,
-    r"self[- ]signed certificate|local issuer certificate|UnknownIssuer|CaUsedAsEndEntity|verify the first certificate": UNTRUSTED,
+    r"does not match host ?name|hostname mismatch|IP address mismatch|NotValidForName|hostname verification": OTHER_HOST,
+    r"x509: certificate is valid for": OTHER_HOST,
+    r"self[- ]signed certificate|local issuer certificate|UnknownIssuer|verify the first certificate|by unknown authority": UNTRUSTED,
+    r"SSL error: certificate verify failed": UNTOLD,
     r"certificate verify failed": REFUSED,
     r"root certificate file": NO_ROOTS,
-    r"does not support SSL|WRONG_VERSION_NUMBER|wrong version number|InvalidContentType|corrupt message": NO_TLS,
+    r"server does not support SSL|SSL is required but the server|STARTTLS extension not supported": NO_TLS,
+    r"WRONG_VERSION_NUMBER|wrong version number|InvalidContentType|look like a TLS handshake|response to HTTPS client": NO_TLS,
 }
 
 
-def tls_fault(text: str) -> TlsFault | None:
-    """Return what a library's message says is wrong with TLS; None where it is about something else."""
-    return next((fault for words, fault in FAULTS.items() if re.search(words, text, re.IGNORECASE)), None)
+def tls_fault(text: str, *, trust: str = TRUSTED_FILE) -> TlsFault | None:
+    """Return what a library's message says is wrong with TLS; None where it is about something else.
+
+    `trust` is the setting by which that library is told whom to trust.
+    """
+    found = next((fault for words, fault in FAULTS.items() if re.search(words, text, re.IGNORECASE)), None)
+    return found and found._replace(todo=found.todo.format(trust=trust))
 
 
-def tls_error(what: str, error: Exception, *, where: str) -> PipelineError | None:
+def tls_error(what: str, error: Exception, *, where: str, trust: str = TRUSTED_FILE) -> PipelineError | None:
     """Return our error, which begins with `what` and quotes nothing, where one of a library is about TLS; None where it is not."""
-    fault = tls_fault(str(error))
+    fault = tls_fault(str(error), trust=trust)
     return fault and fault.kind(f"{what}: {fault.what}", where=where, todo=fault.todo)

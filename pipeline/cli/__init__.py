@@ -42,7 +42,7 @@ from pipeline.cli import (
     upgrade,
     withdraw,
 )
-from pipeline.cli.interrupts import INTERRUPTED, READER_GONE, end_process, ending_when_interrupted
+from pipeline.cli.interrupts import INTERRUPTED, READER_GONE, end_process, ending_when_interrupted, watching_readers
 from pipeline.errors import PipelineError, TransientError, UsageError
 from pipeline.reporting.output import LogFormat, is_log_in_json, set_up_logs, write_message, write_text
 
@@ -131,6 +131,20 @@ def main() -> NoReturn:
 def run_command_line() -> None:
     """Run the command line; every error is one message and an exit code of its own."""
     gc.set_threshold(GARBAGE_THRESHOLD)
+    with watching_readers() as are_gone:
+        try:
+            _run_and_tell_errors()
+        except (BrokenPipeError, SystemExit) as ended:
+            # Typer and Rich say 1 where a pipe broke: it was that of whatever read our output, such as `head`, or else it is our mistake.
+            broken = ended if isinstance(ended, BrokenPipeError) else ended.__context__
+            if not isinstance(broken, BrokenPipeError):
+                raise
+            if not are_gone():
+                raise broken from None
+            raise SystemExit(READER_GONE) from None
+
+
+def _run_and_tell_errors() -> None:
     try:
         try:
             with ending_when_interrupted():
@@ -138,9 +152,6 @@ def run_command_line() -> None:
         finally:
             # Here a full device is one message; at the end of the process it would be a traceback.
             sys.stdout.flush()
-    except SystemExit as ended:
-        # Typer says 1 where whatever read our output, such as `head`, has read enough.
-        raise SystemExit(READER_GONE if isinstance(ended.__context__, BrokenPipeError) else ended.code) from None
     except typer.Abort:  # Ctrl-C or Ctrl-D at a question
         write_message("Aborted.")
         raise SystemExit(INTERRUPTED) from None

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import atexit
 import os
+import select
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from types import FrameType
@@ -23,6 +24,7 @@ GRACE_SECONDS: Final = 5.0  # for KeyboardInterrupt to be raised and to close wh
 FIRST_OF_SIGNALS: Final = 128  # what shells report of a command that a signal ended: this and its number
 _ENDING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 INTERRUPTED: Final = FIRST_OF_SIGNALS + signal.SIGINT
+_OUTPUTS: Final = (1, 2)
 READER_GONE: Final = FIRST_OF_SIGNALS + signal.SIGPIPE
 
 
@@ -70,6 +72,22 @@ def _exit(number: int, _frame: FrameType | None) -> NoReturn:
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(FIRST_OF_SIGNALS + number)
+
+
+@contextmanager
+def watching_readers() -> Iterator[Callable[[], bool]]:
+    """Yield what tells whether whatever read standard output or standard error at the start of the block has ended."""
+    poll, copies = select.poll(), []
+    # Rich puts another file in the place of one whose reader has ended.
+    for descriptor in _OUTPUTS:
+        with suppress(OSError):  # it is closed
+            copies.append(os.dup(descriptor))
+            poll.register(copies[-1], 0)
+    try:
+        yield lambda: any(event & select.POLLERR for _, event in poll.poll(0))
+    finally:
+        for copy in copies:
+            os.close(copy)
 
 
 def end_process(exit_code: int | str | None = 0) -> NoReturn:

@@ -29,7 +29,10 @@ def disk_errors(root: Path | str, *, path: Path | None = None, action: str = "wr
 
 def reason_of(error: OSError) -> str:
     """Return what the system says of an error, such as `No space left on device`, without what a library adds."""
-    return os.strerror(error.errno) if error.errno else error.strerror or type(error).__name__
+    # Those of networks, which have modules of their own, count their causes by numbers of their own.
+    if error.errno and type(error).__module__ == "builtins":
+        return os.strerror(error.errno)
+    return error.strerror or type(error).__name__
 
 
 def flush_to_disk(path: Path) -> None:

@@ -45,7 +45,7 @@ def engine() -> Iterator[DockerEngine]:
             running = stack.enter_context(running_docker_engine(compose=Path(sys.executable).with_name("docker-compose")))
             load_base_images(running, python=PYTHON, postgres=POSTGRES)
         except NoEngineError as reason:
-            pytest.skip(f"no Docker Engine can be started: {reason}")
+            pytest.skip(str(reason))
         yield running
 
 

@@ -178,19 +178,15 @@ def test_each_night_is_run_once_at_four_by_the_clock_of_the_company(week: Week) 
     assert sorted(week.runs) == [f"scheduled__{morning:%Y-%m-%dT%H:%M:%S+00:00}" for morning in mornings]
 
 
-@pytest.mark.parametrize(
-    ("day", "words"),
-    [
-        (WEDNESDAY, ""),
-        (THURSDAY, "the rows could not be staged: No space left on device"),
-        (SATURDAY, "the publish target cannot be reached: its certificate has expired"),
-    ],
-    ids=["power", "disk", "certificate"],
-)
-def test_the_night_before_stays_live_while_one_cannot_be_finished_and_the_log_says_why(week: Week, day: date, words: str) -> None:
-    live, log = week.seen[day]
+@pytest.mark.parametrize("day", [WEDNESDAY, THURSDAY, SATURDAY], ids=["power", "disk", "certificate"])
+def test_the_night_before_stays_live_while_one_cannot_be_finished(week: Week, day: date) -> None:
+    live, _ = week.seen[day]
     assert live.startswith(str(day - timedelta(days=1)))
-    assert words in log
+
+
+def test_the_log_says_what_is_in_the_way(week: Week) -> None:
+    assert "the rows could not be staged: No space left on device" in week.seen[THURSDAY][1]
+    assert "the publish target cannot be reached: its certificate has expired" in week.seen[SATURDAY][1]
 
 
 def test_in_the_end_all_is_as_if_nothing_had_happened(week: Week, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -259,10 +259,13 @@ def test_a_number_that_is_too_large_is_no_date_of_zeros(shop: Company, lake: Lak
         (lambda uri: uri.replace("mysql://", "postgresql://"), ConfigError, "the connection is no address of MySQL"),
         (lambda uri: uri.replace("localhost", "localhost:secret"), ConfigError, "the connection is no address of MySQL"),
         (lambda uri: uri + "&ssl_ca=/nowhere.pem", ConfigError, "a certificate of the connection cannot be read"),
+        (lambda uri: uri + "&ssl_ca=", ConfigError, "`ssl_ca` of the connection has no value"),
+        (lambda uri: uri + "&ssl_verify_identity=true", ConfigError, "`ssl_verify_identity` of the connection says nothing"),
+        (lambda uri: uri + "&ssl_ca=/x.pem&ssl_verify_identity=no", ConfigError, "`ssl_verify_identity` of the connection says nothing"),
         (lambda uri: uri + "&charset=klingon", ConfigError, "`charset` of the connection is none that MySQL has"),
         (lambda uri: uri.replace("unix_socket", "unix_sockets"), ConfigError, "`unix_sockets` is no option of the connection"),
     ],
-    ids=["user", "database", "socket", "scheme", "port", "certificate", "charset", "option"],
+    ids=["user", "database", "socket", "scheme", "port", "certificate", "no value", "host alone", "neither", "charset", "option"],
 )
 def test_a_connection_that_is_wrong_says_so(
     shop: Company, lake: Lake, uri: str, change_of_uri: Any, kind: type[PipelineError], words: str
@@ -293,6 +296,8 @@ def test_a_server_is_let_in_by_a_valid_certificate_of_its_host_alone(
     error = refusal(shop, lake, trusting)
     assert isinstance(error, PipelineError)
     assert error.what == f"the database could not be reached: {words}"
+    if "host" in words:
+        read(shop, lake, f"{trusting}&ssl_verify_identity=false")
     certificate.show(certificate.trusted, "localhost")
     run(server, "", "FLUSH SSL")
     read(shop, lake, trusting)

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent
 
-from support.docker_engine import ENDED_WITH_US, SBIN, DockerEngine, NoEngineError
+from support.docker_engine import ENDED_WITH_US, OUT_OF_REACH, SBIN, DockerEngine, NoEngineError
 
 SUITE = "trixie"
 CACHE = Path.home() / ".cache" / "customer-segments" / "images"
@@ -75,7 +75,8 @@ def _python_files(scratch: Path) -> Path:
         command = [*ENDED_WITH_US, "mmdebstrap", "--format=tar", *PYTHON, SUITE, str(made)]
         run = subprocess.run(command, env={"PATH": SBIN, "TMPDIR": str(scratch)}, capture_output=True, text=True, check=False)
         if run.returncode:
-            raise NoEngineError(f"nothing to make images of: {run.stderr[-4000:]}")
+            assert OUT_OF_REACH.search(run.stderr), run.stderr[-4000:]
+            raise NoEngineError(f"Debian's packages, of which images are made, are out of reach: {run.stderr[-4000:]}")
         # Into the cache, which may be on another disk, by a name that nobody looks for; then by the right one.
         new = Path(shutil.move(made, archive.parent))
         new.replace(archive)

@@ -29,7 +29,8 @@ class Authority:
     def of(cls, folder: Path, *, name: str = "Authority of a test") -> Authority:
         folder.mkdir(parents=True, exist_ok=True)
         made = cls(folder, ec.generate_private_key(ec.SECP256R1()), _name(name))
-        certificate = made._signed(made.name, made.key, x509.BasicConstraints(ca=True, path_length=None), until=LAST)
+        uses = x509.KeyUsage(False, False, False, False, False, True, True, False, False)  # signs certificates and lists of them
+        certificate = made._signed(made.name, made.key, x509.BasicConstraints(ca=True, path_length=None), uses, until=LAST)
         made.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         return made
 
@@ -37,10 +38,10 @@ class Authority:
     def file(self) -> Path:
         return self.folder / "authority.pem"
 
-    def write_certificate(self, host: str, *, until: datetime = LAST) -> tuple[Path, Path]:
-        """Write a certificate of `host` that holds until then, and its key; return both files, of which each call writes new ones."""
+    def write_certificate(self, host: str, *, since: datetime = FIRST, until: datetime = LAST) -> tuple[Path, Path]:
+        """Write a certificate of `host` that holds for that time, and its key; return both files, of which each call writes new ones."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._signed(_name(host), key, x509.SubjectAlternativeName([_general_name(host)]), until=until)
+        certificate = self._signed(_name(host), key, x509.SubjectAlternativeName([_general_name(host)]), since=since, until=until)
         stem = f"{certificate.serial_number:x}"
         files = self.folder / f"{stem}.pem", self.folder / f"{stem}.key"
         pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
@@ -49,17 +50,29 @@ class Authority:
         files[1].chmod(0o600)
         return files
 
-    def server_context(self, host: str, *, until: datetime = LAST) -> ssl.SSLContext:
+    def server_context(self, host: str, *, since: datetime = FIRST, until: datetime = LAST) -> ssl.SSLContext:
         """Return how a server speaks TLS that shows such a certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*self.write_certificate(host, until=until))
+        context.load_cert_chain(*self.write_certificate(host, since=since, until=until))
         return context
 
     def _signed(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType, *, until: datetime
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        *extensions: x509.ExtensionType,
+        since: datetime = FIRST,
+        until: datetime,
     ) -> x509.Certificate:
-        builder = x509.CertificateBuilder(self.name, subject, key.public_key(), x509.random_serial_number(), FIRST, until)
-        return builder.add_extension(extension, critical=False).sign(self.key, hashes.SHA256())
+        builder = x509.CertificateBuilder(self.name, subject, key.public_key(), x509.random_serial_number(), since, until)
+        # What strict clients, such as that of Python 3.13, ask of every certificate.
+        keys = (
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
+        )
+        for each in (*extensions, *keys):
+            builder = builder.add_extension(each, critical=isinstance(each, x509.BasicConstraints | x509.KeyUsage))
+        return builder.sign(self.key, hashes.SHA256())
 
 
 def _name(name: str) -> x509.Name:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -51,8 +52,13 @@ iptables --table nat --append POSTROUTING --jump MASQUERADE
 DATA_GIB, SPARE_GIB = 8, 6  # what the data of the engine may take, of which a run takes three; what must be free besides, for what runs
 
 
+# What a machine says that lets nobody do this; whatever else goes wrong is a mistake of ours.
+NOT_ALLOWED = re.compile(r"operation not permitted|permission denied|read-only file system|not supported by", re.IGNORECASE)
+OUT_OF_REACH = re.compile(r"could not (resolve|connect)|unable to connect|failed to fetch|temporary failure", re.IGNORECASE)
+
+
 class NoEngineError(Exception):
-    """What a machine lacks on which all seemed to be there, but no engine comes up."""
+    """What keeps an engine from running on a machine where all that it needs seemed to be there."""
 
 
 @cache
@@ -207,7 +213,7 @@ def _first_child(parent: subprocess.Popen[bytes]) -> int:
             if numbers := children.read_text().split():
                 return int(numbers[0])
         time.sleep(0.05)
-    raise NoEngineError("it did not start")
+    raise AssertionError("the engine did not start")
 
 
 def _wait_until_gone(first: int | None) -> None:
@@ -223,7 +229,9 @@ def _wait_until_answering(engine: DockerEngine, parent: subprocess.Popen[bytes])
     asking = ["docker", "version", "--format", "{{.Server.Version}}"]
     while subprocess.run(asking, env=engine.environment, capture_output=True, check=False).returncode:
         if parent.poll() is not None or time.monotonic() > until:
-            raise NoEngineError((engine.folder / "log").read_text()[-4000:])
+            log = (engine.folder / "log").read_text()[-4000:]
+            assert NOT_ALLOWED.search(log), log
+            raise NoEngineError(f"no Docker Engine can be started: {log}")
         time.sleep(0.2)
 
 

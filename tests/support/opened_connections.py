@@ -77,6 +77,7 @@ OPENED: dict[str, tuple[str, Callable[[str, Path], None]]] = {
     "a target before the night": ("postgresql", look_for_target),
     "a webhook": ("http", partial(use_sink, "webhook")),
     "Tryton": ("http", partial(use_sink, "tryton")),
+    "HubSpot": ("http", partial(use_sink, "hubspot")),
     "Mailchimp": ("http", partial(use_sink, "mailchimp")),
     "a connection to an object store": ("aws", open_lake_in_bucket),
     "an address of a lake": ("s3", open_lake_at),

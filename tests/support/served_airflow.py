@@ -84,12 +84,17 @@ class Interface:
 
     def cut_power(self) -> None:
         """End all its processes at once, as a machine does that loses power."""
-        everything = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
-        for each in everything:
-            each.suspend()  # else one would see the other end, and do something about it
-        for each in everything:
-            each.kill()
-        psutil.wait_procs(everything)
+        parent, suspended = psutil.Process(self.process.pid), set[psutil.Process]()
+        # Else one would see the other end, and do something about it; one that is not suspended yet may start more.
+        while running := {parent, *parent.children(recursive=True)} - suspended:
+            for each in running:
+                with suppress(psutil.NoSuchProcess):
+                    each.suspend()
+            suspended |= running
+        for each in suspended:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(suspended)
 
     def _wait_until_read(self) -> None:
         """Wait until every file of DAGs was read: Airflow is healthy before."""

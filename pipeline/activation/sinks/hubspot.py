@@ -29,6 +29,7 @@ OPTED_OUT = "hs_email_optout"
 GROUP = "contactinformation"
 TIMEOUT_SECONDS = 60
 PAGE = 100
+UNREACHABLE = "the sink cannot be reached"
 EXCEPTIONS = (contacts_api.ApiException, lists_api.ApiException, properties_api.ApiException)
 
 
@@ -187,14 +188,16 @@ def _pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 def _translated_errors(where: str, *, missing_is_fine: bool) -> Iterator[None]:
     try:
         yield
-    except EXCEPTIONS as error:
-        if error.status == HTTPStatus.NOT_FOUND and missing_is_fine:
+    except (*EXCEPTIONS, AttributeError) as error:
+        # Where TLS fails the SDK trips over the body of an answer that never came, while it handles its own error.
+        failed = error.__context__ if isinstance(error, AttributeError) else error
+        if not isinstance(failed, EXCEPTIONS):
+            raise
+        if failed.status == HTTPStatus.NOT_FOUND and missing_is_fine:
             raise KeyError(where) from None
-        if not error.status:
-            raise Ambiguous("the sink cannot be reached", where=where) from None
-        raise_for_status(error.status, error.headers or {}, where=where, message=str(error.body))
+        if not failed.status:
+            raise tls_error(UNREACHABLE, failed, where=where) or Ambiguous(UNREACHABLE, where=where) from None
+        raise_for_status(failed.status, failed.headers or {}, where=where, message=str(failed.body))
         raise
     except urllib3.exceptions.HTTPError as error:
-        if fault := tls_error("the sink cannot be reached", error, where=where):
-            raise fault from None
-        raise Ambiguous(f"the sink cannot be reached: {type(error).__name__}", where=where) from None
+        raise tls_error(UNREACHABLE, error, where=where) or Ambiguous(f"{UNREACHABLE}: {type(error).__name__}", where=where) from None

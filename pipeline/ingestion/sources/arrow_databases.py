@@ -212,6 +212,8 @@ def _is_driver_error(error: Exception) -> bool:
 def _translated_error(error: Exception, query: SourceQuery, where: str, *, reads_rows: bool) -> PipelineError:
     """Return our error for a driver's: its words where they are about the query, and nothing of it where they would quote a row."""
     name, file = type(error).__name__, f"sources/{query.file.name}"
+    if fault := tls_error("the source could not be read", error, where=where):
+        return fault
     if name in ("OperationalError", "InterfaceError"):
         what = "the source could not be read: the connection broke, or the server gave up"
         return TransientError(what, where=where, todo="Nothing was stored. Run again.")

@@ -41,7 +41,8 @@ except ModuleNotFoundError:
 
 BATCH_ROWS = 10_000
 _CHARSET = "utf8mb4"
-_OPTIONS = ("unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "ssl_verify_identity", "charset")
+_HOST_VERIFIED = "ssl_verify_identity"
+_OPTIONS = ("unix_socket", "ssl_ca", "ssl_cert", "ssl_key", _HOST_VERIFIED, "charset")
 _EARLIEST, _LATEST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _UNKNOWN_ZONE = 1298
 _WRONG_SETTINGS = (1044, 1045, 1049, 1130, 1251, 2005, 2059)
@@ -171,17 +172,22 @@ def _begin_snapshot(connection: Any, zone: str, where: str) -> None:  # noqa: AN
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     except pymysql.MySQLError as error:
         if error.args and error.args[0] == _UNKNOWN_ZONE:
-            todo = "Load the zones into it: mysql_tzinfo_to_sql /usr/share/zoneinfo | mysql mysql."
+            todo = "Load the zones into it: mysql_tzinfo_to_sql /usr/share/zoneinfo | mysql mysql"
             raise ConfigError(f"the server does not know the time zone `{zone}`", where=where, todo=todo) from None
         raise _refused_connection(error, where) from None
 
 
 def _connection_arguments(uri: str, where: str) -> dict[str, Any]:
     parts = split_address(uri, MYSQL, "MySQL", "mysql://reader:password@host:3306/shop", where=where)
-    given = dict(parse_qsl(parts.query))
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
     if name := next((name for name in given if name not in _OPTIONS), ""):
         todo = f"There are: {', '.join(_OPTIONS)}."
         raise ConfigError(f"`{name}` is no option of the connection{did_you_mean(name, _OPTIONS)}", where=where, todo=todo)
+    if name := next((name for name, value in given.items() if not value), ""):
+        raise ConfigError(f"`{name}` of the connection has no value", where=where, todo="Write one, or leave the option out.")
+    if (verified := given.pop(_HOST_VERIFIED, None)) and (verified not in ("true", "false") or "ssl_ca" not in given):
+        todo = "Write true or false, and beside it `ssl_ca`: without that nothing is verified."
+        raise ConfigError(f"`{_HOST_VERIFIED}` of the connection says nothing", where=where, todo=todo)
     if charset_by_name(given.get("charset", _CHARSET)) is None:
         raise ConfigError("`charset` of the connection is none that MySQL has", where=where, todo=f"Leave it out: it is {_CHARSET} then.")
     return {
@@ -192,13 +198,13 @@ def _connection_arguments(uri: str, where: str) -> dict[str, Any]:
         "database": unquote(parts.path[1:]) or None,
         "charset": _CHARSET,
         **given,
-        # Whoever names a certificate to trust wants it looked at, which the driver does when it is told to alone.
-        **({"ssl_verify_cert": True, "ssl_verify_identity": given.get("ssl_verify_identity") != "false"} if "ssl_ca" in given else {}),
+        # With `ssl_ca` alone the driver verifies nothing.
+        **({"ssl_verify_cert": True, _HOST_VERIFIED: verified != "false"} if "ssl_ca" in given else {}),
     }
 
 
 def _refused_connection(error: pymysql.MySQLError, where: str) -> PipelineError:
-    if fault := tls_error("the database could not be reached", error, where=where):
+    if fault := tls_error("the database could not be reached", error, where=where, trust="`ssl_ca` behind its address"):
         return fault
     if error.args and error.args[0] in _WRONG_SETTINGS:
         todo = "Check its host, user, password, database and options."

@@ -217,7 +217,9 @@ def _translating_connection_errors(remote: str, where: str = REMOTE) -> Iterator
         with silencing_pandas():
             yield
     except (PySparkException, RpcError) as error:
-        if fault := tls_error(f"the server at {urlsplit(remote).hostname} cannot be reached", error, where=where):
+        if fault := tls_error(
+            f"the server at {urlsplit(remote).hostname} cannot be reached", error, where=where, trust="GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
+        ):
             raise fault from None
         what = f"the server at {urlsplit(remote).hostname} did not answer as Spark Connect does: {type(error).__name__}"
         raise TransientError(what, where=where, todo="See that the server is up and is a Spark Connect server, then run again.") from None

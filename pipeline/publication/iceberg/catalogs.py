@@ -68,7 +68,9 @@ def _translating_errors(where: str) -> Iterator[None]:
         kind = type(error)
         if kind.__module__.split(".")[0] not in _PACKAGES and not isinstance(error, OSError):
             raise
-        if fault := tls_error("the catalogue cannot be reached", error, where=where):
+        if fault := tls_error(
+            "the catalogue, or the store of its files, cannot be reached", error, where=where, trust="REQUESTS_CA_BUNDLE"
+        ):
             raise fault from None
         if kind.__name__ in _REFUSALS:
             todo = "Correct its address: the credential, the warehouse, and the rights to create and change tables in the namespace."

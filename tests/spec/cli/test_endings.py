@@ -24,7 +24,7 @@ def segments(*arguments: str | Path, setting: str = "", **options: object) -> su
         f"{setting}from pipeline.cli import main; main()"
     )
     command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.Popen(command, text=True, **{"stderr": subprocess.PIPE, **options})  # type: ignore[call-overload, no-any-return]
 
 
 @pytest.mark.parametrize("command", [["tables"], ["catalog"], ["catalog", "--json"]])
@@ -53,6 +53,31 @@ def test_a_reader_that_has_read_enough_ends_the_command_without_a_word(command: 
         assert process.stderr
         assert process.stderr.read() == ""
     assert process.returncode == 141
+
+
+@pytest.mark.parametrize("command", [["tables"], ["bogus"], ["check", "--company", "nowhere"]])
+def test_so_does_one_that_has_read_messages_too(command: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = segments(*command, stdout=writer, stderr=writer)
+    os.close(writer)
+    assert process.wait(60) == 141
+
+
+BROKEN = """
+import os
+from pipeline import cli
+@cli.app.command()
+def broken() -> None:
+    raise BrokenPipeError(32, "of a socket")
+"""
+
+
+def test_a_pipe_of_another_kind_that_breaks_is_our_mistake() -> None:
+    with segments("broken", setting=f"exec({BROKEN!r}); ", stdout=subprocess.PIPE) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.rstrip().endswith("BrokenPipeError: [Errno 32] of a socket")
 
 
 def test_an_interrupted_statement_of_the_source_ends_as_any_other(tmp_path: Path) -> None:
