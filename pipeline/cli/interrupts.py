@@ -12,15 +12,18 @@ import select
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from threading import Event, Thread
+from threading import Event, Thread, main_thread
 from types import FrameType
 from typing import Final, NoReturn
 
 from pipeline.reporting.output import write_message
 
 GRACE_SECONDS: Final = 5.0  # for KeyboardInterrupt to be raised and to close what is open
+WAKING_SECONDS: Final = 0.2
+_WAKING: Final = signal.SIGURG  # without a handler it is ignored
 FIRST_OF_SIGNALS: Final = 128  # what shells report of a command that a signal ended: this and its number
 _ENDING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 INTERRUPTED: Final = FIRST_OF_SIGNALS + signal.SIGINT
@@ -36,6 +39,8 @@ def ending_when_interrupted() -> Iterator[None]:
     # Python writes to it from within the signal handler, and must never wait there.
     writer.settimeout(0)
     previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    # What has a handler ends a wait of the system for as long as Python needs to look for other signals.
+    handler = signal.signal(_WAKING, lambda *_: None)
     has_ended = Event()
     watcher = Thread(target=_end_after_interrupt, args=(reader, has_ended), daemon=True)
     watcher.start()
@@ -47,6 +52,7 @@ def ending_when_interrupted() -> Iterator[None]:
         writer.close()
         watcher.join()
         reader.close()
+        signal.signal(_WAKING, handler)
 
 
 @contextmanager
@@ -105,8 +111,15 @@ def end_process(exit_code: int | str | None = 0) -> NoReturn:
 
 
 def _end_after_interrupt(reader: socket.socket, has_ended: Event) -> None:
-    while numbers := reader.recv(16):
-        if signal.SIGINT in numbers and not has_ended.wait(GRACE_SECONDS):
+    main = main_thread().ident
+    while main and (numbers := reader.recv(16)):
+        if not {*_ENDING} & {*numbers}:
+            continue
+        # One that came just before the main thread began to wait, such as for an answer, would be noticed after the wait.
+        until = time.monotonic() + GRACE_SECONDS
+        while not has_ended.wait(WAKING_SECONDS) and time.monotonic() < until:
+            signal.pthread_kill(main, _WAKING)
+        if signal.SIGINT in numbers and not has_ended.is_set():
             write_message("Aborted.")
             sys.stderr.flush()
             os._exit(INTERRUPTED)

@@ -127,6 +127,31 @@ def test_who_goes_away_from_a_question_leaves_nothing_behind(tmp_path: Path, num
     assert list(tmp_path.iterdir()) == [orders]
 
 
+UNNOTICED = """
+import os, signal
+from pipeline.cli.interrupts import ending_when_interrupted
+signal.signal(signal.SIGINT, signal.default_int_handler)
+waiting, _ = os.pipe()
+try:
+    with ending_when_interrupted():
+        # Another thread hears of it, and Python does not, as where it comes just before the read.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        print("waiting", flush=True)
+        os.read(waiting, 1)
+except KeyboardInterrupt:
+    print("noticed")
+"""
+
+
+def test_ctrl_c_just_before_the_program_waits_is_noticed_while_it_waits() -> None:
+    with subprocess.Popen([sys.executable, "-c", UNNOTICED], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "noticed\n"
+    assert process.returncode == 0
+
+
 REMOVAL = """
 import itertools, signal
 from pipeline.cli.interrupts import exiting_when_terminated
