@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import ssl
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -117,8 +119,30 @@ def test_words_of_other_libraries_are_understood_and_what_is_not_about_tls_is_le
     assert words in fault.what if fault and words else (fault is None) == (not words)
 
 
+CALL = """
+import grpc, sys
+with grpc.secure_channel(sys.argv[1], grpc.ssl_channel_credentials()) as channel:
+    try:
+        channel.unary_unary("/spark.connect.SparkConnectService/Config")(b"", timeout=20)
+    except grpc.RpcError as error:
+        print(error.details())
+"""
+
+
+def test_a_cluster_is_trusted_by_the_variable_that_the_message_names(unknown: Authority) -> None:
+    """In a process of its own: it is read once."""
+    context = unknown.server_context(HOST)
+    context.set_alpn_protocols(["h2"])
+    found = []
+    with running_tls_server(context) as server:
+        for variables in ({}, {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(unknown.file)}):
+            command = [sys.executable, "-c", CALL, f"{HOST}:{server.port}"]
+            found.append(subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=True).stdout)
+    assert [tls_fault(said) is None for said in found] == [False, True]
+
+
 def test_whom_to_trust_is_told_as_each_library_takes_it(unknown: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Follow what the message of a catalogue and of a cluster says to the letter."""
+    """Follow what the message of a catalogue says to the letter."""
     with running_tls_server(unknown.server_context(HOST)) as server:
         with pytest.raises(PipelineError, match="Let REQUESTS_CA_BUNDLE name"):
             open_iceberg_catalog(f"https://{HOST}:{server.port}", unknown.folder)
