@@ -45,7 +45,7 @@ def read_claim(lake: Lake) -> LakeClaim | None:
         content = json.loads(lake.read_text(addresses.OWNER))
         name, currency, time_zone = (str(content[fact]) for fact in ("name", "currency", "time_zone"))
         return LakeClaim(name, currency, time_zone, int(content.get("format", FIRST_FORMAT)), str(content.get("program", "")))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         todo = "If the lake is this company's, remove the file, then run again."
         raise DataError("what the lake says of its company is damaged", where=lake.where(addresses.OWNER), todo=todo) from None
 

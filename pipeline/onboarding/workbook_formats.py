@@ -12,6 +12,7 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Shee
 from pipeline.definitions.source_formats import TableFormat
 from pipeline.errors import DataError
 from pipeline.ingestion.sources.cell_texts import cell_text
+from pipeline.ingestion.sources.sheet_extent import require_sane_extent
 from pipeline.onboarding.column_names import role_rank
 from pipeline.onboarding.file_formats import LINES_LOOKED_AT, FoundFormat, header_place
 from pipeline.onboarding.roles import plain_name
@@ -24,6 +25,7 @@ def workbook_formats(path: Path) -> list[FoundFormat]:
 
     Raises DataError for a file that is no workbook, or has no such sheet.
     """
+    require_sane_extent(path)
     try:
         with CalamineWorkbook.from_path(path) as workbook:
             sheets = [

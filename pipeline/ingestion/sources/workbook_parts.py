@@ -56,7 +56,7 @@ def sheet_marks(path: Path, sheet: str) -> SheetMarks:
             )
             name = _part_of_sheet(parts, workbook, sheet)
             zeros = _styles_with_zeros(parts)
-            for piece in _pieces(parts, name):
+            for piece in pieces_of(parts, name):
                 _look_through(piece, zeros, marks)
     except (BadZipFile, KeyError, ET.ParseError, OSError):
         return marks
@@ -74,7 +74,7 @@ def column_letters(place: int) -> str:
 
 def _ods_errors(parts: ZipFile, sheet: str) -> Iterator[str]:
     is_within = False
-    for piece in _pieces(parts, "content.xml"):
+    for piece in pieces_of(parts, "content.xml"):
         for found in _ODS_SHEET_OR_ERROR.finditer(piece):
             if found[1] is not None:
                 is_within = unescape(found[1].decode()) == sheet
@@ -104,7 +104,7 @@ def _styles_with_zeros(parts: ZipFile) -> dict[bytes, int]:
     return {place: len(match[1]) for place, match in found if match}
 
 
-def _pieces(parts: ZipFile, name: str) -> Iterator[bytes]:
+def pieces_of(parts: ZipFile, name: str) -> Iterator[bytes]:
     """Yield the part in pieces that end between rows."""
     rest = b""
     with parts.open(name) as part:
@@ -123,7 +123,7 @@ def _look_through(piece: bytes, zeros: dict[bytes, int], marks: SheetMarks) -> N
         styled = re.compile(_CELL + rb'[^>]*\bs="(' + b"|".join(zeros) + rb')"[^>]*>')
         for match in styled.finditer(piece):
             if place := _PLACE.search(match[0]):
-                marks.widths[int(place[2]) - 1, _column(place[1])] = zeros[match[1]]
+                marks.widths[int(place[2]) - 1, column_place(place[1])] = zeros[match[1]]
 
 
 def _place(cell: bytes) -> str:
@@ -131,7 +131,8 @@ def _place(cell: bytes) -> str:
     return (place[1] + place[2]).decode() if place else _SOME_CELL
 
 
-def _column(letters: bytes) -> int:
+def column_place(letters: bytes) -> int:
+    """Return the place, counted from 0, of the column that a spreadsheet calls so."""
     place = 0
     for letter in letters:
         place = place * 26 + letter - ord("A") + 1

@@ -23,6 +23,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.ingestion.sources.cell_texts import Cell, cell_text, day_of_serial, number_text
 from pipeline.ingestion.sources.cell_types import cell_type
 from pipeline.ingestion.sources.csv_text import distinct_names, repeated_names
+from pipeline.ingestion.sources.sheet_extent import require_sane_extent
 from pipeline.ingestion.sources.staged_rows import BATCH_ROWS, StagedRows, text_batch
 from pipeline.ingestion.sources.table_files import SourceTable
 from pipeline.ingestion.sources.workbook_parts import SheetMarks, column_letters, places_words, sheet_marks
@@ -68,6 +69,7 @@ class _Sheet:
 def _read_workbook(
     path: Path, *, table: str, declared: TableFormat, days: frozenset[str], numbers: frozenset[str]
 ) -> Iterator[pa.RecordBatch]:
+    require_sane_extent(path)
     with _translating_errors(path), CalamineWorkbook.from_path(path) as workbook:
         sheet = _chosen_sheet(workbook, path, table, declared.sheet)
     found = _Sheet(path, table, declared, sheet, sheet_marks(path, sheet.name))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
+import io
 import zlib
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from support.source_folders import Rows, read_table, refused_table
 from support.workbooks import Error, Formula, Sheet, Styled, an_ods, an_xlsx
 
 from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.ingestion.sources import sheet_extent
 from pipeline.ingestion.sources.cell_texts import cell_text
 
 HEADER = ["order", "paid", "sold", "note"]
@@ -117,6 +120,24 @@ def test_a_cell_without_a_value_is_named(tmp_path: Path, cell: object, words: st
     error = refusal(tmp_path, orders(["A1", cell, None, None]))
     assert words in error.what
     assert error.where.endswith("orders.xlsx")
+
+
+@pytest.mark.parametrize("place", ["XFD1048576", "A99999999"])
+def test_a_lost_cell_far_away_is_told_of_before_it_takes_all_memory(tmp_path: Path, place: str) -> None:
+    sink = io.BytesIO()
+    with ZipFile(io.BytesIO(orders(["A1", 1, None, None], ["A2", 2, None, None]))) as parts, ZipFile(sink, "w") as moved:
+        for part in parts.namelist():
+            moved.writestr(part, parts.read(part).replace(b'r="B3"', f'r="{place}"'.encode()))
+    error = refusal(tmp_path, sink.getvalue())
+    assert error.what.startswith("orders.xlsx has a sheet of ")
+    assert error.what.endswith(" columns, nearly all of it empty")
+
+
+def test_a_large_table_that_is_full_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheet_extent, "MOST_PLACES", 50)
+    names = [f"n{number}" for number in range(20)]
+    content = orders(*(["x"] * 20 for _ in range(5)), header=names)
+    assert read(tmp_path, content, "SELECT COUNT(*) FROM orders") == [(5,)]
 
 
 def test_many_errors_are_counted_and_the_first_few_named(tmp_path: Path) -> None:
