@@ -49,10 +49,18 @@ def pattern_of(path: Path) -> str:
 
 
 def select_schema(connection: duckdb.DuckDBPyConnection, query: SourceQuery) -> pa.Schema:
-    """Return names and types of the columns that `query` gives; raises ConfigError where it is no SELECT."""
+    """Return names and types of the columns that `query` gives.
+
+    Raises ConfigError where it is no SELECT, DataError for a name that Arrow would cut off.
+    """
     if [statement.type for statement in duckdb.extract_statements(query.text)] != [duckdb.StatementType.SELECT]:
         raise ConfigError(f"sources/{query.file.name} is no SELECT", where=str(query.file), todo="Write one SELECT.")
     relation = connection.sql(query.text, params=query.parameters or None)
+    if places := [str(place) for place, name in enumerate(relation.columns, 1) if "\0" in name]:
+        what = f"sources/{query.file.name} gives a column whose name has the character NUL: column {', '.join(places)}"
+        raise DataError(
+            what, where=str(query.file), todo="Have the file that it reads written again as text, or name its columns in the query."
+        )
     found = relation.limit(0).to_arrow_reader(1).schema
     # The relation's names: Arrow's reader renames the second of two columns of one name, which would then pass as another one.
     return pa.schema([field.with_name(name) for field, name in zip(found, relation.columns, strict=True)])
