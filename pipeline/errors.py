@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from pipeline.spelling import printable_text
 
@@ -86,6 +86,14 @@ class RefitRefused(PipelineError):
     """A candidate model was refused on purpose; the current model stays valid."""
 
     exit_code = 8
+
+
+class ErrorCause(NamedTuple):
+    """What is wrong and what to do about it, before anybody knows where: the class of the error, and its words."""
+
+    kind: type[PipelineError]
+    what: str
+    todo: str
 
 
 OnError = Callable[[str, PipelineError], None]

@@ -3,49 +3,45 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-from pipeline.errors import ConfigError, PipelineError, TransientError
+from pipeline.errors import ConfigError, ErrorCause, PipelineError, TransientError
 
 TRUSTED_FILE = "SSL_CERT_FILE"
 
 
-class TlsFault(NamedTuple):
-    """What is wrong with TLS, and what to do about it, where `{trust}` stands for what names a file of certificates to trust."""
-
-    kind: type[PipelineError]
-    what: str
-    todo: str
-
-
-EXPIRED = TlsFault(TransientError, "its certificate has expired", "Have whoever runs the server renew its certificate, then run again.")
-NOT_VALID_YET = TlsFault(
-    TransientError, "its certificate is not valid yet", "Compare the clocks of this machine and of the server, then run again."
+# In a `todo`, `{trust}` stands for what names a file of certificates to trust.
+EXPIRED = ErrorCause(
+    TransientError, "its certificate has expired", todo="Have whoever runs the server renew its certificate, then run again."
 )
-OTHER_HOST = TlsFault(ConfigError, "its certificate is of another host", "Write the host into the connection as its certificate names it.")
-UNTRUSTED = TlsFault(
+NOT_VALID_YET = ErrorCause(
+    TransientError, "its certificate is not valid yet", todo="Compare the clocks of this machine and of the server, then run again."
+)
+OTHER_HOST = ErrorCause(
+    ConfigError, "its certificate is of another host", todo="Write the host into the connection as its certificate names it."
+)
+UNTRUSTED = ErrorCause(
     ConfigError,
     "its certificate is signed by nobody whom this machine trusts",
-    "Let {trust} name a file of certificates to trust that has its signer's.",
+    todo="Let {trust} name a file of certificates to trust that has its signer's.",
 )
 # libpq tells no more than this. A command at the end has no full stop, which would be copied with it.
-UNTOLD = TlsFault(
+UNTOLD = ErrorCause(
     TransientError,
     "its certificate has expired, is not valid yet, or is signed by nobody whom `sslrootcert` names",
-    "See which: openssl s_client -starttls postgres -connect HOST:PORT </dev/null | openssl x509 -noout -dates -issuer",
+    todo="See which: openssl s_client -starttls postgres -connect HOST:PORT </dev/null | openssl x509 -noout -dates -issuer",
 )
-REFUSED = TlsFault(
+REFUSED = ErrorCause(
     ConfigError,
     "its certificate is refused, though it has not expired and is of this host",
-    "Show it to whoever runs the server: openssl s_client -connect HOST:PORT </dev/null | openssl x509 -noout -text",
+    todo="Show it to whoever runs the server: openssl s_client -connect HOST:PORT </dev/null | openssl x509 -noout -text",
 )
-NO_ROOTS = TlsFault(
+NO_ROOTS = ErrorCause(
     ConfigError,
     "nothing says whose certificates to trust",
-    "Set `sslrootcert` in the connection to a file of certificates to trust, such as /etc/ssl/certs/ca-certificates.crt.",
+    todo="Set `sslrootcert` in the connection to a file of certificates to trust, such as /etc/ssl/certs/ca-certificates.crt.",
 )
-NO_TLS = TlsFault(
-    ConfigError, "what answers there does not speak TLS", "Correct host and port, or have whoever runs the server switch TLS on."
+NO_TLS = ErrorCause(
+    ConfigError, "what answers there does not speak TLS", todo="Correct host and port, or have whoever runs the server switch TLS on."
 )
 # The first that matches counts.
 FAULTS = {
@@ -62,7 +58,7 @@ FAULTS = {
 }
 
 
-def tls_fault(text: str, *, trust: str = TRUSTED_FILE) -> TlsFault | None:
+def tls_fault(text: str, *, trust: str = TRUSTED_FILE) -> ErrorCause | None:
     """Return what a library's message says is wrong with TLS; None where it is about something else.
 
     `trust` is the setting by which that library is told whom to trust.

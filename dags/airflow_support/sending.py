@@ -89,9 +89,8 @@ def _send_mail(recipient: Recipient, notification: Notification) -> None:
         what = f"the mail server refuses {len(refused.recipients)} of {len(recipient.to)} addresses"
         raise ConfigError(what, where=where, todo=f"Look at `to` in [notify.{recipient.name}].") from None
     except (OSError, smtplib.SMTPException, AirflowException) as error:
-        if fault := tls_error("the mail server cannot be reached", error, where=where):
-            raise fault from None
-        raise TransientError(f"the mail server cannot be reached: {type(error).__name__}", where=where) from None
+        what = "the mail server cannot be reached"
+        raise tls_error(what, error, where=where) or TransientError(f"{what}: {type(error).__name__}", where=where) from None
 
 
 @contextmanager
@@ -131,9 +130,8 @@ def _post(address: str, content: Mapping[str, Any], recipient: Recipient) -> Non
         with httpx.Client(timeout=TIMEOUT, trust_env=False, verify=client_context(), auth=(user, password) if user else None) as client:
             status = client.post(bare, json=content, headers=headers).status_code
     except httpx.RequestError as error:
-        if fault := tls_error("the receiver cannot be reached", error, where=where):
-            raise fault from None
-        raise TransientError(f"the receiver cannot be reached: {type(error).__name__}", where=where) from None
+        what = "the receiver cannot be reached"
+        raise tls_error(what, error, where=where) or TransientError(f"{what}: {type(error).__name__}", where=where) from None
     if status in PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise TransientError(f"the receiver failed: HTTP {status}", where=where)
     if status >= HTTPStatus.MULTIPLE_CHOICES:

@@ -6,10 +6,9 @@ Its clock is set by the test, from morning to morning; nothing else is made up.
 from __future__ import annotations
 
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as day_time
@@ -27,6 +26,7 @@ from support.postgres import fresh_database, running_postgres, socket_of
 from support.published_nights import published_files
 from support.served_airflow import DAG, Interface, served
 from support.set_clock import WHY_NOT, Clock, clock_set_to
+from support.small_disks import small_disk
 from support.tls_servers import TlsServer, running_tls_server
 
 from pipeline.lake.lake import Lake
@@ -84,7 +84,7 @@ def week(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
         ends = datetime.combine(SATURDAY, day_time(12), UTC)
         context = authority.server_context("localhost", until=ends)
         server = stack.enter_context(running_tls_server(context, behind=socket_of(database)))
-        disk = stack.enter_context(small_disk(folder / "disk"))
+        disk = stack.enter_context(small_disk(folder / "disk", size="64m"))
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         name = conninfo_to_dict(database)["dbname"]
         address = f"postgresql://postgres@localhost:{server.port}/{name}?sslmode=verify-full&sslrootcert={authority.file}"
@@ -93,18 +93,6 @@ def week(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
         found = Week(Deployment(company, disk / "lake", folder / "airflow"), disk, server, database, clock)
         live_through(found, renewed=lambda: authority.server_context("localhost"))
         yield found
-
-
-@contextmanager
-def small_disk(place: Path) -> Iterator[Path]:
-    """Yield a disk of its own, small and in memory."""
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(place)], capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a disk")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def live_through(week: Week, *, renewed: Callable[[], ssl.SSLContext]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from datetime import date
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.nights import night_environment, run_night, tree_bytes, write_shop
+from support.set_clock import WHY_NOT, compile_library
 
 from pipeline.lake.lake import Lake
 
@@ -49,12 +49,11 @@ for step in STEPS.values():
 
 @pytest.fixture
 def jumping_clock(tmp_path: Path) -> Path:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None or sys.platform != "linux":
-        pytest.skip("needs a C compiler to make a clock that jumps")
+    if WHY_NOT:
+        pytest.skip(WHY_NOT)
     source, library = tmp_path / "clock.c", tmp_path / "clock.so"
     source.write_text(JUMPING_CLOCK)
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
+    compile_library(source, library)
     return library
 
 

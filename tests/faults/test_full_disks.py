@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.nights import run_night, tree_bytes, write_shop
 from support.published_nights import published_files, target_rows
+from support.small_disks import small_disk
 
 from pipeline.errors import TransientError
 from pipeline.lake.event_days import Version
@@ -48,15 +49,9 @@ def undisturbed(shop: Path, yesterday: Lake) -> Lake:
 @pytest.fixture
 def disk(tmp_path: Path, yesterday: Lake) -> Iterator[Path]:
     """Yield a disk of its own, small and in memory, that holds the lake of yesterday."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(place)], capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a disk")
-    try:
+    with small_disk(tmp_path / "disk", size="16m") as place:
         shutil.copytree(yesterday.root, place / "lake", symlinks=True)
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def remount(disk: Path, options: str) -> None:

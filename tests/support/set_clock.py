@@ -34,6 +34,11 @@ class Clock:
         self.shared[:8] = ahead.to_bytes(8, sys.byteorder, signed=True)
 
 
+def compile_library(source: Path, library: Path) -> None:
+    """Compile a library that LD_PRELOAD puts before the others."""
+    subprocess.run([str(COMPILER), "-shared", "-fPIC", "-O2", "-o", str(library), str(source), "-ldl"], check=True)
+
+
 @contextmanager
 def clock_set_to(instant: datetime, folder: Path) -> Iterator[Clock]:
     """Yield a clock at this instant, by which every process goes that is started within the block.
@@ -41,7 +46,7 @@ def clock_set_to(instant: datetime, folder: Path) -> Iterator[Clock]:
     The instant is best in the future: a file that seems to be from tomorrow is taken for one that has just changed.
     """
     library, file = folder / "set_clock.so", folder / "set_clock"
-    subprocess.run([str(COMPILER), "-shared", "-fPIC", "-O2", "-o", str(library), str(SOURCE), "-ldl"], check=True)
+    compile_library(SOURCE, library)
     file.write_bytes(bytes(mmap.PAGESIZE))
     with file.open("r+b") as opened, mmap.mmap(opened.fileno(), mmap.PAGESIZE) as shared, pytest.MonkeyPatch.context() as environment:
         clock = Clock(shared)

@@ -41,9 +41,8 @@ class HttpClient:
         try:
             answer = self._client.request(method, f"{self.base}{path}", headers=headers, **content)
         except httpx.RequestError as error:
-            if fault := tls_error("the sink cannot be reached", error, where=self.where):
-                raise fault from None
-            raise Ambiguous(f"the sink cannot be reached: {type(error).__name__}", where=self.where) from None
+            what = "the sink cannot be reached"
+            raise tls_error(what, error, where=self.where) or Ambiguous(f"{what}: {type(error).__name__}", where=self.where) from None
         raise_for_status(answer.status_code, answer.headers, where=self.where, message=answer.text)
         return answer
 

@@ -182,10 +182,9 @@ def open_arrow_database(source: Source, uri: str, staging: Path, *, memory_limit
     except Exception as error:
         if not _is_driver_error(error):
             raise
-        if fault := tls_error(f"{database.title} could not be reached", error, where=where):
-            raise fault from None
+        what = f"{database.title} could not be reached"
         todo = "Check its host, user, password, database and options; if they are right, run again."
-        raise TransientError(f"{database.title} could not be reached", where=where, todo=todo) from None
+        raise tls_error(what, error, where=where) or TransientError(what, where=where, todo=todo) from None
     try:
         session = ArrowSession(database, connection, source.zone, where)
         with relaying(session, staging, memory_limit=memory_limit) as snapshot:

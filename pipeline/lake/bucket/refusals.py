@@ -9,56 +9,49 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from obstore.exceptions import BaseError, NotFoundError
 
-from pipeline.errors import ConfigError, PipelineError, TransientError
+from pipeline.errors import ConfigError, ErrorCause, TransientError
 from pipeline.tls import tls_fault
 
 GUIDE = "see `A lake in a bucket` in the documentation"
 CREDENTIALS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (with AWS_SESSION_TOKEN, where they came with one)"
 
 
-class StoreRefusal(NamedTuple):
-    """What is wrong, and what to do about it."""
-
-    kind: type[PipelineError]
-    what: str
-    todo: str
-
-
-NO_BUCKET = StoreRefusal(
-    ConfigError, "there is no such bucket", "Make it, or name another one by SEGMENTS_LAKE or --lake s3://BUCKET/PREFIX."
+NO_BUCKET = ErrorCause(
+    ConfigError, "there is no such bucket", todo="Make it, or name another one by SEGMENTS_LAKE or --lake s3://BUCKET/PREFIX."
 )
-NO_RIGHTS = StoreRefusal(
+NO_RIGHTS = ErrorCause(
     ConfigError,
     "the credentials have no right to do this in the bucket",
-    f"Allow them s3:ListBucket, s3:GetObject, s3:PutObject and s3:DeleteObject below the lake's prefix: {GUIDE}.",
+    todo=f"Allow them s3:ListBucket, s3:GetObject, s3:PutObject and s3:DeleteObject below the lake's prefix: {GUIDE}.",
 )
-UNKNOWN_KEY = StoreRefusal(ConfigError, "the object store does not know these credentials", f"Set {CREDENTIALS} to valid ones.")
-NO_CREDENTIALS = StoreRefusal(
-    ConfigError, "there are no credentials for the object store", f"Set {CREDENTIALS}, or run where the machine has a role: {GUIDE}."
+UNKNOWN_KEY = ErrorCause(ConfigError, "the object store does not know these credentials", todo=f"Set {CREDENTIALS} to valid ones.")
+NO_CREDENTIALS = ErrorCause(
+    ConfigError, "there are no credentials for the object store", todo=f"Set {CREDENTIALS}, or run where the machine has a role: {GUIDE}."
 )
-EXPIRED = StoreRefusal(
-    ConfigError, "the credentials for the object store have expired", f"Get new ones, set {CREDENTIALS}, then run again."
+EXPIRED = ErrorCause(
+    ConfigError, "the credentials for the object store have expired", todo=f"Get new ones, set {CREDENTIALS}, then run again."
 )
-SKEW = StoreRefusal(
+SKEW = ErrorCause(
     ConfigError,
     "the clock of this machine is too far from that of the object store",
-    "Set it, best by a time service (timedatectl set-ntp true), then run again.",
+    todo="Set it, best by a time service (timedatectl set-ntp true), then run again.",
 )
-REGION = StoreRefusal(ConfigError, "the bucket is in another region", "Set AWS_REGION to the region of the bucket, then run again.")
-BUSY = StoreRefusal(TransientError, "the object store is too busy", "Run again in a few minutes.")
-UNREACHABLE = StoreRefusal(
+REGION = ErrorCause(ConfigError, "the bucket is in another region", todo="Set AWS_REGION to the region of the bucket, then run again.")
+BUSY = ErrorCause(TransientError, "the object store is too busy", todo="Run again in a few minutes.")
+UNREACHABLE = ErrorCause(
     TransientError,
     "the object store cannot be reached",
-    "Check the network, and AWS_ENDPOINT_URL where it is set, then run again.",
+    todo="Check the network, and AWS_ENDPOINT_URL where it is set, then run again.",
 )
-UNFIT = StoreRefusal(
-    ConfigError, "the object store lacks what a lake needs of it", f"Use one that knows If-Match and If-None-Match when it writes: {GUIDE}."
+UNFIT = ErrorCause(
+    ConfigError,
+    "the object store lacks what a lake needs of it",
+    todo=f"Use one that knows If-Match and If-None-Match when it writes: {GUIDE}.",
 )
-OTHER = StoreRefusal(TransientError, "the object store refused", "Run again; if it stays so, look into the log of the object store.")
+OTHER = ErrorCause(TransientError, "the object store refused", todo="Run again; if it stays so, look into the log of the object store.")
 
 BY_CODE = {
     "NoSuchBucket": NO_BUCKET,
@@ -110,7 +103,7 @@ def is_failed_condition(error: Exception, text: str) -> bool:
     return type(error).__name__ in ("AlreadyExistsError", "PreconditionError") and "NoSuchBucket" not in text
 
 
-def refusal_of(text: str) -> StoreRefusal:
+def refusal_of(text: str) -> ErrorCause:
     """Return the cause that a message of the client tells."""
     if (found := CODE.search(text)) and found[1] in BY_CODE:
         return BY_CODE[found[1]]
@@ -119,7 +112,7 @@ def refusal_of(text: str) -> StoreRefusal:
     if "Received redirect" in text:
         return REGION
     if fault := tls_fault(text):
-        return StoreRefusal(fault.kind, f"{UNREACHABLE.what}: {fault.what}", fault.todo)
+        return fault._replace(what=f"{UNREACHABLE.what}: {fault.what}")
     if found := STATUS.search(text):
         status = int(found[1])
         return BY_STATUS.get(status, BUSY if status >= 500 else OTHER)  # noqa: PLR2004 - errors of the server
