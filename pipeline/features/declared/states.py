@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from pipeline.definitions.company import Company
 from pipeline.features.cache import CacheKey, CacheSession, cached, cached_files, write_cache
 from pipeline.features.customer_slices import rows_by_slice, slices_of_rollup
-from pipeline.features.declared.aggregate_sets import AggregateSet, aggregates_by_source
+from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet, aggregates_by_source
 from pipeline.features.declared.aggregate_sql import aggregates_statement
 from pipeline.features.declared.carrying_sql import aged_statement, carried_statement, changed_statement
 from pipeline.features.declared.recipes import recipe_of
@@ -142,7 +142,7 @@ def _rows_of_everybody(session: CacheSession, window: FeatureWindow, wanted: Agg
     """Return the aggregates of everybody, from all rows that may count, a slice of customers at a time."""
     versions = _register_rows(session, window, wanted, known)
     slices = slices_of_rollup(session.lake, session.engine, wanted.source.stored, versions)
-    query = aggregates_statement(wanted, window.day)
+    query = aggregates_statement(wanted, window.day).order_by(CUSTOMER_ID, copy=False)
     log.info("%s: %s aggregates computed for everybody", wanted.source.name, f"{len(wanted.aggregates):,}")
     return rows_by_slice(session.engine, query, {}, tables=[table.name for table in wanted.stored], slices=slices)
 
@@ -182,7 +182,7 @@ def _rows_carried(
     if added.aggregates:
         extra = wanted.table_of(added.columns, "added")
         _stored(session, extra, _rows_of_everybody(session, window, added, known))
-    return session.engine.run(carried_statement(wanted, before, changed, aged, extra), {})
+    return session.engine.run(carried_statement(wanted, before, changed, aged, extra).order_by(CUSTOMER_ID, copy=False), {})
 
 
 def _compute(  # noqa: PLR0913 - a part of the night is all of these

@@ -24,6 +24,7 @@ from pipeline.lake.engines.spark_sql import spark_sql
 from pipeline.lake.engines.spark_views import SparkView, needed_columns, order_of, table_names
 from pipeline.lake.event_days import MonthFile, Version, month_of
 from pipeline.lake.executors.exchange import Exchange, exchange_of
+from pipeline.lake.executors.order import SortKey
 from pipeline.lake.executors.reading import FileReader, read_in_tasks
 from pipeline.lake.executors.writing import WRITTEN, WRITTEN_VERSIONS, FileWriter, MonthFileWriter
 from pipeline.lake.file_stamps import FileStamp, file_stamp
@@ -34,7 +35,7 @@ from pipeline.lake.tables import EVENT_DAY, KNOWN_ON, Table
 from pipeline.lake.version_parts import VersionParts
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 FILE_OF_EVENT_DAY = (f"TRUNC({EVENT_DAY.name}, 'MONTH')", KNOWN_ON.name)
@@ -200,7 +201,7 @@ class SparkEngine:
         with translating_spark_errors(statement, self._places_of(statement)):
             rows = rows.repartition(self._connection.parallelism, *map(expr, spread)) if spread else rows.repartition(1)
             # Only within tasks: a total order would be found by a sample of the rows, which means to work out all of them twice.
-            rows = rows.sortWithinPartitions(*order) if order else rows
+            rows = rows.sortWithinPartitions(*map(_sort_column, order)) if order else rows
             return self.collect(rows.mapInArrow(writer, self._connection.spark_schema(answer)), statement)
 
 
@@ -242,6 +243,14 @@ class SparkRows(RemoteRows):
             for file, name in names.items():
                 exchange.take(name, paths[file])
         return {file: WrittenMonthFile(paths[file], found) for file, found in counts.items()}
+
+
+def _sort_column(key: SortKey) -> Column:
+    """Return a key as Spark sorts by it, which by itself puts nulls first where DuckDB puts them last."""
+    from pyspark.sql.connect.functions import col
+
+    direction = "desc" if key.is_descending else "asc"
+    return cast("Column", getattr(col(key.name), f"{direction}_nulls_{'first' if key.has_nulls_first else 'last'}")())
 
 
 def _several_writers(count: int) -> TransientError:

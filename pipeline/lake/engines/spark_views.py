@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from pipeline.lake.executors.order import SortKey
 from pipeline.lake.file_parts import FilePart
 from pipeline.lake.tables import Table
 
@@ -26,10 +27,11 @@ def table_names(statement: exp.Query) -> list[str]:
     return sorted({table.name for table in statement.find_all(exp.Table)})
 
 
-def order_of(statement: exp.Query) -> list[str]:
-    """Return the names of the columns by which the rows of `statement` ascend."""
+def order_of(statement: exp.Query) -> tuple[SortKey, ...]:
+    """Return the columns that the rows of `statement` are sorted by."""
     order = statement.args.get("order")
-    return [key.this.name for key in order.expressions] if order else []
+    keys = order.expressions if order else ()
+    return tuple(SortKey(key.this.name, bool(key.args.get("desc")), bool(key.args.get("nulls_first"))) for key in keys)
 
 
 def needed_columns(table: Table, statements: Iterable[exp.Query]) -> frozenset[str]:

@@ -19,7 +19,7 @@ import pyarrow as pa
 from pipeline.lake.event_days import Version, month_of
 from pipeline.lake.executors.exchange import Exchange
 from pipeline.lake.executors.failures import raising_readable_errors
-from pipeline.lake.executors.order import rows_in_order
+from pipeline.lake.executors.order import SortKey, rows_in_order
 from pipeline.lake.month_writer import MonthWriter, VersionRun, open_month_writer, version_runs
 from pipeline.lake.parquet import write_parquet
 from pipeline.lake.remote_rows import MonthFilePlan
@@ -39,7 +39,7 @@ class FileWriter:
     place: str
     schema: pa.Schema
     manifest: Mapping[str, Any]
-    order: Sequence[str]
+    order: Sequence[SortKey]
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with raising_readable_errors():
@@ -60,7 +60,7 @@ class MonthFileWriter:
     place: str
     table: Table
     plans: Sequence[MonthFilePlan]
-    order: Sequence[str]
+    order: Sequence[SortKey]
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with raising_readable_errors():
