@@ -59,13 +59,18 @@ class Deployment:
 
         Raises ConfigError where the company's files or the limits are not valid, or the lake is another company's.
         """
+        return cls.of_company(load_company(company), lake, connections=connections)
+
+    @classmethod
+    def of_company(cls, company: Company, lake: Path | str, *, connections: Connections = connection_uri) -> Deployment:
+        """Return the same of a company that was read already."""
         from pipeline.definitions.owner import require_owner
         from pipeline.lake.spared_imports import spare_pandas
 
         spare_pandas()
         memory_limit = memory_limit_of_environment()
         deployment = cls(
-            load_company(company),
+            company,
             open_lake(lake, connections=connections),
             connections,
             memory_limit,

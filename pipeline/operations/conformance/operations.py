@@ -7,62 +7,71 @@ done the same to, must say the same and hold the same afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING
 
-from pipeline.definitions.company import load_company
 from pipeline.errors import DataError
+from pipeline.lake.tables import CUSTOMER_FEATURES
 from pipeline.operations.apply import apply_plan
 from pipeline.operations.backfill import BackfillRequest, plan_backfill, run_backfill
 from pipeline.operations.backfill.night import StageResult
 from pipeline.operations.backfill.plan import Stage
-from pipeline.operations.conformance.made_up_company import ERASED, NIGHTS, add_late_lines, edit_definitions
+from pipeline.operations.conformance.workload import Workload
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers
 from pipeline.operations.rollback import roll_back
 from pipeline.publication.current import live_publication_id
 from pipeline.reporting.plan import plan_change
 
+if TYPE_CHECKING:
+    from pipeline.lake.lake import Lake
+
 BACKFILLED_DAYS = 3
-NOW = datetime(2024, 4, 2, tzinfo=UTC)  # when all nights are over
-Operation = Callable[[Deployment], str]
+ERASED_CUSTOMERS = 2
+Operation = Callable[[Deployment, Workload], str]
 
 
-def backfill(deployment: Deployment) -> str:
+def backfill(deployment: Deployment, workload: Workload) -> str:
     """Read the last days again, with rows that came too late, and restate their nights; the newest one is published."""
-    add_late_lines(deployment.company.folder)
-    request = BackfillRequest(NIGHTS[-1] - timedelta(BACKFILLED_DAYS - 1), NIGHTS[-1], is_reread=True)
-    plan = plan_backfill(deployment.company, deployment.lake, request, now=NOW)
-    report = run_backfill(deployment, plan, parallel=1, watch=_Unwatched())
+    workload.add_late_rows(deployment.company.folder)
+    last = workload.nights[-1]
+    request = BackfillRequest(max(last - timedelta(BACKFILLED_DAYS - 1), deployment.company.first_day), last, is_reread=True)
+    over = datetime.combine(last + timedelta(2), time(), UTC)  # in any time zone
+    report = run_backfill(deployment, plan_backfill(deployment.company, deployment.lake, request, now=over), parallel=1, watch=_Unwatched())
     for failed in report.failures:
         message = failed.failure.message if failed.failure else ""
         what = f"the night of {failed.day} failed in a backfill: {message}"
         raise DataError(what, where=deployment.lake.where(), todo="Follow that message, then run segments conformance --thorough again.")
-    return f"{BACKFILLED_DAYS} nights were read again and restated with rows that came late"
+    return f"{BACKFILLED_DAYS} nights were read again and restated, with rows that came late"
 
 
-def plan_and_apply(deployment: Deployment) -> str:
+def plan_and_apply(deployment: Deployment, workload: Workload) -> str:
     """Edit an audience, plan that, and apply the plan."""
-    edit_definitions(deployment.company.folder)
-    edited = replace(deployment, company=load_company(deployment.company.folder))
-    plan = plan_change(edited.company, edited.lake, memory_limit=edited.memory_limit)
-    apply_plan(edited, plan.plan_id)
+    workload.edit_definitions(deployment.company.folder)
+    plan = plan_change(deployment.company, deployment.lake, memory_limit=deployment.memory_limit)
+    apply_plan(deployment, plan.plan_id)
     return f"plan {plan.plan_id} was made of an edited audience, and applied"
 
 
-def erase(deployment: Deployment) -> str:
+def erase(deployment: Deployment, workload: Workload) -> str:
     """Erase customers."""
-    receipt = erase_customers(deployment, ERASED)
-    return f"{len(ERASED)} customers were erased, in {receipt.row_count:,} rows"
+    erased = workload.erased or _first_customers(deployment.lake, workload)
+    receipt = erase_customers(deployment, erased)
+    return f"{len(erased)} customers were erased, in {receipt.row_count:,} rows"
 
 
-def take_back(deployment: Deployment) -> str:
+def take_back(deployment: Deployment, workload: Workload) -> str:  # noqa: ARG001 - every operation is called alike
     """Roll back what was published last."""
     roll_back(deployment, reason="conformance")
     return f"{live_publication_id(deployment.lake)} is live again"
 
 
 OPERATIONS: Mapping[str, Operation] = {"backfill": backfill, "plan and apply": plan_and_apply, "erasure": erase, "rollback": take_back}
+
+
+def _first_customers(lake: Lake, workload: Workload) -> tuple[str, ...]:
+    ids = next(lake.pieces(CUSTOMER_FEATURES, ["customer_id"], day=workload.nights[-1]))["customer_id"]
+    return tuple(ids[:ERASED_CUSTOMERS].to_pylist())
 
 
 class _Unwatched:

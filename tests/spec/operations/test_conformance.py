@@ -8,9 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.errors import DataError
+from pipeline.definitions.company import load_company
+from pipeline.errors import ConfigError, DataError
 from pipeline.lake.local_store import LocalStore
-from pipeline.operations.conformance import check_conformance, conformance, operations
+from pipeline.operations.conformance import OwnNight, check_conformance, operations, workload
+from pipeline.operations.conformance.made_up_company import NIGHTS, write_made_up_company
 
 
 def test_it_says_what_holds_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,6 +29,40 @@ def test_it_says_what_holds_and_leaves_nothing_behind(tmp_path: Path, monkeypatc
     assert [path.name for path in (tmp_path / "lake").rglob("*")] == ["tables"]
 
 
+def test_a_company_of_ones_own_is_run_without_reaching_anybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "BACKFILLED_DAYS", 1)
+    company = write_made_up_company(tmp_path / "company")
+    with (company / "company.toml").open("a") as file:
+        file.write('[publish]\nkind = "postgresql"\nconnection = "nowhere"\n')
+        file.write('[notify.team]\nkind = "webhook"\nconnection = "nowhere"\non = ["published"]\n')
+    (company / "sinks").mkdir()
+    (company / "sinks" / "nowhere.toml").write_text('kind = "webhook"\nconnection = "nowhere"\n', "utf-8")
+    before = {path: path.read_bytes() for path in company.rglob("*") if path.is_file()}
+    options = ["--company", str(company), "--day", str(NIGHTS[-1]), "--lake", str(tmp_path / "lake"), "--thorough"]
+    done = CliRunner().invoke(app, ["conformance", *options])
+    assert done.exit_code == 0, done.output
+    lines = dict(line.split("  ", 1) for line in done.stdout.splitlines())
+    assert [*lines][-4:] == ["backfill", "plan and apply", "erasure", "rollback"]
+    assert "2 customers were erased" in lines["erasure"]
+    assert {path: path.read_bytes() for path in company.rglob("*") if path.is_file()} == before
+
+
+def test_a_day_needs_a_company(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["conformance", "--day", "2024-03-31", "--lake", str(tmp_path / "lake")])
+    assert isinstance(done.exception, ConfigError)
+    assert "Give --company too" in done.exception.todo
+
+
+def test_a_source_that_changes_meanwhile_is_told(tmp_path: Path) -> None:
+    folder = write_made_up_company(tmp_path / "company")
+    query = folder / "sources" / "order_lines.sql"
+    query.write_text(query.read_text("utf-8").replace("CAST(paid AS", "CAST(round(random(), 2) AS"), "utf-8")
+    with pytest.raises(DataError) as refused:
+        list(check_conformance(str(tmp_path / "lake"), OwnNight(load_company(folder), NIGHTS[-1])))
+    assert "tables/raw_order_lines/" in refused.value.what
+    assert "Where the source changed meanwhile" in refused.value.todo
+
+
 def test_a_file_with_other_bytes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = LocalStore.read
 
@@ -36,7 +72,7 @@ def test_a_file_with_other_bytes_is_told(tmp_path: Path, monkeypatch: pytest.Mon
         return content[:-1] + bytes([content[-1] ^ 1]) if is_theirs else content
 
     monkeypatch.setattr(LocalStore, "read", flipping)
-    monkeypatch.setattr(conformance, "NIGHTS", conformance.NIGHTS[:1])
+    monkeypatch.setattr(workload, "NIGHTS", NIGHTS[:1])
     with pytest.raises(DataError) as refused:
         list(check_conformance(str(tmp_path / "lake")))
     assert refused.value.what.startswith("1 of ")
