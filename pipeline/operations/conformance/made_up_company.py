@@ -85,6 +85,25 @@ FROM answers
   CAST(merged_at AS TIMESTAMP) AT TIME ZONE 'Europe/Berlin' AS merged_at
 FROM merges
 """,
+    "sources/prospects.sql": "SELECT 'prospect ' || id AS customer_id FROM customers WHERE region = 'south'\n",
+    "sources/consents.sql": """SELECT CAST(id AS VARCHAR) AS customer_id, NULLIF(interests, '') IS NOT NULL AS is_consenting
+FROM customers
+WHERE region = 'north'
+""",
+    "sources/campaigns.sql": """SELECT
+  'spring' AS campaign_id,
+  DATE '2024-01-30' AS start_day,
+  DATE '2024-02-29' AS end_day,
+  TRUE AS is_random,
+  'value_tier' AS scheme
+""",
+    "sources/campaign_members.sql": """SELECT
+  'spring' AS campaign_id,
+  CAST(id AS VARCHAR) AS customer_id,
+  region = 'south' AS is_control,
+  TIMESTAMPTZ '2024-01-29 12:00:00+00' AS assigned_at
+FROM customers
+""",
     "features/answered.toml": """[answer_count]
 from = "answers"
 value = "COUNT(*)"
