@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.definitions.definition_files import Definition
@@ -86,6 +86,7 @@ counted = st.one_of(
 aggregates = st.builds("{}{}{}{}{})".format, counted, wheres, sequences, st.sampled_from(["", " LATEST 5"]), days)
 
 
+@settings(deadline=None)
 @given(aggregates)
 def test_an_aggregate_as_it_is_told_is_the_same_aggregate(text: str) -> None:
     [aggregate] = aggregates_of(text, WORDS, where="x")

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.killing import Killer, copied
 from support.nights import night_of, run_night, tree_bytes, write_shop
@@ -270,6 +270,7 @@ def test_the_receipt_counts_what_went_and_names_nobody(shop: Path, nights: Lake)
     assert stat.S_IMODE((nights.root / "erasures" / "key").stat().st_mode) == 0o600
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.lists(st.text(max_size=20)), st.lists(st.text(max_size=20)))
 def test_ids_are_known_by_their_hmac_alone(key: bytes, erased_ids: list[str], others: list[str]) -> None:
     hashes = [hmac.digest(key, each.encode().strip(), "sha256").hex() for each in erased_ids]
