@@ -33,8 +33,11 @@ from pipeline.lake.tables import (
     CUSTOMER_DAYS,
     ORDER_LINES,
 )
-from pipeline.operations.conformance.made_up_company import NIGHTS, write_made_up_company
+from pipeline.operations.conformance.made_up_company import ERASED, NIGHTS, write_made_up_company
 from pipeline.operations.deployment import Deployment
+from pipeline.operations.erasure import table_files
+from pipeline.operations.erasure.rows import CustomerIds
+from pipeline.operations.erasure.table_files import TableFiles
 from pipeline.operations.night import Night
 from pipeline.operations.steps import STEPS
 
@@ -94,6 +97,26 @@ def test_a_run_of_the_same_night_again_leaves_its_bytes(nights: SparkNights) -> 
     before = tree_bytes(nights.spark, *FILES)
     nights.roll_up(nights.spark)
     assert tree_bytes(nights.spark, *FILES) == before
+
+
+def test_executors_erase_from_raw_files_to_the_bytes_of_one_process(
+    nights: SparkNights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Raw files say what their rows are, for the next night to know them again: that is worked out anew of the rows that stay."""
+    monkeypatch.setattr(table_files, "BYTES_WORTH_WORKERS", 0)
+    alone, beside = (Lake(tmp_path / name) for name in ("alone", "beside"))
+    for lake in (alone, beside):
+        for name in ("raw_order_lines", "raw_customers"):
+            shutil.copytree(nights.duckdb.root / "tables" / name, lake.root / "tables" / name)
+    before, found = tree_bytes(alone, "tables"), []
+    for lake, remote in ((alone, None), (beside, nights.remote)):
+        with replace(Deployment.of(nights.shop, lake.root), spark_remote=remote).workers() as workers:
+            files, ids = TableFiles(lake, memory_limit="500MB", workers=workers), CustomerIds.of(ERASED)
+            found.append(files.count(ids))
+            files.remove(ids)
+    assert found[0] == found[1]
+    assert {*found[0]} == {"tables/raw_order_lines", "tables/raw_customers"}
+    assert tree_bytes(alone, "tables") == tree_bytes(beside, "tables") != before
 
 
 def test_what_spark_compiles_of_statements_writes_the_same_bytes(

@@ -57,6 +57,11 @@ class DuckDBEngine:
             self._connection.execute("SET parquet_metadata_cache = true")
         confine_connection(self._connection, [store.local(""), self._folder])
 
+    @property
+    def folder(self) -> Path:
+        """A private folder whose files statements may read; gone once the engine is closed."""
+        return self._folder
+
     def register(self, table: Table, files: Files) -> None:
         parts = parts_of(self._store, files, self._folder)
         self._require_whole_files(table, parts)

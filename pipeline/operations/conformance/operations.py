@@ -26,23 +26,33 @@ from pipeline.reporting.plan import plan_change
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
-BACKFILLED_DAYS = 3
+RESTATED_DAYS = 3
 ERASED_CUSTOMERS = 2
 Operation = Callable[[Deployment, Workload], str]
 
 
-def backfill(deployment: Deployment, workload: Workload) -> str:
-    """Read the last days again, with rows that came too late, and restate their nights; the newest one is published."""
+def run_earlier_night(deployment: Deployment, workload: Workload) -> str:
+    """Backfill the night before all others, as it would have known its day."""
+    day = workload.nights[0] - timedelta(1)
+    _run_backfill(deployment, BackfillRequest(day, day), workload)
+    return f"the night of {day} was run after later ones"
+
+
+def restate(deployment: Deployment, workload: Workload) -> str:
+    """Backfill the last days, read again with rows that came too late, and restate their nights; the newest one is published."""
     workload.add_late_rows(deployment.company.folder)
     last = workload.nights[-1]
-    request = BackfillRequest(max(last - timedelta(BACKFILLED_DAYS - 1), deployment.company.first_day), last, is_reread=True)
-    over = datetime.combine(last + timedelta(2), time(), UTC)  # in any time zone
+    _run_backfill(deployment, BackfillRequest(last - timedelta(RESTATED_DAYS - 1), last, is_reread=True), workload)
+    return f"{RESTATED_DAYS} nights were read again and restated"
+
+
+def _run_backfill(deployment: Deployment, request: BackfillRequest, workload: Workload) -> None:
+    over = datetime.combine(workload.nights[-1] + timedelta(2), time(), UTC)  # in any time zone
     report = run_backfill(deployment, plan_backfill(deployment.company, deployment.lake, request, now=over), parallel=1, watch=_Unwatched())
     for failed in report.failures:
         message = failed.failure.message if failed.failure else ""
         what = f"the night of {failed.day} failed in a backfill: {message}"
         raise DataError(what, where=deployment.lake.where(), todo="Follow that message, then run segments conformance --thorough again.")
-    return f"{BACKFILLED_DAYS} nights were read again and restated, with rows that came late"
 
 
 def plan_and_apply(deployment: Deployment, workload: Workload) -> str:
@@ -66,7 +76,13 @@ def take_back(deployment: Deployment, workload: Workload) -> str:  # noqa: ARG00
     return f"{live_publication_id(deployment.lake)} is live again"
 
 
-OPERATIONS: Mapping[str, Operation] = {"backfill": backfill, "plan and apply": plan_and_apply, "erasure": erase, "rollback": take_back}
+OPERATIONS: Mapping[str, Operation] = {
+    "earlier night": run_earlier_night,
+    "restatement": restate,
+    "plan and apply": plan_and_apply,
+    "erasure": erase,
+    "rollback": take_back,
+}
 
 
 def _first_customers(lake: Lake, workload: Workload) -> tuple[str, ...]:

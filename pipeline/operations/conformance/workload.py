@@ -56,11 +56,11 @@ class OwnNight:
     def of(cls, folder: Path, day: date | None, *, now: datetime) -> OwnNight:
         """Return the night of `day`, else of the company's `last_day`, else of the last day that is over at the instant `now`.
 
-        Raises ConfigError where the company's files are not valid, or one of both nights cannot be run.
+        Raises ConfigError where the company's files are not valid, or the night or one of the two before cannot be run.
         """
         company = load_company(folder)
         chosen = day or company.last_day or business_day(now, company.zone)
-        company.require_day(chosen - timedelta(1), now=now)
+        company.require_day(chosen - timedelta(2), now=now)  # a backfill runs the night before both
         return cls(company, company.require_day(chosen, now=now))
 
 

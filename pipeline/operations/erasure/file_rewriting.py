@@ -42,28 +42,30 @@ class FileRewriting:
     def rewrite(self, address: str) -> bool:
         """Write a file anew without the rows of the customers; return whether it could be read.
 
-        Of a file of event days the caller holds the lock of its table.
+        Of a file of event days the caller holds the lock of its table. What is wrong with anything but the file is raised: nobody
+        must be told to remove a file that is whole.
         """
         try:
-            self._rewrite(address)
+            with self.lake.reading(table_folder(address), address):
+                pass
         except UNREADABLE:
             return False
+        self._rewrite(address)
         return True
 
     def _rewrite(self, address: str) -> None:
         lake, ids = self.lake, self.ids
-        with lake.reading(table_folder(address), address) as path:
-            file = open_checked(path)
-            schema = file.schema_arrow.remove_metadata()
-            manifest = lake.manifest(address)
-            if "versions" in manifest:
-                table = event_table(manifest["table"], schema)
-                self._rewrite_event_days(address, replace(table, schema_version=schema_version_in(manifest)))
-                return
-            facts = {name: value for name, value in manifest.items() if name != "row_count"}
-            if ROWS_DIGEST in facts:
-                facts |= self._facts_of_remaining_rows(file, schema)
-            lake.write_file(schema, rows_of_others(file, ids), address, facts)
+        file = open_checked(lake.local(address))
+        schema = file.schema_arrow.remove_metadata()
+        manifest = lake.manifest(address)
+        if "versions" in manifest:
+            table = event_table(manifest["table"], schema)
+            self._rewrite_event_days(address, replace(table, schema_version=schema_version_in(manifest)))
+            return
+        facts = {name: value for name, value in manifest.items() if name != "row_count"}
+        if ROWS_DIGEST in facts:
+            facts |= self._facts_of_remaining_rows(file, schema)
+        lake.write_file(schema, rows_of_others(file, ids), address, facts)
 
     def _rewrite_event_days(self, address: str, table: Table) -> None:
         """Write a file of event days anew: each version stays, with what is left of it and what is to be said of that."""
@@ -72,8 +74,8 @@ class FileRewriting:
         facts = {each.version: dict(each.facts) for each in lake.stored_in(table, address)}
         raw = [version for version, each in facts.items() if ROWS_DIGEST in each]
         if raw:
-            with lake.private_folder() as private, closing(open_engine(lake, memory_limit=self.memory_limit)) as engine:
-                staged = private / "rows.parquet"
+            with closing(open_engine(lake, memory_limit=self.memory_limit)) as engine:
+                staged = engine.folder / "rows.parquet"
                 write_parquet(table.stored_schema, rows_of_others(file, ids), staged, {})
                 for version, each in facts_of_versions(engine, table, staged, raw).items():
                     facts[version] |= each
@@ -85,8 +87,8 @@ class FileRewriting:
         schema: pa.Schema,
     ) -> dict[str, str]:
         """Return what extraction would have noted of the rows that stay, so that the next night finds them unchanged."""
-        with self.lake.private_folder() as private, closing(open_engine(self.lake, memory_limit=self.memory_limit)) as engine:
-            staged = private / "rows.parquet"
+        with closing(open_engine(self.lake, memory_limit=self.memory_limit)) as engine:
+            staged = engine.folder / "rows.parquet"
             write_parquet(schema, rows_of_others(file, self.ids), staged, {})
             return facts_of_rows(engine, Table("rows_that_stay", "", _declared_columns(schema), (), Partition.SNAPSHOT), staged)
 

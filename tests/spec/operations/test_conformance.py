@@ -16,21 +16,30 @@ from pipeline.operations.conformance.made_up_company import NIGHTS, write_made_u
 
 
 def test_it_says_what_holds_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operations, "BACKFILLED_DAYS", 1)
+    monkeypatch.setattr(operations, "RESTATED_DAYS", 1)
     (tmp_path / "lake" / "tables").mkdir(parents=True)
     done = CliRunner().invoke(app, ["conformance", "--thorough", "--lake", str(tmp_path / "lake")])
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
     assert lines[0] == "engine               DuckDB, in this process"
     nights = ["night of 2024-03-30", "night of 2024-03-31", "files"]
-    assert [line.split("  ")[0] for line in lines] == ["engine", "store", *nights, "backfill", "plan and apply", "erasure", "rollback"]
+    assert [line.split("  ")[0] for line in lines] == [
+        "engine",
+        "store",
+        *nights,
+        "earlier night",
+        "restatement",
+        "plan and apply",
+        "erasure",
+        "rollback",
+    ]
     assert lines[4].endswith("have the bytes that DuckDB gives them in a folder")
     assert all(line.endswith("files are the same") for line in lines[5:])
     assert [path.name for path in (tmp_path / "lake").rglob("*")] == ["tables"]
 
 
 def test_a_company_of_ones_own_is_run_without_reaching_anybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operations, "BACKFILLED_DAYS", 1)
+    monkeypatch.setattr(operations, "RESTATED_DAYS", 1)
     company = write_made_up_company(tmp_path / "company")
     with (company / "company.toml").open("a") as file:
         file.write('[publish]\nkind = "postgresql"\nconnection = "nowhere"\n')
@@ -42,7 +51,7 @@ def test_a_company_of_ones_own_is_run_without_reaching_anybody(tmp_path: Path, m
     done = CliRunner().invoke(app, ["conformance", *options])
     assert done.exit_code == 0, done.output
     lines = dict(line.split("  ", 1) for line in done.stdout.splitlines())
-    assert [*lines][-4:] == ["backfill", "plan and apply", "erasure", "rollback"]
+    assert [*lines][-5:] == ["earlier night", "restatement", "plan and apply", "erasure", "rollback"]
     assert "2 customers were erased" in lines["erasure"]
     assert {path: path.read_bytes() for path in company.rglob("*") if path.is_file()} == before
 
