@@ -122,6 +122,9 @@ class LocalStore:
         path.parent.mkdir(exist_ok=True)
         link_or_copy(self.local(address), path)
 
+    def download(self, address: str, path: Path) -> None:
+        shutil.copyfile(self.local(address), path)
+
     def size(self, address: str) -> int:
         return self.local(address).stat().st_size
 

@@ -82,6 +82,12 @@ class Store(Protocol):
     def link_to(self, address: str, path: Path) -> None:
         """Make `path` a new private file with what is at `address`; it stays whatever happens to `address`."""
 
+    def download(self, address: str, path: Path) -> None:
+        """Write what is at `address`, whatever this process knew of it before, into the new private file `path`, piece by piece.
+
+        Raises FileNotFoundError where nothing is, OSError where the disk refuses.
+        """
+
     def size(self, address: str) -> int:
         """Return the number of bytes at `address`; raises FileNotFoundError where nothing is."""
 

@@ -151,6 +151,9 @@ class BucketStore:
         path.parent.mkdir(exist_ok=True)
         link_or_copy(place, path)
 
+    def download(self, address: str, path: Path) -> None:
+        self._client.download(self._resolved(address), path)
+
     def size(self, address: str) -> int:
         stored = self._index.find(self._resolved(address))
         if stored is None:

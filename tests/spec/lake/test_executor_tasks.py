@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -12,12 +13,14 @@ import pyarrow as pa
 import pytest
 from support.object_store import ObjectStore
 
+from pipeline.errors import TransientError
 from pipeline.lake.addresses import EXCHANGE
 from pipeline.lake.engines.spark_workers import Parcel, SparkWorkers
 from pipeline.lake.executors import exchange as exchange_module
 from pipeline.lake.executors.exchange import ThroughStore, exchange_of
 from pipeline.lake.executors.working import ItemWorker
 from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import file_sha256
 from pipeline.lake.row_file import RowFile
 from pipeline.lake.workers import OWN_PROCESS
 
@@ -90,6 +93,52 @@ def test_what_a_killed_process_left_in_a_bucket_is_removed_once_nobody_waits_for
     monkeypatch.setattr(exchange_module, "ABANDONED_NANOSECONDS", 0)
     with ThroughStore(store).receiving(tmp_path):
         assert store.list_addresses(EXCHANGE) == []
+
+
+def test_what_executors_put_into_a_bucket_is_taken_without_memory_for_it(object_store: ObjectStore, tmp_path: Path) -> None:
+    size = 48 << 20
+    exchange, target = ThroughStore(object_store.new_store(tmp_path / "cache")), tmp_path / "taken"
+    with exchange.receiving(tmp_path) as place:
+        with exchange.new_file(place, "rows") as (path, name):
+            with path.open("wb") as file:
+                for _ in range(size >> 20):
+                    file.write(random.randbytes(1 << 20))
+            digest = file_sha256(path)
+        before = reset_peak_memory()
+        exchange.take(name, target)
+        assert peak_memory() - before < size // 2
+    assert file_sha256(target) == digest
+
+
+@pytest.mark.parametrize("place", [0, 50_000, -1])
+def test_what_arrives_damaged_is_not_taken(object_store: ObjectStore, tmp_path: Path, place: int) -> None:
+    exchange = ThroughStore(object_store.new_store(tmp_path / "cache"))
+    with exchange.receiving(tmp_path) as prefix:
+        with exchange.new_file(prefix, "rows") as (path, name):
+            path.write_bytes(bytes(100_000))
+        content = bytearray(exchange.store.read(name))
+        content[place] ^= 1
+        exchange.store.write(name, bytes(content))
+        with pytest.raises(TransientError, match="does not arrive whole") as refused:
+            exchange.take(name, tmp_path / "taken")
+        assert refused.value.where == exchange.store.where(name)
+        exchange.store.write(name, b"")
+        with pytest.raises(TransientError, match="does not arrive whole"):
+            exchange.take(name, tmp_path / "taken")
+        exchange.store.delete(name)
+        with pytest.raises(TransientError, match="is gone"):
+            exchange.take(name, tmp_path / "taken")
+
+
+def reset_peak_memory() -> int:
+    """Have Linux forget the most memory that this process had so far; return what it has now, in bytes."""
+    Path("/proc/self/clear_refs").write_text("5", "ascii")
+    return peak_memory()
+
+
+def peak_memory() -> int:
+    [line] = [line for line in Path("/proc/self/status").read_text("ascii").splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
 
 
 def answer_of(worker: ItemWorker) -> bytes:
