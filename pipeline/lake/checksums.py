@@ -8,6 +8,9 @@ columns and the footer of a file of ours lies a seal, where Parquet leaves room 
 The seal is a line of JSON: the names of the columns, where each chunk ends, a CRC-32 of the footer, and for each column one of all its
 chunks; its own length and CRC-32 follow it. Together they cover every byte. As it also tells where the manifest is in the footer, what a
 file holds is known without parsing Parquet.
+
+Of several row groups it also says what the CRC-32 of each column had come to at the end of each group. So a chunk is verified by itself,
+going on from where the one before it ended, and several readers share a file. Files that were written before lack these.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.lake.byte_sources import TAIL_BYTES
 from pipeline.lake.file_stamps import FileReplacedError, FileStamp, StampedFile, file_stamp
 
 MANIFEST_KEY = b"customer_segments.manifest"
@@ -35,8 +39,6 @@ LENGTH_BYTES = 4 + len(MAGIC)
 # After the seal: its length and its checksum, in eight hexadecimal digits each, and this.
 SEAL_MARK = b"SEAL"
 MARK_BYTES = 16 + len(SEAL_MARK)
-# As much as most footers have, in one read.
-TAIL_BYTES = 1 << 16
 BLOCK_BYTES = 1 << 18
 
 
@@ -49,13 +51,26 @@ class Seal:
     """What the seal of a file says, once it and the footer were verified.
 
     `ends` are where the chunks of the columns end, one row group after the other; the first is where the first chunk begins.
+    `chunk_checksums` are those of each chunk's column up to its end, in the same order; a file that was written before has none.
     """
 
     names: tuple[str, ...]
     ends: Sequence[int]
     checksums: Sequence[str]
+    chunk_checksums: Sequence[str]
     manifest: bytes
     digest: str
+
+    @property
+    def group_count(self) -> int:
+        """How many row groups the file has."""
+        return (len(self.ends) - 1) // len(self.names) if self.names else 0
+
+    def is_chunk_whole(self, chunk: int, content: bytes | memoryview) -> bool:
+        """Return whether these are the bytes of the chunk of that number, counted as they lie in the file."""
+        before = chunk - len(self.names)
+        value = int(self.chunk_checksums[before], 16) if before >= 0 else 0
+        return _digits(zlib.crc32(content, value)) == self.chunk_checksums[chunk]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +94,13 @@ def seal_file(path: Path) -> None:
     """Put the seal into a file that was written to its end."""
     with path.open("r+b", buffering=0) as file:
         size = _size(file)
-        footer = _read_footer(partial(_read_before, file), size)
+        footer = read_footer(partial(_read_before, file), size)
         seal = _described(footer, size)
         names, ends = seal["names"], seal["ends"]
-        seal["checksums"] = _column_checksums(file, ends, range(len(names)), len(names))
+        by_group = _column_checksums(file, ends, range(len(names)), len(names))
+        seal["checksums"] = by_group[-1]
+        if len(by_group) > 1:
+            seal["chunks"] = [checksum for group in by_group for checksum in group]
         content = json.dumps(seal, separators=(",", ":"), sort_keys=True).encode()
         file.seek(ends[-1])
         file.write(content + b"%08x%08x" % (len(content), zlib.crc32(content)) + SEAL_MARK + footer)
@@ -105,14 +123,16 @@ def seal_of(stamped: StampedFile) -> Seal:
 
 def parse_seal(read: ReadBefore, size: int) -> Seal:
     """Return the seal of a file of `size` bytes, of which `read` is given the end alone; raises ValueError as `read_seal` does."""
-    footer = _read_footer(read, size)
+    footer = read_footer(read, size)
     content = _read_seal(read, size - len(footer))
     seal = json.loads(content)
     ends, (start, length) = seal["ends"], seal["manifest"]
     if _digits(zlib.crc32(footer)) != seal["footer"] or ends[-1] + len(content) + MARK_BYTES + len(footer) != size:
         raise ValueError("the footer is another one")
     digest = sha256(content + footer).hexdigest()[:16]
-    return Seal(tuple(seal["names"]), ends, seal["checksums"], footer[start : start + length], digest)
+    names, checksums = tuple(seal["names"]), seal["checksums"]
+    of_chunks = seal.get("chunks", checksums if len(ends) <= len(names) + 1 else [])
+    return Seal(names, ends, checksums, of_chunks, footer[start : start + length], digest)
 
 
 def is_whole(path: Path, columns: Collection[str] | None = None) -> bool:
@@ -137,7 +157,7 @@ def _is_whole(stamped: StampedFile, columns: Collection[str] | None) -> bool:
         if file.read(len(MAGIC)) != MAGIC:
             return False
         found = _column_checksums(file, seal.ends, places, len(seal.names))
-    return found == [seal.checksums[place] for place in places]
+    return found[-1] == [seal.checksums[place] for place in places]
 
 
 def _open_unreplaced(stamped: StampedFile) -> FileIO:
@@ -153,7 +173,7 @@ def _size(file: FileIO) -> int:
     return os.fstat(file.fileno()).st_size
 
 
-def _read_footer(read: ReadBefore, size: int) -> bytes:
+def read_footer(read: ReadBefore, size: int) -> bytes:
     """Return the footer of a Parquet file, with its length and the last four bytes; raises ValueError where there is none."""
     tail = read(size, min(size, TAIL_BYTES))
     length = int.from_bytes(tail[-LENGTH_BYTES:-4], "little") + LENGTH_BYTES
@@ -203,9 +223,9 @@ def _described(footer: bytes, file_size: int) -> dict[str, Any]:
     return {"names": names, "ends": ends, "footer": _digits(zlib.crc32(footer)), "manifest": place}
 
 
-def _column_checksums(file: FileIO, ends: Sequence[int], places: Iterable[int], column_count: int) -> list[str]:
-    """Return the CRC-32 of all chunks of each of the columns in these `places`, in the order of the file."""
-    checksums = dict.fromkeys(places, 0)
+def _column_checksums(file: FileIO, ends: Sequence[int], places: Iterable[int], column_count: int) -> list[list[str]]:
+    """Return what the CRC-32 of each of the columns in these `places` comes to at the end of each row group; one at least."""
+    checksums, by_group = dict.fromkeys(places, 0), list[list[str]]()
     # Into one block that stays in the processor's cache, rather than into new memory each time.
     block = memoryview(bytearray(BLOCK_BYTES))
     for group in range(0, len(ends) - 1, column_count or 1):
@@ -213,7 +233,8 @@ def _column_checksums(file: FileIO, ends: Sequence[int], places: Iterable[int], 
             start, end = ends[group + place], ends[group + place + 1]
             file.seek(start)
             checksums[place] = _crc_continued(file, value, end - start, block)
-    return [_digits(value) for value in checksums.values()]
+        by_group.append([_digits(value) for value in checksums.values()])
+    return by_group or [[_digits(value) for value in checksums.values()]]
 
 
 def _digits(checksum: int) -> str:

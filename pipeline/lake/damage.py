@@ -8,10 +8,12 @@ from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, TransientError
 from pipeline.lake.addresses import COMPACTED, TABLES
+from pipeline.lake.byte_sources import open_local_bytes
 from pipeline.lake.checksums import Seal, is_whole, read_seal
 from pipeline.lake.file_stamps import FileReplacedError, FileStamp, file_stamp
+from pipeline.lake.row_group_reader import ChecksumError, RowGroupReader
 from pipeline.lake.schema_versions import require_declared_version, schema_version_of
 from pipeline.lake.store import Store
 from pipeline.lake.tables import RAW_PREFIX, Table
@@ -36,14 +38,50 @@ def reading(  # noqa: PLR0913 - what is read, and how the message calls it
     What fails there or in the block becomes a DataError that names both. Where only some `columns` are read, these alone are verified,
     and the footer in any case. A `link` to the file is read in its place. Raises ConfigError where the file is of another schema version.
     """
-    try:
+    with _naming_damage(store, name, address, piece):
         path = link or store.local(address)
         if not _is_whole_by_now(path, columns):
-            raise damage_error(store, name, address, _NOT_OURS)
+            raise ChecksumError
         require_declared_version(store, name, address, schema_version_of(read_seal(path).manifest))
         yield path
+
+
+@contextmanager
+def reading_row_groups(
+    store: Store, name: str, address: str, *, columns: Collection[str], link: Path | None = None
+) -> Iterator[RowGroupReader]:
+    """Yield a reader of row groups of the file at `address`, of table `name`, and of these `columns`: what it reads, it verifies.
+
+    Errors are those of `reading`, and a TransientError where another run wrote the file anew in between. A `link` to the file is read in
+    its place.
+    """
+    try:
+        with _naming_damage(store, name, address, "partition"), open_local_bytes(link) if link else store.open_bytes(address) as source:
+            reader = RowGroupReader(source, columns)
+            require_declared_version(store, name, address, schema_version_of(reader.seal.manifest))
+            yield reader
+    except FileReplacedError:
+        raise replacement_error(name, store.where(address)) from None
+
+
+@contextmanager
+def reading_private_row_groups(name: str, path: Path, columns: Collection[str]) -> Iterator[RowGroupReader]:
+    """Yield a reader of row groups of a private file of this process; raises DataError as `require_whole_private_file` does."""
+    try:
+        with open_local_bytes(path) as source:
+            yield RowGroupReader(source, columns)
+    except ChecksumError:
+        raise _private_damage_error(name, path) from None
+
+
+@contextmanager
+def _naming_damage(store: Store, name: str, address: str, piece: str) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise _absence_error(store, name, address, piece) from None
+    except ChecksumError:
+        raise damage_error(store, name, address, _NOT_OURS) from None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise damage_error(store, name, address, type(error).__name__) from None
 
@@ -62,6 +100,11 @@ def seal_at(store: Store, name: str, address: str) -> Seal:
         raise damage_error(store, name, address, type(error).__name__) from None
 
 
+def replacement_error(name: str, where: str) -> TransientError:
+    """Return the error for a file of the table `name`, at the place `where`, that another run wrote anew while it was read."""
+    return TransientError(f"{name} was written anew while it was read", where=where, todo="Run that again.")
+
+
 def _absence_error(store: Store, name: str, address: str, piece: str) -> DataError:
     return DataError(f"{name} has no such {piece}", where=store.where(address), todo=f"Run that day: {_rerun_command(address)}.")
 
@@ -69,7 +112,11 @@ def _absence_error(store: Store, name: str, address: str, piece: str) -> DataErr
 def require_whole_private_file(name: str, path: Path, columns: Collection[str]) -> None:
     """Raise DataError where these columns of a private file of this process, with rows of table `name`, are not as they were written."""
     if not _is_whole_by_now(path, columns):
-        raise DataError(f"{name} is damaged: what was set aside has changed", where=str(path), todo="Run that again.")
+        raise _private_damage_error(name, path)
+
+
+def _private_damage_error(name: str, path: Path) -> DataError:
+    return DataError(f"{name} is damaged: what was set aside has changed", where=str(path), todo="Run that again.")
 
 
 def _is_whole_by_now(path: Path, columns: Collection[str] | None) -> bool:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path, PurePosixPath
 
 from pipeline.lake.addresses import LOCKS, PUBLICATION_MANIFEST
+from pipeline.lake.byte_sources import ByteSource, open_local_bytes
 from pipeline.lake.checksums import SealedFile, sealed_file
 from pipeline.lake.disk import disk_errors, flush_to_disk, link_or_copy
 from pipeline.lake.locks import lock_folder
@@ -192,6 +193,9 @@ class LocalStore:
 
     def edit(self, address: str) -> AbstractContextManager[Path]:
         return nullcontext(self.local(address))
+
+    def open_bytes(self, address: str) -> AbstractContextManager[ByteSource]:
+        return open_local_bytes(self.local(address))
 
     def sealed(self, address: str) -> SealedFile:
         return sealed_file(self.local(address))

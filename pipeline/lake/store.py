@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.lake.byte_sources import ByteSource
 from pipeline.lake.checksums import SealedFile
 
 
@@ -132,6 +133,12 @@ class Store(Protocol):
 
         What is there after the block, however it ends, is what is stored. An `address` that ends in `/` stands for all files below it.
         The caller holds a lock that keeps other writers off. Raises TransientError where another has written it nevertheless.
+        """
+
+    def open_bytes(self, address: str) -> AbstractContextManager[ByteSource]:
+        """Yield the bytes of what is at `address`, of which only those that are asked for are read; raises FileNotFoundError.
+
+        It is what is there now, whatever this process knew of it before.
         """
 
     def sealed(self, address: str) -> SealedFile:

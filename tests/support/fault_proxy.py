@@ -32,6 +32,7 @@ class Weather:
     unanswered: float = 0.04
     counts: dict[str, int] = field(default_factory=lambda: {"fine": 0, "throttled": 0, "dropped": 0, "unanswered": 0})
     number: int = 0
+    sent_bytes: int = 0  # of answers
     lock: Lock = field(default_factory=Lock)
     on_request: Callable[[int, str, str], str | None] = lambda *_: None  # may decide otherwise
 
@@ -73,6 +74,8 @@ class ProxyHandler(BaseHTTPRequestHandler):
             content = answer.read()
             server.close()
             if fate == "fine":
+                with self.weather.lock:
+                    self.weather.sent_bytes += len(content)
                 self.answer(answer.status, dict(answer.getheaders()), content)
         self.close_connection = fate in ("dropped", "unanswered")
 

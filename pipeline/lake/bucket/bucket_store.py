@@ -26,6 +26,7 @@ from pipeline.lake.bucket.publication_folders import PublicationFolders
 from pipeline.lake.bucket.seals import Seals
 from pipeline.lake.bucket.settings import BucketSettings, Credentials
 from pipeline.lake.bucket.startup_check import CHECKS, StartupCheck
+from pipeline.lake.byte_sources import ByteSource
 from pipeline.lake.checksums import SealedFile
 from pipeline.lake.disk import disk_errors, link_or_copy
 
@@ -199,6 +200,9 @@ class BucketStore:
             with disk_errors(self._cache.root, path=self._cache.path(resolved)):
                 self._cache.discard(resolved)
         return self._cache.path(resolved)
+
+    def open_bytes(self, address: str) -> AbstractContextManager[ByteSource]:
+        return self._objects.open_bytes(self._resolved(address))
 
     def sealed(self, address: str) -> SealedFile:
         return self._seals.sealed(self._resolved(address))

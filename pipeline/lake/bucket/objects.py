@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import TransientError
 from pipeline.lake.bucket.cache import Cache
 from pipeline.lake.bucket.client import BucketClient, ObjectMetadata
 from pipeline.lake.bucket.index import Index
+from pipeline.lake.byte_sources import ByteSource, open_local_bytes
 from pipeline.lake.disk import disk_errors
 from pipeline.lake.staging import has_bytes_of
 
 MOST_BYTES_AT_ONCE = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectBytes:
+    """The bytes of one object, of which only what is asked for comes here."""
+
+    client: BucketClient
+    address: str
+    stored: ObjectMetadata
+
+    @property
+    def size(self) -> int:
+        """How many bytes the object has."""
+        return self.stored.size
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return the bytes from `start` to `end`; raises FileReplacedError where the object is another by now, or gone."""
+        return self.client.read_before(self.address, end, end - start, tag=self.stored.tag)
 
 
 class Objects:
@@ -101,6 +121,19 @@ class Objects:
             # Gone since the index was read: look what is there now.
             self.index.forget()
         return None
+
+    @contextmanager
+    def open_bytes(self, address: str) -> Iterator[ByteSource]:
+        """Yield the bytes of an object as it is now, those of its copy where there is one; raises FileNotFoundError."""
+        stored = self.client.look_up(address)
+        if stored is None:
+            raise FileNotFoundError(self.client.where(address))
+        with ExitStack() as opened:
+            source: ByteSource = ObjectBytes(self.client, address, stored)
+            with suppress(FileNotFoundError):
+                if copy := self.cache.copy_at(address, stored.tag):
+                    source = opened.enter_context(open_local_bytes(copy))
+            yield source
 
     def fetch(self, addresses: Sequence[str]) -> None:
         """Bring copies of many objects into the cache at once; those that are not there are passed over."""

@@ -10,40 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from pipeline.lake.bucket.client import BucketClient, ObjectMetadata
-from pipeline.lake.bucket.objects import Objects
-from pipeline.lake.checksums import TAIL_BYTES, Seal, SealedFile, parse_seal, read_seal
+from pipeline.lake.bucket.client import ObjectMetadata
+from pipeline.lake.bucket.objects import ObjectBytes, Objects
+from pipeline.lake.byte_sources import FileEnd
+from pipeline.lake.checksums import Seal, SealedFile, parse_seal, read_seal
 from pipeline.lake.file_stamps import FileReplacedError
 from pipeline.lake.staging import replaced_file
 
 SUFFIX = ".json"
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectEnd:
-    """The end of one object: its last bytes, read at once, and more where these are not enough."""
-
-    client: BucketClient
-    address: str
-    stored: ObjectMetadata
-    tail: bytes
-
-    @classmethod
-    def of(cls, client: BucketClient, address: str, stored: ObjectMetadata) -> ObjectEnd:
-        """Read the last bytes; raises FileReplacedError where the object is another by now, or gone."""
-        count = min(stored.size, TAIL_BYTES)
-        return cls(client, address, stored, client.read_before(address, stored.size, count, tag=stored.tag))
-
-    def read_before(self, end: int, count: int) -> bytes:
-        """Return the `count` bytes that end at `end`."""
-        start = end - count - (self.stored.size - len(self.tail))
-        if start >= 0:
-            return self.tail[start : start + count]
-        return self.client.read_before(self.address, end, count, tag=self.stored.tag) if count else b""
 
 
 class Seals:
@@ -101,8 +79,8 @@ class Seals:
     def _read_end(self, address: str, stored: ObjectMetadata) -> Seal:
         try:
             with suppress(ValueError):  # damaged on the way; what is damaged in the bucket is found to be so once more
-                return parse_seal(ObjectEnd.of(self._objects.client, address, stored).read_before, stored.size)
-            return parse_seal(ObjectEnd.of(self._objects.client, address, stored).read_before, stored.size)
+                return parse_seal(FileEnd.of(ObjectBytes(self._objects.client, address, stored)).read_before, stored.size)
+            return parse_seal(FileEnd.of(ObjectBytes(self._objects.client, address, stored)).read_before, stored.size)
         except FileReplacedError:
             self._objects.index.forget()
             raise

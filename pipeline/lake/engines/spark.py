@@ -25,7 +25,8 @@ from pipeline.lake.engines.spark_views import SparkView, needed_columns, order_o
 from pipeline.lake.event_days import MonthFile, Version, month_of
 from pipeline.lake.executors.exchange import Exchange, exchange_of
 from pipeline.lake.executors.order import SortKey
-from pipeline.lake.executors.reading import FileReader, read_in_tasks
+from pipeline.lake.executors.reading import FileReader
+from pipeline.lake.executors.reading_tasks import plan_reading_tasks
 from pipeline.lake.executors.writing import WRITTEN, WRITTEN_VERSIONS, FileWriter, MonthFileWriter
 from pipeline.lake.file_stamps import FileStamp, file_stamp
 from pipeline.lake.parquet import write_parquet
@@ -158,7 +159,7 @@ class SparkEngine:
         for (condition, _), paths in paths_by_condition(self._store, table, view.parts or (), "spark").items():
             versions = {EVENT_DAY.name, KNOWN_ON.name} if condition else set()
             read = pa.schema([field for field in table.stored_schema if field.name in {*names, *versions}])
-            tasks = read_in_tasks([(path, address_of[path]) for path in paths], self._connection.parallelism)
+            tasks = plan_reading_tasks([(path, address_of[path]) for path in paths], self._connection.parallelism)
             reader = FileReader(self.exchange, table.name, read, tasks)
             rows = self._session.range(0, len(tasks), 1, len(tasks)).mapInArrow(reader, self._connection.spark_schema(read))
             pieces.append(rows.where(condition).select(*names) if condition else rows)

@@ -12,8 +12,8 @@ from support.fault_proxy import Weather, store_in_weather
 from support.object_store import ObjectStore, reopened
 
 from pipeline.errors import DataError
+from pipeline.lake import byte_sources
 from pipeline.lake.addresses import partition
-from pipeline.lake.bucket import seals
 from pipeline.lake.bucket.bucket_store import BucketStore
 from pipeline.lake.checksums import read_seal
 from pipeline.lake.file_stamps import FileReplacedError
@@ -65,7 +65,7 @@ def test_an_end_is_read_once_on_a_machine(store: BucketStore, quiet: Weather, tm
 
 
 def test_an_end_longer_than_is_read_at_once_is_read_on(store: BucketStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seals, "TAIL_BYTES", 100)
+    monkeypatch.setattr(byte_sources, "TAIL_BYTES", 100)
     assert reopened(store, tmp_path / "other").sealed(FILE).read() == read_seal(store.local(FILE))
 
 
