@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parent))
 from support.deployments import DEMO, Deployment
+
+# Nights of tests run where tests say, whatever lake and cluster were exported in this shell; what executors need of keys, they are given.
+for name in [name for name in os.environ if name.startswith(("SEGMENTS_", "AWS_")) or name == "SPARK_REMOTE"]:
+    del os.environ[name]
 
 gc.disable()  # until all is collected: looking through all that is imported is a third of that
 
