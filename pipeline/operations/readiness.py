@@ -1,4 +1,4 @@
-"""What a night needs besides its data, checked before anything is read: definitions, suites of checks, the database target.
+"""What a night needs besides its data, checked before anything is read: definitions, suites of checks, the database target, the cluster.
 
 A fault found now costs a second; found by the step that uses it, it costs the night.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def require_ready(deployment: Deployment, company: Company, day: date) -> None:
-    """Raise ConfigError for a definition, a suite or a target that is wrong, TransientError for a target that nobody answers for.
+    """Raise ConfigError for a definition, a suite, a target or a cluster that is wrong, TransientError for one that nobody answers for.
 
     `company` is that of the night, with the definitions by which it is computed.
     """
@@ -38,6 +38,11 @@ def require_ready(deployment: Deployment, company: Company, day: date) -> None:
         from pipeline.publication.targets.postgresql_connection import require_reachable
 
         require_reachable(deployment.connections(company.target.connection), company.target)
+    if deployment.spark_remote is not None:
+        from pipeline.lake.engines.spark_session import connect
+
+        # With its executors. The step that computes takes the same session, where it runs in this process.
+        connect(deployment.spark_remote).close()
     if company.iceberg is not None:
         from pipeline.publication.iceberg.catalogs import require_pyiceberg
 

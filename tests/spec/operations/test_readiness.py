@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -80,4 +81,15 @@ def test_nothing_is_read_where_something_is_wrong(tmp_path: Path, lake: Lake, fa
     assert isinstance(refused.value, ConfigError)
     assert words in refused.value.what
     assert refused.value.where
+    assert tree_bytes(lake, "tables") == {}
+
+
+@pytest.mark.parametrize(
+    ("remote", "message"), {"spark:15002": "is no address", "sc://127.0.0.1:9": "no Spark Connect server answers"}.items()
+)
+def test_a_cluster_that_cannot_be_reached_stops_the_night_before_anything_is_read(remote: str, message: str, tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    night = night_of(write_shop(tmp_path / "shop", ORDERS, customers=["1"]), lake, DAY)
+    with pytest.raises(PipelineError, match=message):
+        STEPS["extract"](replace(night, deployment=replace(night.deployment, spark_remote=remote)))
     assert tree_bytes(lake, "tables") == {}
