@@ -39,7 +39,7 @@ def require_company(lake: Lake, company: Company) -> None:
     if not differing or not (lake.nights(EXTRACTIONS) or lake.nights(CUSTOMER_FEATURES)):
         return
     differences = ", ".join(f"{fact} `{found[fact]}`, not `{own[fact]}`" for fact in differing)
-    todo = "Choose another lake with --lake, or SEGMENTS_LAKE."
+    todo = "Name the company of this lake with --company, or choose another lake with --lake, or SEGMENTS_LAKE."
     if differing == [NAME]:
         names = json.dumps([claim.name], ensure_ascii=False)
         todo += f" If it is the same company under a new name, write `former_names = {names}` into {company.folder / 'company.toml'}."

@@ -59,6 +59,7 @@ def test_the_lake_of_another_company_is_refused_and_left_as_it_is(shop: Path, la
     old, new = ANOTHER[setting]
     assert refused.value.what == f"the lake is another company's: {setting} `{old}`, not `{new}`"
     assert refused.value.exit_code == 3
+    assert "--company" in refused.value.todo
     assert sorted((path, path.stat().st_mtime_ns) for path in lake.root.rglob("*") if path.is_file()) == before
 
 
