@@ -12,7 +12,7 @@ from support.object_store import CREDENTIALS
 
 from local.spark_cluster import SparkCluster, running_cluster
 from pipeline.lake.engines.spark import SparkEngine
-from pipeline.lake.engines.spark_errors import silencing_pandas
+from pipeline.lake.engines.spark_errors import silencing_client
 from pipeline.lake.engines.spark_session import connect, disconnect
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def spark(cluster: SparkCluster) -> Iterator[SparkOver]:
 @pytest.fixture(scope="session")
 def spark_session(cluster: SparkCluster) -> Iterator[SparkSession]:
     """Return a session of somebody who knows nothing of us."""
-    with silencing_pandas():
+    with silencing_client():
         from pyspark.sql.connect.session import SparkSession
 
         session = SparkSession.builder.remote(cluster.remote).create()

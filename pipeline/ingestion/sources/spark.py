@@ -23,7 +23,7 @@ from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift, 
 from pipeline.ingestion.sources import READ_AT, SourceQuery
 from pipeline.ingestion.sources.fitting_types import fitting_batch, fitting_schema
 from pipeline.ingestion.sources.relayed import RelayedSnapshot, relaying
-from pipeline.lake.engines.spark_errors import condition_of, is_lost, silencing_pandas
+from pipeline.lake.engines.spark_errors import condition_of, is_lost, silencing_client
 from pipeline.lake.engines.spark_session import open_session
 from pipeline.spelling import printable_text
 
@@ -74,7 +74,7 @@ class SparkSourceSession:
         from pyspark.errors import PySparkException
 
         try:
-            with silencing_pandas():
+            with silencing_client():
                 yield
         except (PySparkException, RpcError) as error:
             raise _translated_error(error, query, self._where, reads_rows=reads_rows) from None

@@ -19,13 +19,15 @@ _SERVER_GONE = re.compile(r"UNAVAILABLE|SESSION_(?:CLOSED|NOT_FOUND|CHANGED)|NO_
 _EXECUTORS_LOST = re.compile(r"executor|heartbeat|stage failure.*lost|FetchFailed", re.IGNORECASE)
 # Classes of SQLSTATE: a row too many; a value that cannot be cast, is out of range or divides by zero; what the statement itself raises.
 _DATA_STATES = ("21", "22", "P0")
+WHERE_EXECUTORS_RUN = "In the environment that executors start with, which is not that of this command:"
 AGAIN = "See that the cluster is up and has room, then run again."
 
 
 @contextmanager
-def silencing_pandas() -> Iterator[None]:
-    """Silence Spark's warning of a pandas that it was not tried with: nothing that we ask of it goes through pandas."""
+def silencing_client() -> Iterator[None]:
+    """Silence warnings of Spark's client: of a pandas that it was not tried with, which nothing goes through, and of an error before it."""
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"\[RETRIES_EXCEEDED\]", UserWarning)
         warnings.filterwarnings("ignore", category=FutureWarning, module="pyspark|pipeline")
         yield
 
@@ -71,7 +73,7 @@ def translating_spark_errors(statement: exp.Query, places: Mapping[str, Sequence
     from pyspark.errors import PySparkException
 
     try:
-        with silencing_pandas():
+        with silencing_client():
             yield
     except (PySparkException, RpcError) as error:
         raise _translated(error, statement, places) from None
@@ -83,8 +85,9 @@ def _translated(error: Exception, statement: exp.Query, places: Mapping[str, Seq
     message = str(error)
     if ours := error_of(message):
         # What is set here, such as credentials, may lack there.
-        is_setting = isinstance(ours, ConfigError)
-        return ConfigError(f"on an executor of Spark: {ours.what}", where=ours.where, todo=ours.todo) if is_setting else ours
+        if isinstance(ours, ConfigError):
+            return ConfigError(f"on an executor of Spark: {ours.what}", where=ours.where, todo=f"{WHERE_EXECUTORS_RUN} {ours.todo}")
+        return ours
     condition = condition_of(error)
     if any(overflow in condition for overflow in OVERFLOWS):
         return overflow_error(statement, places, (place for each in places.values() for place in each))

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pipeline.errors import ConfigError, TransientError
 from pipeline.lake.engines.sent_code import send_code
-from pipeline.lake.engines.spark_errors import is_server_gone, silence_query_log, silencing_pandas
+from pipeline.lake.engines.spark_errors import is_server_gone, silence_query_log, silencing_client
 from pipeline.lake.executors.versions import VERSIONS, answer_with_versions, installed_versions
 from pipeline.tls import tls_error
 
@@ -103,7 +103,7 @@ def open_session(remote: str, settings: Mapping[str, str], *, where: str = REMOT
     """
     _require_answering_port(remote, where)
     try:
-        with silencing_pandas():
+        with silencing_client():
             from pyspark.sql.connect.client.retries import DefaultPolicy
             from pyspark.sql.connect.session import SparkSession
     except ImportError as error:
@@ -113,6 +113,8 @@ def open_session(remote: str, settings: Mapping[str, str], *, where: str = REMOT
     silence_query_log()
     with _translating_connection_errors(remote, where):
         session = SparkSession.builder.remote(remote).create()
+        # As a process ends, the client would tidy up models that we never fit: where the server is gone by then, for half a minute.
+        atexit.unregister(session.client._on_exit)  # noqa: SLF001 - it has no setting
         session.client.set_retry_policies(
             [DefaultPolicy(max_retries=RETRIES, initial_backoff=500, backoff_multiplier=2, max_backoff=8_000)]
         )
@@ -125,12 +127,13 @@ def open_session(remote: str, settings: Mapping[str, str], *, where: str = REMOT
 def disconnect(remote: str) -> None:
     """End the sessions that no engine uses; a process that ends does so by itself."""
     for connection in _idle.pop(remote, []):
-        connection.session.stop()
+        with silencing_client():
+            connection.session.stop()
 
 
 @atexit.register
 def _disconnect_all() -> None:
-    for remote in list(_idle):
+    for remote in filter(is_answering, list(_idle)):
         disconnect(remote)
 
 
@@ -214,7 +217,7 @@ def _translating_connection_errors(remote: str, where: str = REMOTE) -> Iterator
     from pyspark.errors import PySparkException
 
     try:
-        with silencing_pandas():
+        with silencing_client():
             yield
     except (PySparkException, RpcError) as error:
         if fault := tls_error(
