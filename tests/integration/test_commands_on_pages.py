@@ -59,7 +59,7 @@ RUN_BY: Mapping[str, str] = {
     "segments run --lake s3://": ON_A_BUCKET,
     "segments run --company my_shop --lake s3://": ON_A_BUCKET,
     "segments conformance": "tests/spec/operations/test_conformance.py::test_it_says_what_holds_and_leaves_nothing_behind",
-    "segments export exported --lake s3://": EXPORT,
+    "segments export exported --company my_shop --lake s3://": EXPORT,
     "deploy/write-env": "tests/security/test_write_env.py::test_every_setting_that_must_be_filled_in_is_and_the_file_is_its_owners_alone",
     "segments restore": "tests/spec/operations/test_backup.py::test_a_restored_lake_is_the_same_but_for_what_is_private_or_made_again",
     "check-jsonschema": "tests/spec/reporting/test_editor_schemas.py::test_every_file_that_the_documentation_shows_is_taken",
