@@ -1,7 +1,7 @@
 # Everything stays in this folder: .venv holds packages, .airflow Airflow's own state, lake the tables.
 
-COMPANY ?= examples/adventureworks
-LAKE ?= lake
+COMPANY ?= $(or $(SEGMENTS_COMPANY),examples/adventureworks)
+LAKE ?= $(or $(SEGMENTS_LAKE),lake)
 DAY ?=
 PORT ?= 8080
 BUCKET_PORT ?= 9000

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -165,3 +167,15 @@ def commands_of(page: str) -> Iterator[list[str]]:
             words = shlex.split(line, comments=True)
             if words and words[0].removeprefix(".venv/bin/") in ("segments", "make"):
                 yield words[: words.index(">")] if ">" in words else words
+
+
+def test_make_run_takes_the_lake_and_the_company_that_are_exported_unless_it_is_given_others() -> None:
+    exported = {"PATH": os.environ["PATH"], "SEGMENTS_LAKE": "s3://lake/segments", "SEGMENTS_COMPANY": "my_shop"}
+    for arguments, options in {
+        (): "--company 'my_shop' --lake 's3://lake/segments'",
+        ("LAKE=here",): "--company 'my_shop' --lake 'here'",
+    }.items():
+        shown = subprocess.run(
+            ["make", "-n", "run", *arguments], cwd=PROJECT_ROOT, env=exported, capture_output=True, check=True, text=True
+        )
+        assert options in shown.stdout
