@@ -37,19 +37,27 @@ def test_a_value_that_fails_in_an_executor_is_never_tried_again(spark: SparkOver
     assert "secret" not in str(refused.value)
 
 
+GONE, UNFINISHED = "the Spark Connect server stopped, or was started anew", "Spark did not finish a statement"
+
+
 @pytest.mark.parametrize(
-    "error",
+    ("error", "what"),
     [
-        SparkConnectGrpcException("status = StatusCode.UNAVAILABLE, failed to connect to all addresses"),
-        SparkConnectGrpcException("[INVALID_HANDLE.SESSION_CHANGED] The handle is invalid", errorClass="INVALID_HANDLE.SESSION_CHANGED"),
-        PySparkAssertionError("Received incorrect server side session identifier for request."),
-        SparkConnectException("[NO_ACTIVE_SESSION] No active Spark session found."),
-        SparkException("Job aborted due to stage failure: ExecutorLostFailure (executor 1 exited)"),
-        UnknownException("(java.io.IOException) No space left on device"),
+        (SparkConnectGrpcException("status = StatusCode.UNAVAILABLE, failed to connect to all addresses"), GONE),
+        (
+            SparkConnectGrpcException(
+                "[INVALID_HANDLE.SESSION_CHANGED] The handle is invalid", errorClass="INVALID_HANDLE.SESSION_CHANGED"
+            ),
+            GONE,
+        ),
+        (PySparkAssertionError("Received incorrect server side session identifier for request."), GONE),
+        (SparkConnectException("[NO_ACTIVE_SESSION] No active Spark session found."), GONE),
+        (SparkException("Job aborted due to stage failure: ExecutorLostFailure (executor 1 exited)"), UNFINISHED),
+        (UnknownException("(java.io.IOException) No space left on device"), UNFINISHED),
     ],
 )
-def test_a_cluster_that_is_gone_in_the_middle_of_a_night_is_tried_again(error: Exception) -> None:
-    with pytest.raises(TransientError), translating_spark_errors(exp.Select(), {}):
+def test_a_cluster_that_is_gone_in_the_middle_of_a_night_is_tried_again(error: Exception, what: str) -> None:
+    with pytest.raises(TransientError, match=f"^{what}"), translating_spark_errors(exp.Select(), {}):
         raise error
 
 

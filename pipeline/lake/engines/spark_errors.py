@@ -92,7 +92,13 @@ def _translated(error: Exception, statement: exp.Query, places: Mapping[str, Seq
     if any(overflow in condition for overflow in OVERFLOWS):
         return overflow_error(statement, places, (place for each in places.values() for place in each))
     if is_lost(error):
-        return TransientError(f"Spark did not finish a statement: {condition}", todo=AGAIN)
+        is_gone = is_server_gone(error)
+        what = (
+            "the Spark Connect server stopped, or was started anew, in the middle of a statement"
+            if is_gone
+            else "Spark did not finish a statement"
+        )
+        return TransientError(f"{what}: {condition}", todo=AGAIN)
     if isinstance(error, AnalysisException | IllegalArgumentException | UnsupportedOperationException) and not _is_about_value(error):
         what = f"the server does not understand a statement: {condition}"
         return ConfigError(what, where="environment variable SPARK_REMOTE", todo="Use a server that is Apache Spark 4; then report this.")
