@@ -34,7 +34,7 @@ ELSEWHERE = {
         ("onboarding/given_files.py", method) for method in ("iterdir", "mkdir", "rename", "rmdir", "unlink", "write_text")
     ),  # a company's folder
     *(("operations/conformance/made_up_company.py", method) for method in ("mkdir", "write_text")),  # a company's folder
-    *(("operations/conformance/workload.py", method) for method in ("mkdir", "write_bytes", "write_text")),  # likewise
+    *(("operations/conformance/workload.py", method) for method in ("mkdir", "rglob", "write_bytes", "write_text")),  # likewise
     ("reporting/pages/morning/language.py", "glob"),  # our own catalogues
     ("reporting/pages/morning/night_page.py", "write_text"),  # where somebody wants the page
 }
