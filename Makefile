@@ -6,6 +6,7 @@ DAY ?=
 PORT ?= 8080
 BUCKET_PORT ?= 9000
 CLUSTER_PORT ?= 15002
+SAIL_PORT ?= 50051
 WORKERS ?= 2
 ARGS ?=
 SIZE ?= small
@@ -25,7 +26,7 @@ PYTHONS := python3 python3.13 python3.12 python3.11
 IS_SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bucket test test-containers fuzz bench ui cluster check check-lock check-types check-style audit sbom docs docs-serve docs-reference docs-pictures texts lock clean
+.PHONY: help setup run bucket test test-containers fuzz bench ui cluster sail check check-lock check-types check-style audit sbom docs docs-serve docs-reference docs-pictures texts lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,10 +44,13 @@ ui: .venv/.run ## Serve Airflow's web interface and scheduler on loopback until 
 cluster: .venv/.dev ## Run a Spark cluster on loopback until Ctrl-C, to try nights on it (CLUSTER_PORT=15002, WORKERS=2)
 	@$(BIN)/python -m local.serve_cluster --port '$(CLUSTER_PORT)' --workers '$(WORKERS)' $(ARGS)
 
+sail: .venv/.dev .venv-sail/.installed ## Run a Sail server on loopback until Ctrl-C, to try nights on another Spark Connect (SAIL_PORT=50051)
+	@$(BIN)/python -m local.sail_server --port '$(SAIL_PORT)' $(ARGS)
+
 bucket: .venv/.dev ## Serve an object store on loopback until Ctrl-C, to try a lake in a bucket (BUCKET_PORT=9000)
 	@$(BIN)/python -m local.object_store --port '$(BUCKET_PORT)'
 
-test: .venv/.dev ## Run all tests (ARGS='-k name' for some)
+test: .venv/.dev .venv-sail/.installed ## Run all tests (ARGS='-k name' for some)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 test-containers: .venv/.dev ## Run docker-compose.yml in a Docker Engine of its own (needs root, .ci/install-packages; 5 minutes)
@@ -101,12 +105,13 @@ lock: .venv/bin/uv ## Write requirements*.txt anew from pyproject.toml and requi
 	$(LOCK) -c requirements.txt requirements-bucket.in -o requirements-bucket.txt
 	$(LOCK) -c requirements.txt requirements-spark.in -o requirements-spark.txt
 	$(LOCK) -c requirements.txt requirements-iceberg.in -o requirements-iceberg.txt
+	$(LOCK) -c requirements.txt pyproject.toml requirements-sail.in -o requirements-sail.txt
 	echo uv | $(LOCK) - -o requirements-uv.txt
 
 check-lock: .venv/bin/uv
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && cp requirements*.txt "$$scratch" && base= && \
-	for name in requirements requirements-dev requirements-deploy requirements-bucket requirements-spark requirements-iceberg; do \
-		all='$(DEPENDENCIES)'; case $$name in *-bucket|*-spark|*-iceberg) all= ;; esac; \
+	for name in requirements requirements-dev requirements-deploy requirements-bucket requirements-spark requirements-iceberg requirements-sail; do \
+		all='$(DEPENDENCIES)'; case $$name in *-bucket|*-spark|*-iceberg) all= ;; *-sail) all=pyproject.toml ;; esac; \
 		status=0; $(LOCK) $$base $$all $$name.in -o "$$scratch/$$name.txt" || status=$$?; \
 		if [ $$status -gt 1 ]; then echo "$$name.txt is not checked: no package index within reach"; \
 		elif [ $$status -eq 1 ] || ! diff -u $$name.txt "$$scratch/$$name.txt"; then \
@@ -115,7 +120,7 @@ check-lock: .venv/bin/uv
 	done
 
 clean: ## Remove .venv, .airflow and caches; the lake stays
-	rm -rf .venv .venv-readers .venv-tryton .airflow build site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv .venv-readers .venv-sail .venv-tryton .airflow build site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -140,3 +145,10 @@ clean: ## Remove .venv, .airflow and caches; the lake stays
 	@$(SYNC) requirements-dev.txt
 	@$(OURSELVES)
 	@touch .venv/.run $@
+
+# Not in .venv: beside the whole of pyspark, which tests of clusters need, it answers nothing.
+.venv-sail/.installed: .venv/bin/uv requirements-sail.txt
+	@echo 'installing Sail, and what nights on it need'
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-sail
+	@$(BIN)/uv pip sync --quiet --python .venv-sail/bin/python --require-hashes requirements-sail.txt
+	@touch $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 from pipeline.errors import ConfigError
 
@@ -24,3 +25,10 @@ def require_free_port(port: int, *, command: str) -> None:
             probe.bind((LOOPBACK, port))
         except OSError:
             raise ConfigError(f"port {port} is taken", where=LOOPBACK, todo=f"Choose another: {command}") from None
+
+
+def is_answering(port: int) -> bool:
+    """Return whether somebody listens on the port."""
+    with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
+        return True
+    return False

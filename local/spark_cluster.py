@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.ports import LOOPBACK, free_port, require_free_port
+from local.ports import LOOPBACK, free_port, is_answering, require_free_port
 from pipeline.errors import ConfigError, TransientError
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # with which executors reach a lake in a bucket
@@ -191,17 +190,11 @@ def _launch(cluster: SparkCluster, name: str) -> None:
 
 def _wait_for_port(cluster: SparkCluster, port: int) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not _is_answering(port):
+    while not is_answering(port):
         cluster.require_running()
         if time.monotonic() > deadline:
             raise TransientError(f"no answer within {START_SECONDS} s", where=str(cluster.logs), todo="Read what the logs say there.")
         time.sleep(0.2)
-
-
-def _is_answering(port: int) -> bool:
-    with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
-        return True
-    return False
 
 
 def _stop(cluster: SparkCluster) -> None:

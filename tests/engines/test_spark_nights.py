@@ -25,7 +25,7 @@ from local.spark_cluster import SparkCluster
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.features import compute_rollups
 from pipeline.lake.engines import spark as spark_module
-from pipeline.lake.engines import spark_session
+from pipeline.lake.engines import spark_executors, spark_session
 from pipeline.lake.engines.spark_session import SparkConnection, connect, open_session, versions_at
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
@@ -241,14 +241,22 @@ def test_executors_run_the_code_that_is_sent_to_them(cluster: SparkCluster) -> N
 
 @pytest.mark.parametrize("name", ["python", "pyarrow"])
 def test_executors_of_other_versions_are_refused(cluster: SparkCluster, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    found = spark_session.installed_versions()
-    monkeypatch.setattr(spark_session, "installed_versions", lambda: {**found, name: "1.2"})
+    found = spark_executors.installed_versions()
+    monkeypatch.setattr(spark_executors, "installed_versions", lambda: {**found, name: "1.2"})
     monkeypatch.setattr(spark_session, "_idle", {})
     with pytest.raises(ConfigError) as refused:
         connect(cluster.remote)
     assert refused.value.where == "environment variable SPARK_REMOTE"  # not what it says: a token may be in it
     assert refused.value.what == f"executors of Spark have {name} {found[name]} instead of 1.2: files would not be the same"
     assert f"{name}==1.2" in refused.value.todo
+
+
+def test_spark_keeps_the_order_of_rows_and_finds_the_nearest_double(cluster: SparkCluster) -> None:
+    """Else executors would sort rows themselves, and read doubles from texts, which costs more."""
+    connection = connect(cluster.remote)
+    assert connection.sorts_rows
+    assert connection.casts_to_nearest
+    connection.close()
 
 
 def test_an_older_server_is_refused(cluster: SparkCluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,7 @@ SHOP_IN_POSTGRESQL = "postgresql://reader@db.example.com:5432/shop?sslmode=requi
 PLAN = "$(segments plan {options} --json | python -c \"import json, sys; print(json.load(sys.stdin)['plan_id'])\")"
 EXPORT = "tests/spec/operations/test_export.py::test_an_export_has_what_is_live_and_the_pages_and_nothing_else"
 ON_A_BUCKET = "tests/integration/test_nights_on_a_bucket.py::test_every_object_after_every_deed_has_the_bytes_of_the_folder"
+ON_SAIL = "tests/engines/test_sail_nights.py::test_every_file_of_two_nights_has_the_bytes_that_duckdb_gives_it"
 ON_A_CLUSTER = "tests/engines/test_spark_nights.py::test_every_file_of_a_night_has_the_bytes_that_duckdb_gives_it"
 
 SHOP_TABLES = """
@@ -55,6 +56,7 @@ RUN_BY: Mapping[str, str] = {
     "make bench": "tests/benchmarks/test_benchmarks.py::test_a_bench_runs_end_to_end_and_judges_itself",
     "make bucket": ON_A_BUCKET,
     "make cluster": ON_A_CLUSTER,
+    "make sail": ON_SAIL,
     "SEGMENTS_ENGINE=spark": ON_A_CLUSTER,
     "segments run --lake s3://": ON_A_BUCKET,
     "segments run --company my_shop --lake s3://": ON_A_BUCKET,

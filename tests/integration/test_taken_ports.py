@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from local.object_store import running_object_store
+from local.sail_server import running_sail
 from local.spark_cluster import running_cluster
 from pipeline.errors import ConfigError
 
 SERVERS: dict[str, Callable[[int, Path], AbstractContextManager[object]]] = {
     "make bucket BUCKET_PORT=9001": lambda port, _: running_object_store(port),
     "make cluster CLUSTER_PORT=15003": lambda port, folder: running_cluster(folder, port=port),
+    "make sail SAIL_PORT=50052": lambda port, folder: running_sail(folder, port=port),
 }
 
 

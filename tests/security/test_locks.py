@@ -22,6 +22,7 @@ def test_there_is_a_lock_for_running_testing_deploying_and_installing() -> None:
         "requirements-deploy.txt",
         "requirements-dev.txt",
         "requirements-iceberg.txt",
+        "requirements-sail.txt",
         "requirements-spark.txt",
         "requirements-uv.txt",
         "requirements.txt",

@@ -15,22 +15,19 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 from sqlglot import exp
 
-from pipeline.errors import DataError, PipelineError, TransientError
-from pipeline.lake.disk import disk_errors
+from pipeline.errors import DataError, PipelineError
 from pipeline.lake.engines import Files, Parameter, empty_select, parameter_names, parts_of, paths_by_condition, place_of
 from pipeline.lake.engines.spark_errors import translating_spark_errors
+from pipeline.lake.engines.spark_rows import SparkRows
 from pipeline.lake.engines.spark_session import SparkConnection
 from pipeline.lake.engines.spark_sql import spark_sql
 from pipeline.lake.engines.spark_views import SparkView, needed_columns, order_of, table_names
-from pipeline.lake.event_days import MonthFile, Version, month_of
 from pipeline.lake.executors.exchange import Exchange, exchange_of
 from pipeline.lake.executors.order import SortKey
 from pipeline.lake.executors.reading import FileReader
 from pipeline.lake.executors.reading_tasks import plan_reading_tasks
-from pipeline.lake.executors.writing import WRITTEN, WRITTEN_VERSIONS, FileWriter, MonthFileWriter
+from pipeline.lake.executors.sorting import SortingWriter
 from pipeline.lake.file_stamps import FileStamp, file_stamp
-from pipeline.lake.parquet import write_parquet
-from pipeline.lake.remote_rows import MonthFilePlan, RemoteRows, WrittenMonthFile
 from pipeline.lake.store import Store
 from pipeline.lake.tables import EVENT_DAY, KNOWN_ON, Table
 from pipeline.lake.version_parts import VersionParts
@@ -39,7 +36,6 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-FILE_OF_EVENT_DAY = (f"TRUNC({EVENT_DAY.name}, 'MONTH')", KNOWN_ON.name)
 # What a process takes of a statement. The largest answers that a night asks for are samples of customers, which models are fitted on.
 MOST_ROWS = 1_000_000
 
@@ -87,7 +83,11 @@ class SparkEngine:
         """Return the rows of `statement` as Spark's plan, over what is registered now."""
         with translating_spark_errors(statement, self._places_of(statement)):
             self._make_views(statement)
-            return self._session.sql(spark_sql(statement), args=dict(parameters))
+            return self._session.sql(self._sql(statement), args=dict(parameters))
+
+    def _sql(self, statement: exp.Query) -> str:
+        columns = {name: [column.name for column in view.table.stored_columns] for name, view in self._registered.items()}
+        return spark_sql(statement, columns, casts_to_nearest=self._connection.casts_to_nearest)
 
     def collect(self, rows: DataFrame, statement: exp.Query) -> pa.Table:
         """Return the rows of a plan; raises DataError where they are too many for a process."""
@@ -119,7 +119,7 @@ class SparkEngine:
             name = view.table.name
             if view.statement:
                 if not self._is_made(view) or anew.intersection(table_names(view.statement)):
-                    self._session.sql(spark_sql(view.statement)).createOrReplaceTempView(name)
+                    self._session.sql(self._sql(view.statement)).createOrReplaceTempView(name)
                     anew.add(name)
             elif view.parts is not None:
                 columns = needed_columns(view.table, statements)
@@ -201,49 +201,12 @@ class SparkEngine:
         rows = self.select(unordered, parameters)
         with translating_spark_errors(statement, self._places_of(statement)):
             rows = rows.repartition(self._connection.parallelism, *map(expr, spread)) if spread else rows.repartition(1)
-            # Only within tasks: a total order would be found by a sample of the rows, which means to work out all of them twice.
-            rows = rows.sortWithinPartitions(*map(_sort_column, order)) if order else rows
+            if order and self._connection.sorts_rows:
+                # Only within tasks: a total order would be found by a sample of the rows, which means to work out all of them twice.
+                rows = rows.sortWithinPartitions(*map(_sort_column, order))
+            elif order:
+                writer = SortingWriter(writer, order)
             return self.collect(rows.mapInArrow(writer, self._connection.spark_schema(answer)), statement)
-
-
-class SparkRows(RemoteRows):
-    """The rows of a statement on Spark, worked out whenever they are read or written."""
-
-    def __init__(self, engine: SparkEngine, statement: exp.Query, parameters: Mapping[str, Parameter]) -> None:
-        self._engine, self._statement, self._parameters = engine, statement, parameters
-
-    def read_all(self) -> pa.Table:
-        return self._engine.collect(self._engine.select(self._statement, self._parameters), self._statement)
-
-    def write_file(self, schema: pa.Schema, path: Path, manifest: Mapping[str, Any]) -> int:
-        exchange = self._engine.exchange
-        with disk_errors(path.parent, path=path), exchange.receiving(path.parent) as place:
-            writer = FileWriter(exchange, place, schema, dict(manifest), order_of(self._statement))
-            answers = self._engine.write(self._statement, self._parameters, writer, WRITTEN).to_pylist()
-            if not answers:  # a statement that Spark knows to be empty beforehand has no task that could write
-                return write_parquet(schema, self, path, manifest)
-            if len(answers) > 1:
-                raise _several_writers(len(answers))
-            exchange.take(answers[0]["name"], path)
-            return int(answers[0]["row_count"])
-
-    def write_month_files(self, table: Table, plans: Sequence[MonthFilePlan], folder: Path) -> Mapping[MonthFile, WrittenMonthFile]:
-        files = {(plan.file.month, plan.file.known_on): plan.file for plan in plans}
-        exchange, names = self._engine.exchange, dict[MonthFile, str]()
-        counts: dict[MonthFile, dict[Version, int]] = {}
-        with exchange.receiving(folder) as place:
-            writer = MonthFileWriter(exchange, place, table, plans, order_of(self._statement))
-            answers = self._engine.write(self._statement, self._parameters, writer, WRITTEN_VERSIONS, spread=FILE_OF_EVENT_DAY)
-            for answer in answers.to_pylist():
-                version = Version(answer["day"], answer["known_on"])
-                file = files[month_of(version.day), version.known_on]
-                if names.setdefault(file, answer["name"]) != answer["name"]:
-                    raise _several_writers(2)
-                counts.setdefault(file, {})[version] = answer["row_count"]
-            paths = {file: folder / Path(name).name for file, name in names.items()}
-            for file, name in names.items():
-                exchange.take(name, paths[file])
-        return {file: WrittenMonthFile(paths[file], found) for file, found in counts.items()}
 
 
 def _sort_column(key: SortKey) -> Column:
@@ -252,8 +215,3 @@ def _sort_column(key: SortKey) -> Column:
 
     direction = "desc" if key.is_descending else "asc"
     return cast("Column", getattr(col(key.name), f"{direction}_nulls_{'first' if key.has_nulls_first else 'last'}")())
-
-
-def _several_writers(count: int) -> TransientError:
-    what = f"Spark gave the rows of one file to {count} tasks, which no file can be made of"
-    return TransientError(what, todo="Run that again; if it stays so, use another Spark server, or SEGMENTS_ENGINE=duckdb.")

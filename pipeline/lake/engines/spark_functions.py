@@ -1,6 +1,8 @@
-"""Functions that Spark has in a cheaper form than the one which they are usually translated to, with the same results."""
+"""Functions in another form than the one which they are usually translated to, with the same results: cheaper, or alike on every server."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from sqlglot import exp
 
@@ -17,6 +19,31 @@ def with_cheap_functions(statement: exp.Query) -> exp.Query:
     for median in list(cheap.find_all(exp.Median)):
         median.replace(_median(median.this))
     return cheap
+
+
+def with_plain_zeros(statement: exp.Query) -> exp.Query:
+    """Return `statement` with 0.0 for -0.0 where it is looked for among others, or as divisor: Sail takes them for two numbers there."""
+    zero = exp.cast(exp.Literal.number(0), "double")
+    if not any(zero in _compared_with(each) for each in statement.find_all(exp.Nullif, exp.In)):
+        return statement
+    plain = statement.copy()
+    for each in reversed(list(plain.find_all(exp.Nullif, exp.In))):
+        if zero in _compared_with(each):
+            each.set("this", exp.paren(each.this) + zero.copy())
+    return plain
+
+
+def _compared_with(test: exp.Expr) -> Sequence[exp.Expr]:
+    return test.expressions if isinstance(test, exp.In) else [test.expression]
+
+
+def with_casts_by_text(statement: exp.Query) -> exp.Query:
+    """Return `statement` with doubles read from texts: a server that misses the nearest one to a decimal finds the one to its digits."""
+    cast = statement.copy()
+    for each in reversed(list(cast.find_all(exp.Cast))):  # the innermost first, as what is put into another is copied
+        if each.to.is_type("double"):
+            each.set("this", exp.cast(each.this, "varchar"))
+    return cast
 
 
 def _median(values: exp.Expr) -> exp.Expr:

@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from pipeline.errors import ConfigError, TransientError
 from pipeline.lake.engines.sent_code import send_code
-from pipeline.lake.engines.spark_errors import is_server_gone, silence_query_log, silencing_client
-from pipeline.lake.executors.versions import VERSIONS, answer_with_versions, installed_versions
+from pipeline.lake.engines.spark_errors import silence_query_log, silencing_client
+from pipeline.lake.engines.spark_executors import require_equal_versions, versions_of_executor
+from pipeline.lake.executors.versions import NEAREST, SORTED
 from pipeline.tls import tls_error
 
 if TYPE_CHECKING:
@@ -57,6 +58,16 @@ class SparkConnection:
     views: dict[str, SparkView] = field(default_factory=dict)
     executor: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def sorts_rows(self) -> bool:
+        """Whether what is sorted within tasks comes to our code in that order: Spark does so, and Sail leaves out the sort."""
+        return SORTED in self.executor
+
+    @property
+    def casts_to_nearest(self) -> bool:
+        """Whether a decimal becomes the nearest double: of Sail one beyond 2^53 units of its last digit may be off by a bit."""
+        return NEAREST in self.executor
+
     @cached_property
     def parallelism(self) -> int:
         """How many tasks a shuffle has, which the cluster is set to."""
@@ -91,8 +102,7 @@ def connect(remote: str) -> SparkConnection:
             return connection
     session = open_session(remote, SETTINGS)
     with _translating_connection_errors(remote):
-        send_code(session)
-        executor = _require_equal_versions(session)
+        executor = require_equal_versions(session, where=REMOTE, takes_code=send_code(session))
     return SparkConnection(remote, session, executor=executor)
 
 
@@ -177,40 +187,6 @@ def _require_server(remote: str, version: str, where: str) -> None:
         raise ConfigError(what, where=where, todo="Use a cluster of Spark 4.")
 
 
-def _require_equal_versions(session: SparkSession) -> dict[str, str]:
-    """Return the versions of an executor, once its own are ours: another Python cannot run our code, another pyarrow writes other bytes."""
-    from pyspark.errors import PySparkException
-
-    ours = installed_versions()
-    try:
-        theirs = _versions_of_executor(session)
-    except PySparkException as error:
-        if is_server_gone(error):
-            raise
-        raise _unable_executors(str(error), ours) from None
-    wrong = [name for name in ("python", "pyarrow") if theirs.get(name) != ours[name]]
-    if wrong:
-        found = ", ".join(f"{name} {theirs.get(name, 'missing')} instead of {ours[name]}" for name in wrong)
-        todo = "Give executors and this process the same: " + " ".join(f"{name}=={ours[name]}" for name in wrong)
-        raise ConfigError(f"executors of Spark have {found}: files would not be the same", where=REMOTE, todo=todo)
-    return theirs
-
-
-def _unable_executors(message: str, ours: dict[str, str]) -> ConfigError:
-    if "PYTHON_VERSION_MISMATCH" in message or "different version" in message.lower():
-        what, todo = "executors of Spark run another version of Python", f"Set PYSPARK_PYTHON of the cluster to a Python {ours['python']}."
-    elif "No module named" in message or "ModuleNotFoundError" in message:
-        name = message.partition("No module named ")[2].partition("\n")[0].strip(" '\"") or "a package"
-        what, todo = (
-            f"executors of Spark lack {name}",
-            f"Install pyarrow=={ours['pyarrow']} and numpy there, beside Python {ours['python']}.",
-        )
-    else:
-        what = "executors of Spark cannot run our code"
-        todo = f"See the log of an executor; it needs Python {ours['python']} with pyarrow=={ours['pyarrow']} and numpy."
-    return ConfigError(what, where=REMOTE, todo=todo)
-
-
 @contextmanager
 def _translating_connection_errors(remote: str, where: str = REMOTE) -> Iterator[None]:
     from grpc import RpcError
@@ -229,13 +205,7 @@ def _translating_connection_errors(remote: str, where: str = REMOTE) -> Iterator
 
 
 def versions_at(remote: str) -> dict[str, str]:
-    """Return what a cluster runs: the version of its server, and those of an executor by name."""
+    """Return what a cluster runs: the version of Spark that its server speaks, its own, and those of an executor by name."""
     with closing(connect(remote)) as connection, _translating_connection_errors(remote):
-        return {"spark": connection.session.version} | _versions_of_executor(connection.session)
-
-
-def _versions_of_executor(session: SparkSession) -> dict[str, str]:
-    from pyspark.sql.pandas.types import from_arrow_schema
-
-    rows = session.range(0, 1, 1, 1).mapInArrow(answer_with_versions, from_arrow_schema(VERSIONS)).collect()
-    return {row["name"]: row["version"] for row in rows}
+        [row] = connection.session.sql("SELECT VERSION()").collect()
+        return {"spark": connection.session.version, "server": row[0]} | versions_of_executor(connection.session)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from sqlglot import exp
 
-from pipeline.lake.engines.spark_functions import with_cheap_functions
+from pipeline.lake.engines.spark_functions import with_casts_by_text, with_cheap_functions, with_plain_zeros
+from pipeline.lake.engines.spark_stars import with_columns_listed
 
 
-def spark_sql(statement: exp.Query) -> str:
-    """Return `statement` as Spark writes it."""
-    return with_cheap_functions(_with_anti_joins(_with_names_apart(statement))).sql("spark")
+def spark_sql(statement: exp.Query, columns: Mapping[str, Sequence[str]], *, casts_to_nearest: bool = True) -> str:
+    """Return `statement` as Spark writes it; `columns` are those of the tables that it reads, by name."""
+    listed = with_columns_listed(_with_names_apart(statement), columns)
+    plain = with_plain_zeros(_with_anti_joins(listed))
+    return with_cheap_functions(plain if casts_to_nearest else with_casts_by_text(plain)).sql("spark")
 
 
 def _with_anti_joins(statement: exp.Query) -> exp.Query:

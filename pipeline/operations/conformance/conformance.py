@@ -74,7 +74,9 @@ def _check_engine(remote: str | None) -> Iterator[CheckedPart]:
 
     versions = versions_at(remote)
     known = ", ".join(f"{name} {versions[name]}" for name in ("python", "pyarrow", "obstore") if name in versions)
-    yield CheckedPart("engine", f"Spark {versions['spark']}; executors have {known}, and run the code of this program")
+    # Another server than Apache Spark has a version of its own.
+    other = "" if versions["server"].startswith(versions["spark"]) else f", as a server of version {versions['server']} speaks it"
+    yield CheckedPart("engine", f"Spark {versions['spark']}{other}; executors have {known}, and run the code of this program")
     lacking = " ".join(lacking_packages(versions))
     finding = f"beside the night, as executors lack {lacking}" if lacking else "in executors, where tables are large"
     yield CheckedPart("validation, erasure", finding)

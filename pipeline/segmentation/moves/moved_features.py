@@ -106,14 +106,16 @@ def compared_movers_statement(columns: Iterable[str], tried_schemes: Collection[
         [exp.NullSafeNEQ(this=_on("before", name), expression=_on("now", name)) for name in names] for names in (LIFETIME, columns)
     )
     moved = exp.select("customer_id").from_("moved").where(exp.column("scheme").isin(*sorted(tried_schemes)))
-    among = [exp.select("customer_id").from_(OWN_EVENTS.name), *([moved] if tried_schemes else [])]
-    is_tried = exp.or_(*other, *(_on(MOVERS.name, "customer_id").isin(query=each) for each in among))
+    did = exp.select("customer_id").from_(OWN_EVENTS.name)
+    # Joined, as not every engine looks a row up in a query for a column. UNION gives each customer once.
+    among = (exp.union(did, moved) if tried_schemes else did.distinct()).subquery("among", copy=False)
+    is_tried = exp.or_(*other, exp.not_(_on("among", "customer_id").is_(exp.null())))
     return _beside(
         exp.select(
             _on(MOVERS.name, "customer_id"),
             *(exp.alias_(exp.Paren(this=each), name) for each, name in ((exp.or_(*relearned), "is_relearned"), (is_tried, "is_tried"))),
         ).from_(MOVERS.name)
-    )
+    ).join(among, on=_on("among", "customer_id").eq(_on(MOVERS.name, "customer_id")), join_type="left", copy=False)
 
 
 def pairs_statement(table: Table) -> exp.Query:

@@ -43,7 +43,7 @@ STORES = {*(f"{name}.py" for name in ("disk", "local_store", "locks", "plain_fol
 IN_LAKE = {
     *(("archive.py", method) for method in ("mkdir", "open", "rename", "replace", "unlink")),  # a file outside every lake, and private ones
     ("checksums.py", "open"),  # the seal of a private file
-    ("engines/sent_code.py", "rglob"),  # our own modules
+    ("executors/code.py", "rglob"),  # our own modules
     *((f"{name}.py", "replace") for name in ("event_day_store", "executors/exchange")),  # a private file that an executor wrote
     ("executors/exchange.py", "open"),  # the checksum at the end of a private file
     ("statements.py", "glob"),  # our own SQL
