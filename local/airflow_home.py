@@ -9,7 +9,7 @@ import secrets
 from pathlib import Path
 
 from local.ports import LOOPBACK
-from pipeline.operations.bucket_deployment import BUCKET_SCHEME
+from pipeline.operations.bucket_deployment import is_bucket
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DAGS, PLUGINS, HOME = CHECKOUT / "dags", CHECKOUT / "plugins", CHECKOUT / ".airflow"
@@ -26,7 +26,7 @@ def airflow_environment(*, company: Path, lake: Path | str, home: Path = HOME, p
     # Settings of another Airflow on this machine would make the local one write into its database.
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    place = str(lake) if str(lake).startswith(BUCKET_SCHEME) else str(Path(lake).resolve())
+    place = str(lake) if is_bucket(lake) else str(Path(lake).resolve())
     deployment = {"SEGMENTS_COMPANY": str(company.resolve()), "SEGMENTS_LAKE": place}
     return inherited | deployment | _airflow_settings(home.resolve(), port) | _read_or_make_secrets(home)
 

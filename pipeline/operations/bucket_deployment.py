@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +18,22 @@ if TYPE_CHECKING:
     from pipeline.lake.bucket.settings import AwsConnection, BucketSettings
 
 BUCKET_SCHEME = "s3://"
+# Such as s3a://, gs:// and s3:/bucket; a single letter may be a drive.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 DEFAULT_CACHE_LIMIT = "20GB"
 CACHE, CACHE_LIMIT, CONNECTION = "SEGMENTS_CACHE", "SEGMENTS_CACHE_LIMIT", "SEGMENTS_LAKE_CONNECTION"
 VERSIONS_EXPIRE = "SEGMENTS_VERSIONS_EXPIRE"
+
+
+def is_bucket(place: Path | str) -> bool:
+    """Return whether a lake's place is in a bucket, and no folder; raises ConfigError for an address of another kind."""
+    if str(place).startswith(BUCKET_SCHEME):
+        return True
+    if _ADDRESS.match(str(place)):
+        # A folder of that name would be made, and the night would go there.
+        todo = "Write s3://BUCKET/PREFIX for a bucket, with AWS_ENDPOINT_URL where it is not Amazon's, or a folder without `:/`."
+        raise ConfigError("this address is no place for a lake", where=redact_uri(str(place)), todo=todo)
+    return False
 
 
 def open_bucket(url: str, environment: Mapping[str, str], connections: Callable[[str], str]) -> BucketStore:

@@ -22,7 +22,7 @@ from pipeline.definitions.fields import printable_value
 from pipeline.definitions.settings import is_memory_size
 from pipeline.errors import ConfigError
 from pipeline.lake.limits import MEMORY_LIMIT, MOST_WORKERS, WORKER_BYTES, cpu_count, memory_bytes
-from pipeline.operations.bucket_deployment import BUCKET_SCHEME, open_bucket, versions_expire_days
+from pipeline.operations.bucket_deployment import is_bucket, open_bucket, versions_expire_days
 
 # Airflow reads every DAG file again each half minute, and with it this module: what takes long to import is imported when used.
 if TYPE_CHECKING:
@@ -177,8 +177,8 @@ def open_lake(place: Path | str, *, connections: Connections = connection_uri) -
     if not 0 <= seconds < math.inf:
         what = f"SEGMENTS_LOCK_SECONDS is {printable_value(text)}, which is no number of seconds"
         raise ConfigError(what, where="environment variable SEGMENTS_LOCK_SECONDS", todo="Write seconds, such as 600, or unset it.")
-    if isinstance(place, str) and place.startswith(BUCKET_SCHEME):
-        return Lake(open_bucket(place, os.environ, connections), lock_seconds=seconds)
+    if is_bucket(place):
+        return Lake(open_bucket(str(place), os.environ, connections), lock_seconds=seconds)
     return Lake(Path(place), lock_seconds=seconds)
 
 

@@ -105,6 +105,17 @@ print([name for name in sys.modules if name.startswith(("obstore", "pipeline.lak
     assert answer.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    "place", ["s3a://bucket/prefix", "S3://bucket/prefix", "s3:/bucket/prefix", "gs://key:s3cret@bucket", "file:///srv/lake"]
+)
+def test_an_address_of_another_kind_is_no_folder(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="this address is no place for a lake") as refused:
+        open_lake(place)
+    assert "s3://BUCKET/PREFIX" in refused.value.todo
+    assert "s3cret" not in str(refused.value)
+
+
 def test_the_cache_is_where_it_is_set_else_where_programs_keep_such_things() -> None:
     assert cache_folder({"SEGMENTS_CACHE": "/var/cache/x"}) == Path("/var/cache/x")
     assert cache_folder({"XDG_CACHE_HOME": "/home/u/.c"}) == Path("/home/u/.c/customer-segments")
