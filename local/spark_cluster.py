@@ -88,11 +88,11 @@ class SparkCluster:
     def restart_ended(self) -> list[str]:
         """Start each process anew that has ended, as whoever watches over a real cluster does, and return their names.
 
-        What is left of its group goes first, such as the executors of a worker. Raises TransientError where one cannot run, for it ended
-        within half a minute.
+        What is left of its group goes first, such as the executors of a worker. Raises TransientError where one cannot run, for it ended by
+        itself within half a minute; one that was killed may be killed again as soon as that.
         """
         ended = [name for name, process in self.processes.items() if process.poll() is not None]
-        if any(time.monotonic() - self.started[name] < LEAST_SECONDS for name in ended):
+        if any(self.processes[name].returncode >= 0 and time.monotonic() - self.started[name] < LEAST_SECONDS for name in ended):
             self.require_running()
         for name in ended:
             with suppress(ProcessLookupError):
