@@ -66,16 +66,11 @@ def _sorted_runs(batches: Iterator[pa.RecordBatch], order: Sequence[SortKey], ru
 
 
 def _sorted(pieces: Sequence[pa.Table], order: Sequence[SortKey]) -> pa.Table:
-    """Return the rows of `pieces` sorted by `order`: whether a key is null comes before its value, as each key says where nulls go."""
-    rows, columns, keys = pa.concat_tables(pieces), list[pa.ChunkedArray](), list[tuple[str, str]]()
-    for key in order:
-        values = rows.column(key.name)
-        if values.null_count:
-            columns.append(pc.is_null(values))
-            keys.append((str(len(keys)), "descending" if key.has_nulls_first else "ascending"))
-        columns.append(values)
-        keys.append((str(len(keys)), "descending" if key.is_descending else "ascending"))
-    return rows.take(pc.sort_indices(pa.table(columns, names=[name for name, _ in keys]), sort_keys=keys))
+    rows = pa.concat_tables(pieces)
+    keys = [
+        (key.name, "descending" if key.is_descending else "ascending", "at_start" if key.has_nulls_first else "at_end") for key in order
+    ]
+    return rows.take(pc.sort_indices(rows, sort_keys=keys))
 
 
 def _through_file(rows: pa.Table, path: Path, opened: ExitStack) -> Iterator[pa.Table]:
