@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from local.ports import LOOPBACK, free_port, require_free_port
+from local.ports import LOOPBACK, free_port, is_answering, require_free_port
 from pipeline.errors import PipelineError, TransientError
 
 REGION = "us-east-1"
@@ -57,7 +57,10 @@ def main() -> int:
             sys.stdout.write("\n".join(f"export {name}={value}" for name, value in variables(endpoint).items()))
             sys.stdout.write(f"\nexport SEGMENTS_LAKE=s3://{BUCKET}/segments\n# in memory, until Ctrl-C\n")
             sys.stdout.flush()
-            stopped.wait()
+            while not stopped.wait(1):
+                if not is_answering(arguments.port):
+                    todo = "Start it again: make bucket. Then run again what is to be in it."
+                    raise TransientError("the object store ended, and what it held is gone", where=endpoint, todo=todo)
     except PipelineError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return error.exit_code
