@@ -41,6 +41,8 @@ from pipeline.operations.erasure.table_files import TableFiles
 from pipeline.operations.night import Night
 from pipeline.operations.steps import STEPS
 
+# The first test waits for a cluster to start, and for a whole night on it: minutes, where others work on the machine.
+pytestmark = pytest.mark.timeout(1800)
 ROLLUPS = (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES)
 FILES = ("tables", "states", "publications", "judgements", "models")
 
