@@ -40,17 +40,10 @@ SELECT
   CAST(IF(is_refund, -1, 1) * (list_cents - list_cents * tenths_off // 10) * DECIMAL '0.01' AS DECIMAL(18, 4)) AS net_amount,
   CAST(IF(is_refund, 0, list_cents * tenths_off // 10) * DECIMAL '0.01' AS DECIMAL(18, 4)) AS discount_amount,
   FORMAT('P{:05d}', product) AS product_id,
-  -- Some lines do not say their category, and some orders not their channel.
-  CASE
-    WHEN uniform(pick, 7, 0) < 0.98
-    THEN ['bakery', 'books', 'clothing', 'drinks', 'garden', 'home', 'music', 'office', 'pets', 'shoes', 'sports', 'toys'][1 + aisle]
-  END AS category,
-  CASE
-    WHEN uniform(draw, 7, 0) < 0.97
-    THEN ['web', 'store', 'app', 'phone'][
-      1 + CAST(IF(uniform(draw, 4, 0) < 0.7, customer % 4, FLOOR(4 * uniform(draw, 5, 0))) AS INTEGER)
-    ]
-  END AS channel,
+  ['bakery', 'books', 'clothing', 'drinks', 'garden', 'home', 'music', 'office', 'pets', 'shoes', 'sports', 'toys'][1 + aisle] AS category,
+  ['web', 'store', 'app', 'phone'][
+    1 + CAST(IF(uniform(draw, 4, 0) < 0.7, customer % 4, FLOOR(4 * uniform(draw, 5, 0))) AS INTEGER)
+  ] AS channel,
   CASE WHEN is_refund THEN 'refund' WHEN uniform(draw, 6, 0) < 0.005 THEN 'cancelled' ELSE 'order' END AS line_kind,
   $first_day + CAST(order_day AS INTEGER) AS order_day
 FROM amounts
