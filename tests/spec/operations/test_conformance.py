@@ -39,7 +39,9 @@ def test_it_says_what_holds_and_leaves_nothing_behind(tmp_path: Path, monkeypatc
 
 
 def test_a_company_of_ones_own_is_run_without_reaching_anybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operations, "RESTATED_DAYS", 1)
+    # What is done in another way to it than to the made-up company: backfills of both are the same.
+    chosen = {name: operations.OPERATIONS[name] for name in ("plan and apply", "erasure")}
+    monkeypatch.setattr(operations, "OPERATIONS", chosen)
     company = write_made_up_company(tmp_path / "company")
     with (company / "company.toml").open("a") as file:
         file.write('[publish]\nkind = "postgresql"\nconnection = "nowhere"\n')
@@ -51,7 +53,7 @@ def test_a_company_of_ones_own_is_run_without_reaching_anybody(tmp_path: Path, m
     done = CliRunner().invoke(app, ["conformance", *options])
     assert done.exit_code == 0, done.output
     lines = dict(line.split("  ", 1) for line in done.stdout.splitlines())
-    assert [*lines][-5:] == ["earlier night", "restatement", "plan and apply", "erasure", "rollback"]
+    assert [*lines][-2:] == [*chosen]
     assert "2 customers were erased" in lines["erasure"]
     assert {path: path.read_bytes() for path in company.rglob("*") if path.is_file()} == before
 
