@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from sqlglot import exp
 from support.builders import write_customers
@@ -20,6 +21,7 @@ from support.late_shops import FIRST, Shop
 from pipeline.definitions.features import DeclaredFeature
 from pipeline.features import features_as_declared
 from pipeline.features.declared import aggregates_by_source
+from pipeline.lake import addresses
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES
@@ -36,6 +38,14 @@ def require_as_by_hand(lake: Lake, shop: Shop, day: date) -> None:
         assert found == {name: by_hand(rows.get(row["customer_id"], []), day) for name, (_, by_hand) in ORACLE.items()}, row["customer_id"]
 
 
+def require_caches_in_order(lake: Lake) -> None:
+    """Require that what nights leave for later ones has its customers in order: else threads, and engines, would decide on its bytes."""
+    files = [pq.ParquetFile(lake.local(address)) for address in lake.list_addresses(addresses.CACHES, suffix=".parquet")]
+    ids = [file.read(["customer_id"])["customer_id"].to_pylist() for file in files if "customer_id" in file.schema_arrow.names]
+    assert any("_aggregates" in address for address in lake.list_addresses(addresses.CACHES))
+    assert ids == [sorted(each) for each in ids]
+
+
 def test_carried_features_equal_those_computed_by_hand_and_from_all_rows(lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "pipeline.features.declared.states")
     company, shop = a_declaring_company(lake.root), Shop(1)
@@ -49,6 +59,7 @@ def test_carried_features_equal_those_computed_by_hand_and_from_all_rows(lake: L
         require_as_by_hand(lake, shop, day)
     # Those of each source were computed for everybody once, on the first night.
     assert sum("computed for everybody" in record.getMessage() for record in caplog.records) == len(aggregates_by_source(company))
+    require_caches_in_order(lake)
     assert carried == computed_without_caches(company, lake, day)
 
 
