@@ -33,7 +33,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, RAW_CUSTOMERS
 from pipeline.operations import steps
 from pipeline.operations.deployment import Deployment
-from pipeline.operations.erasure import table_files
+from pipeline.operations.erasure import file_rewriting, table_files
 from pipeline.operations.erasure.erase import erase_customers, finish_erasures, holding_off_erasures
 from pipeline.operations.erasure.step import erase as erase_listed_step
 from pipeline.publication.current import current_publication, publication_ids
@@ -133,6 +133,22 @@ def test_rows_of_others_stay_as_they_are_and_readers_keep_a_whole_publication(sh
     current = current_publication(nights)
     assert current is not None
     assert (str(THIRD), current.publication_id) in [row[:2] for row in kept["publications"]]
+
+
+def test_files_that_are_whole_are_not_called_unreadable_for_another_fault(
+    shop: Path, nights: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is told that a raw file cannot be read removes it, and the source may not have its rows any more."""
+
+    def failing(*_: object, **__: object) -> None:
+        raise DataError("a statement failed", todo="Look for the cause.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(file_rewriting, "open_engine", failing)
+        with pytest.raises(DataError, match=r"^a statement failed"):
+            erased(shop, nights, ZOE)
+    assert len(finish_erasures(Deployment(load_company(shop), nights, no_connections))) == 1
+    assert traces(nights, CANARY) == set()
 
 
 def test_an_erasure_by_workers_leaves_the_bytes_of_one_without(
