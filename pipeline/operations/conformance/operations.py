@@ -38,7 +38,7 @@ def run_earlier_night(deployment: Deployment, workload: Workload) -> str:
     return f"the night of {day} was run after later ones"
 
 
-def restate(deployment: Deployment, workload: Workload) -> str:
+def restate_nights(deployment: Deployment, workload: Workload) -> str:
     """Backfill the last days, read again with rows that came too late, and restate their nights; the newest one is published."""
     workload.add_late_rows(deployment.company.folder)
     last = workload.nights[-1]
@@ -78,7 +78,7 @@ def take_back(deployment: Deployment, workload: Workload) -> str:  # noqa: ARG00
 
 OPERATIONS: Mapping[str, Operation] = {
     "earlier night": run_earlier_night,
-    "restatement": restate,
+    "restatement": restate_nights,
     "plan and apply": plan_and_apply,
     "erasure": erase,
     "rollback": take_back,
